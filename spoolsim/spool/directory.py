@@ -1,0 +1,115 @@
+"""A spool directory, and every state a task can have in it.
+
+    state          on disk                                              who leaves it, how
+    absent         nothing                                              producer: put
+    being written  a temporary file with a dot, or a file that is       producer: rename, or close;
+                   empty or locked by its producer                      its death leaves an empty file at most
+    waiting        a spool file, mtime due, no lock                     worker: claim
+    future         a spool file, mtime later than now                   time
+    claimed        a spool file, locked by the worker that runs it      worker: settle; its death: waiting again
+    broken         in .spoolsim/broken/, with its reason beside it      a person
+    failed         in .spoolsim/failed/, likewise: --max-attempts       a person: spoolsim retry
+    done           nothing                                              -
+
+Invariants, cited by the tests:
+    I1  A spool file under its own name is empty, or whole.
+    I2  A task is one file at every instant, from put to settle; it is unlinked only after its handler said done.
+    I3  A claim is held by one process at a time, real uWSGI's included.
+    I4  What cannot be parsed is moved, never deleted (except under --faithful, as uWSGI does).
+    I5  Nothing outside the directory is written, whatever a packet says.
+    I6  Looking at a directory changes nothing in it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from spoolsim.errors import SpoolDirError
+
+#: our own corner of a spool directory; real uWSGI ignores names that begin with a dot
+CORNER = ".spoolsim"
+BROKEN = "broken"
+FAILED = "failed"
+
+
+class SpoolDir:
+    """One spool directory.
+
+    path: its resolved absolute path, which is also the spooler's name (uWSGI option `spooler`).
+    external: enqueued to, but served by somebody else (`spooler-external`).
+    bare: leave nothing of ours in it (--faithful): our corner is in the system's temporary directory.
+    """
+
+    __slots__ = ("bare", "bpath", "external", "path")
+
+    def __init__(self, path: str, *, external: bool = False, bare: bool = False) -> None:
+        self.path = path
+        self.bpath = os.fsencode(path)
+        self.external = external
+        self.bare = bare
+
+    @classmethod
+    def resolve(
+        cls, path: str, *, start: str, external: bool = False, bare: bool = False, make: bool = True
+    ) -> SpoolDir:
+        """The directory that an option names, made with mode 0750 if it is missing (one level only).
+
+        path: as typed; a relative one is taken from `start`, the directory we were started in (not from `chdir`).
+        Raises SpoolDirError, whose `errno` says why it cannot be used.
+        """
+        full = os.path.join(start, path)
+        try:
+            if make:
+                try:
+                    os.mkdir(full, 0o750)
+                except FileExistsError:
+                    if not os.path.isdir(full):
+                        raise
+            elif not os.path.isdir(full):
+                raise FileNotFoundError(2, "No such file or directory")
+            full = os.path.realpath(full, strict=True)
+            if make and not os.access(full, os.R_OK | os.W_OK | os.X_OK):
+                raise PermissionError(13, "Permission denied")
+        except OSError as error:
+            raise SpoolDirError(
+                f"spooler directory {path}: {error.strerror}; it is needed to read and write"
+            ) from error
+        return cls(full, external=external, bare=bare)
+
+    def corner(self, *parts: str) -> str:
+        """The path of something in our corner of the directory; nothing is made."""
+        return os.path.join(self._outside() if self.bare else self.path, CORNER, *parts)
+
+    def _outside(self) -> str:
+        """A place in the temporary directory that every process of this user finds again for this spool directory."""
+        status = os.stat(self.path)
+        home = os.environ.get("TMPDIR", "/tmp")
+        return os.path.join(home, f"spoolsim-{os.getuid()}", f"{status.st_dev:x}-{status.st_ino:x}")
+
+    def make_corner(self, *parts: str) -> str:
+        """The same, as a directory that exists, readable by its owner only."""
+        corner = self.corner()
+        if not os.path.isdir(corner):
+            if self.bare:
+                os.makedirs(corner, 0o700, exist_ok=True)
+            else:  # never the spool directory itself, which somebody has perhaps removed just now
+                _make(corner)
+            if os.stat(corner).st_uid != os.getuid():
+                raise PermissionError(errno.EPERM, f"{corner} belongs to somebody else")
+            with open(os.path.join(corner, ".gitignore"), "w", encoding="ascii") as ignore:
+                ignore.write("*\n")
+        for part in parts:
+            corner = os.path.join(corner, part)
+            _make(corner)
+        return corner
+
+    def __repr__(self) -> str:
+        return f"SpoolDir({self.path!r})"
+
+
+def _make(path: str) -> None:
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass

@@ -1,0 +1,120 @@
+"""Writing a spool file, so that no reader ever sees half a task.
+
+A small task without `at` is written as uWSGI writes it: exclusive create, lock, one write, close. Anything larger,
+or with an mtime to set, is written under a name with a dot and renamed when it is whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from itertools import count
+from random import randrange
+
+from spoolsim.spool.lock import lock
+from spoolsim.spool.names import task_name
+
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+#: up to here one write is one block of the file system: all or nothing
+_AT_ONCE = 4096
+
+
+_counter = count(1)
+_host = os.uname().nodename
+
+
+def next_name() -> str:
+    """The name of this process's next spool file; the counter begins at 1."""
+    now = time.time()
+    sec = int(now)
+    return task_name(_host, os.getpid(), next(_counter), randrange(2**31), sec, int((now - sec) * 1_000_000))
+
+
+def write(
+    directory: str,
+    name: str,
+    data: bytes,
+    body: bytes = b"",
+    *,
+    at: int = 0,
+    mtime: float = 0,
+    durable: bool = False,
+) -> str:
+    """Write one spool file of mode 0600, whatever the umask; returns its path.
+
+    data: header and variables. body: what follows them.
+    at: epoch seconds, whole: atime and mtime of the file; 0 for now.
+    mtime: for a process whose clock is not the system's (frozen time): stamp this time where `at` is 0.
+    durable: come back only when file and directory are on the disk; what this costs is up to the disk.
+
+    Raises OSError; then nothing is left under the task's name.
+    """
+    path = f"{directory}/{name}"
+    stamp: float = at or mtime
+    if not stamp and len(data) + len(body) <= _AT_ONCE:
+        _fill(path, data + body, 0, durable=durable)
+    else:
+        hidden = f"{directory}/.{name}"
+        _fill(hidden, (data, body) if body else data, stamp, rename_to=path, durable=durable)
+    return path
+
+
+def _sync(directory: str) -> None:
+    """A name in a directory lives through a power cut only when the directory is synced, too."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _fill(path: str, data: bytes | tuple[bytes, bytes], stamp: float, *, rename_to: str = "", durable: bool) -> None:
+    fd = os.open(path, _CREATE, 0o600)
+    try:
+        lock(fd)
+        if isinstance(data, bytes):
+            size = len(data)
+            written = os.write(fd, data)
+        else:
+            size = len(data[0]) + len(data[1])
+            written = os.writev(fd, data)
+        if written < size:
+            _write_rest(fd, data if isinstance(data, bytes) else b"".join(data), written)
+        if durable:
+            os.fsync(fd)
+        if rename_to:
+            if stamp:
+                os.utime(fd, (stamp, stamp))
+            os.rename(path, rename_to)
+            path = rename_to
+        if durable:
+            _sync(os.path.dirname(path))
+    except BaseException:
+        try:
+            _remove(path)  # before the lock goes: nobody may run half a task
+        finally:
+            os.close(fd)
+        raise
+    try:
+        os.close(fd)
+    except OSError:  # a network file system tells only now that it has no room
+        _remove(path)
+        raise
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass  # interrupted when it had been renamed, or removed already
+
+
+def _write_rest(fd: int, data: bytes, written: int) -> None:
+    """Go on after a short write; a full disk gives one first, and its error only at the next."""
+    left = memoryview(data)[written:]
+    while left:
+        count = os.write(fd, left)
+        if not count:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left = left[count:]

@@ -1,0 +1,52 @@
+"""Looking at a spool directory without touching it: uwsgi.spooler_jobs() and uwsgi.spooler_get_task()."""
+
+from __future__ import annotations
+
+import os
+from stat import S_ISREG
+
+from spoolsim.errors import PacketError
+from spoolsim.spool.lock import held
+from spoolsim.spool.names import PREFIX
+from spoolsim.spool.packet import decode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spoolsim.spool.directory import SpoolDir
+
+
+def jobs(spool: SpoolDir) -> list[bytes]:
+    """Absolute paths of the regular files with the task prefix in the top level; also future and broken ones."""
+    try:
+        with os.scandir(spool.path) as entries:
+            return [
+                os.fsencode(f"{spool.path}/{entry.name}")
+                for entry in entries
+                if entry.name.startswith(PREFIX) and entry.is_file(follow_symlinks=False)
+            ]
+    except OSError:
+        return []
+
+
+def get_task(path: str) -> dict[str | bytes, bytes] | None:
+    """A spool file as its handler would get it, but the path as given in place of the name.
+
+    None for what is missing, no regular file, empty, broken, or claimed by somebody.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    task: dict[str | bytes, bytes] = {"spooler_task_name": os.fsencode(path)}
+    try:
+        if not S_ISREG(os.fstat(fd).st_mode) or held(fd):
+            return None
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            _, body = decode(file.read(), task)
+    except PacketError:
+        return None
+    finally:
+        os.close(fd)
+    if body:
+        task["body"] = body
+    return task

@@ -1,0 +1,168 @@
+"""The journal: one appended line for each outcome, so that a person can see what was tried, and how often.
+
+    time  pid  outcome  attempt  took  task  why
+
+Fields are separated by tabs; `time` in microseconds since 1970, `attempt` from 1, `took` in microseconds, `task` below
+the spool directory. It only
+observes: what cannot be written is left out, and never a reason for a task to fail. Lines are gathered and written
+together, at the latest when a scan ends. It is bounded: at LIMIT bytes it becomes `journal.1`, in place of an older
+one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spoolsim.spool.directory import SpoolDir
+
+NAME = "journal"
+OLDER = "journal.1"
+#: bytes of one file
+LIMIT = 1_000_000
+#: so many lines are gathered at most
+_GATHERED = 128
+#: attempts of so many tasks that stay are remembered
+_REMEMBERED = 10_000
+
+#: outcomes beside done, retry and ignored: the worker died while it ran; the task was moved to failed/
+DIED, FAILED = "died", "failed"
+
+
+class Line:
+    """One line, read back. time: epoch seconds. seconds: how long the task took."""
+
+    __slots__ = ("attempt", "outcome", "pid", "seconds", "task", "time", "why")
+
+    def __init__(self, time: float, pid: int, outcome: str, attempt: int, seconds: float, task: str, why: str) -> None:
+        self.time = time
+        self.pid = pid
+        self.outcome = outcome
+        self.attempt = attempt
+        self.seconds = seconds
+        self.task = task
+        self.why = why
+
+
+class Journal:
+    """Writes the journal of one directory, for one process."""
+
+    __slots__ = ("_attempts", "_inode", "_lines", "_offset", "_pid", "_spool")
+
+    def __init__(self, spool: SpoolDir) -> None:
+        self._spool = spool
+        self._lines: list[str] = []
+        self._pid = os.getpid()
+        #: task -> attempts so far, of tasks that stayed
+        self._attempts: dict[str, int] = {}
+        #: how far the file has been read back
+        self._inode = 0
+        self._offset = 0
+
+    def done(self, task: str, took: int) -> None:
+        """A task is done, after `took` nanoseconds. Hot: once for each task."""
+        attempt = self._attempts.pop(task, 0) + 1 if self._attempts else 1
+        lines = self._lines
+        lines.append(f"{time.time_ns() // 1000}\t{self._pid}\tdone\t{attempt}\t{took // 1000}\t{task}\t\n")
+        if len(lines) >= _GATHERED:
+            self.flush()
+
+    def add(self, task: str, outcome: str, took: int, why: str = "") -> int:
+        """Any other outcome, after `took` nanoseconds; returns which attempt of this task it was."""
+        if outcome == FAILED:
+            attempt = self._attempts.pop(task, 0)
+        else:
+            attempt = self.attempts(task) + 1
+            self._remember(task, attempt)
+        why = why.replace("\t", " ").replace("\n", " ")
+        self._lines.append(
+            f"{time.time_ns() // 1000}\t{self._pid}\t{outcome}\t{attempt}\t{took // 1000}\t{task}\t{why}\n"
+        )
+        self.flush()
+        return attempt
+
+    def attempts(self, task: str) -> int:
+        """How often a task was tried before, by any process, as far as the journal reaches back."""
+        self._read_on()
+        return self._attempts.get(task, 0)
+
+    def _read_on(self) -> None:
+        """Take in what other processes have written since."""
+        if not self._inode:
+            for line in _lines_of(self._spool.corner(OLDER)):
+                self._take(line)
+        try:
+            with open(self._spool.corner(NAME), "rb") as file:
+                inode = os.fstat(file.fileno()).st_ino
+                if inode != self._inode:
+                    self._inode, self._offset = inode, 0
+                file.seek(self._offset)
+                data = file.read()
+        except OSError:
+            self._inode = -1
+            return
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for text in whole.decode("utf-8", "surrogateescape").splitlines():
+            found = parse(text)
+            if found is not None:
+                self._take(found)
+
+    def _take(self, line: Line) -> None:
+        if line.outcome in ("done", FAILED):
+            self._attempts.pop(line.task, None)
+        else:
+            self._remember(line.task, max(line.attempt, self._attempts.get(line.task, 0)))
+
+    def _remember(self, task: str, attempt: int) -> None:
+        if len(self._attempts) >= _REMEMBERED and task not in self._attempts:
+            del self._attempts[next(iter(self._attempts))]
+        self._attempts[task] = attempt
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        if not self._lines:
+            return
+        data = "".join(self._lines).encode("utf-8", "surrogateescape")
+        self._lines.clear()
+        try:
+            path = os.path.join(self._spool.make_corner(), NAME)
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                os.write(fd, data)
+                if os.fstat(fd).st_size > LIMIT:
+                    os.rename(path, self._spool.corner(OLDER))
+            finally:
+                os.close(fd)
+        except OSError:
+            pass  # the disk is full, or the directory gone: the tasks matter more
+
+
+def read(spool: SpoolDir) -> Iterator[Line]:
+    """All lines there are, oldest first; what is no whole line is passed over."""
+    for name in (OLDER, NAME):
+        yield from _lines_of(spool.corner(name))
+
+
+def _lines_of(path: str) -> Iterator[Line]:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            for text in file:
+                if (line := parse(text)) is not None:
+                    yield line
+    except OSError:
+        return
+
+
+def parse(text: str) -> Line | None:
+    """One line, or None when it is none."""
+    fields = text.rstrip("\n").split("\t")
+    try:
+        when, pid, outcome, attempt, took, task, why = fields
+        return Line(int(when) / 1e6, int(pid), outcome, int(attempt), int(took) / 1e6, task, why)
+    except ValueError:
+        return None

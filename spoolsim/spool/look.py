@@ -1,0 +1,90 @@
+"""What is in a spool directory, for people: every task, its state, and why it is not running.
+
+Looking changes nothing: no lock is taken, nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+from stat import S_ISREG
+
+from spoolsim.spool import names
+from spoolsim.spool.lock import held
+from spoolsim.spool.packet import HEADER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from spoolsim.spool.directory import SpoolDir
+
+WAITING, FUTURE, CLAIMED, UNFINISHED, UNREACHED = "waiting", "future", "claimed", "unfinished", "unreached"
+
+
+class Found:
+    """One task. path: absolute. state: one of the words above. mtime: epoch seconds. size: bytes. why: in words."""
+
+    __slots__ = ("mtime", "path", "size", "state", "why")
+
+    def __init__(self, path: str, state: str, mtime: float, size: int, why: str = "") -> None:
+        self.path = path
+        self.state = state
+        self.mtime = mtime
+        self.size = size
+        self.why = why
+
+
+def look(spool: SpoolDir, *, ordered: bool, now: float) -> Iterator[Found]:
+    """Every task of a directory at `now` (epoch seconds), those in priority directories behind their level's.
+
+    A task that uWSGI never looks at without spooler-ordered is UNREACHED.
+    """
+    yield from _level(spool.path, ordered, now, "")
+
+
+def _level(path: str, ordered: bool, now: float, unreached: str) -> Iterator[Found]:
+    try:
+        with os.scandir(path) as entries:
+            found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+    except OSError:
+        return
+    below = []
+    for name, is_directory in found:
+        if not names.counts(name, True):
+            continue
+        if is_directory:
+            below.append(name)
+        elif (task := _task(f"{path}/{name}", name, ordered, now, unreached)) is not None:
+            yield task
+    for name in below:
+        why = unreached
+        if not ordered:
+            why = "uWSGI never enters priority directories unless spooler-ordered is set"
+        yield from _level(f"{path}/{name}", ordered, now, why)
+
+
+def _task(path: str, name: str, ordered: bool, now: float, unreached: str) -> Found | None:
+    if not ordered and not name.startswith(names.PREFIX):
+        unreached = unreached or "uWSGI runs a file whose name is a number only with spooler-ordered"
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if not os.path.isfile(path) or os.path.islink(path):
+            return None
+        return Found(path, UNREACHED, 0, 0, f"cannot be opened: {error.strerror}")
+    try:
+        status = os.fstat(fd)
+        if not S_ISREG(status.st_mode):
+            return None
+        size, mtime = status.st_size, status.st_mtime
+        if unreached:
+            return Found(path, UNREACHED, mtime, size, unreached)
+        if held(fd):
+            return Found(path, CLAIMED, mtime, size, "locked: a spooler runs it, or a producer writes it")
+        if size < HEADER:
+            return Found(path, UNFINISHED, mtime, size, f"{size} bytes: being written, or its producer died")
+        if not names.due(mtime, now):
+            return Found(path, FUTURE, mtime, size)
+        return Found(path, WAITING, mtime, size)
+    finally:
+        os.close(fd)

@@ -1,0 +1,136 @@
+"""Walking a spool directory: which names, in which order.
+
+Unordered, the names come as the directory gives them, streaming. Ordered (`spooler-ordered`), each level is read
+whole and sorted by version, and directories of all digits (priorities) are walked to any depth where they sort.
+"""
+
+from __future__ import annotations
+
+import os
+
+from spoolsim.spool import names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from spoolsim.spool.directory import SpoolDir
+
+_OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class Level:
+    """One directory of a walk: the spool directory itself, or a priority directory below it.
+
+    fd: open while the walk is in it. path: absolute. below: what goes before a name for its path below the spool
+    directory: '' or such as '5/'.
+    """
+
+    __slots__ = ("below", "fd", "path", "spool")
+
+    def __init__(self, spool: SpoolDir, path: str, fd: int) -> None:
+        self.spool = spool
+        self.path = path
+        self.fd = fd
+        self.below = path[len(spool.path) + 1 :] + "/" if len(path) > len(spool.path) else ""
+
+
+def scan(
+    spool: SpoolDir,
+    *,
+    ordered: bool = False,
+    share: tuple[int, int] | None = None,
+    now: Callable[[], float],
+    skipped: Callable[[str, str], None] | None = None,
+) -> Generator[tuple[Level, str]]:
+    """The names that may be tasks, as (level, name), each directory's descriptor open while it is walked.
+
+    share: (index, count), which worker of how many on this directory we are: unordered, each begins with the names
+        of its own share, so that they do not all try the same files, and then helps the others.
+    now: epoch seconds; a directory with an mtime in the future is skipped whole, as uWSGI does.
+    skipped: called with (path, why) for an entry whose name counts but that can never run.
+
+    Raises FileNotFoundError when the spool directory is gone: also when something else is in its place, or nobody
+    may enter it any more.
+    """
+    try:
+        fd = os.open(spool.path, _OPEN_DIR)
+    except (NotADirectoryError, PermissionError) as error:
+        raise FileNotFoundError(error.errno, error.strerror, spool.path) from None
+    try:
+        level = Level(spool, spool.path, fd)
+        if ordered:
+            yield from _ordered(level, now, skipped)
+        else:
+            yield from _unordered(level, share, skipped)
+    finally:
+        os.close(fd)
+
+
+def _unordered(
+    level: Level, share: tuple[int, int] | None, skipped: Callable[[str, str], None] | None
+) -> Generator[tuple[Level, str]]:
+    prefix = names.PREFIX
+    index, count = share or (0, 1)
+    if count > 1:
+        others = False
+        with os.scandir(level.fd) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith(prefix):
+                    if hash(name) % count != index:
+                        others = True
+                    elif entry.is_file(follow_symlinks=False):
+                        yield level, name
+        if not others:
+            return
+    with os.scandir(level.fd) as entries:
+        for entry in entries:
+            name = entry.name
+            if not name.startswith(prefix) or (count > 1 and hash(name) % count == index):
+                continue
+            if entry.is_file(follow_symlinks=False):
+                yield level, name
+            elif skipped:
+                skipped(f"{level.path}/{name}", _kind(entry))
+
+
+def _ordered(
+    level: Level, now: Callable[[], float], skipped: Callable[[str, str], None] | None
+) -> Generator[tuple[Level, str]]:
+    found: list[str] = []
+    directories = set()
+    with os.scandir(level.fd) as entries:
+        for entry in entries:
+            name = entry.name
+            if not names.counts(name, True):
+                continue
+            if entry.is_file(follow_symlinks=False):
+                found.append(name)
+            elif entry.is_dir(follow_symlinks=False):
+                directories.add(name)
+                found.append(name)
+            elif skipped:
+                skipped(f"{level.path}/{name}", _kind(entry))
+    found.sort(key=names.version_key)
+    for name in found:
+        if name not in directories:
+            yield level, name
+            continue
+        try:
+            fd = os.open(name, _OPEN_DIR, dir_fd=level.fd)
+        except OSError:
+            continue  # gone, or no longer a directory
+        try:
+            if names.due(os.fstat(fd).st_mtime, now()):
+                yield from _ordered(Level(level.spool, f"{level.path}/{name}", fd), now, skipped)
+        finally:
+            os.close(fd)
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    if entry.is_symlink():
+        return "a symbolic link"
+    if entry.is_dir(follow_symlinks=False):
+        return "a directory"
+    return "not a regular file"

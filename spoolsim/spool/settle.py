@@ -1,0 +1,77 @@
+"""Giving a claimed task up: removed, kept for the next scan, or set aside.
+
+The file is unlinked while its lock is held, so that nobody can claim it in between.
+"""
+
+from __future__ import annotations
+
+import os
+
+from spoolsim.spool import claim as claims
+from spoolsim.spool.directory import BROKEN
+from spoolsim.spool.lock import unlock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spoolsim.spool.claim import Claim
+
+
+def remove(claim: Claim) -> None:
+    """Done: unlink, then unlock. Raises FileNotFoundError when the handler removed the file itself."""
+    try:
+        os.unlink(claim.name, dir_fd=claim.level.fd)
+    finally:
+        claims._held.fd = -1
+        os.close(claim.fd)
+
+
+def release(claim: Claim) -> None:
+    """Kept: unlock at once, also for a child of the handler that still holds the descriptor."""
+    try:
+        unlock(claim.fd, record=claim.record)
+    finally:
+        claims._held.fd = -1
+        os.close(claim.fd)
+
+
+def postpone(claim: Claim, until: float) -> None:
+    """Kept, but not to be run before `until` (epoch seconds): its mtime says so, to real uWSGI too."""
+    try:
+        os.utime(claim.fd, (until, until))
+    finally:
+        release(claim)
+
+
+def set_aside(claim: Claim, reason: str, *, home: str = BROKEN) -> str:
+    """Moved to `.spoolsim/broken/` (or `failed/`) of its spool directory, the reason in a `.why` file beside it.
+
+    Returns the new path. Raises OSError when it cannot be moved; the task is then where it was, and released.
+    """
+    why = target = ""
+    moved = False
+    try:
+        target = free_name(claim.level.spool.make_corner(home), claim.name)
+        with open(f"{target}.why", "x", encoding="utf-8", errors="surrogateescape") as reasons:
+            why = reasons.name
+            reasons.write(f"{claim.path}\n{reason}\n")
+        os.rename(claim.name, target, src_dir_fd=claim.level.fd)
+        moved = True
+    finally:
+        if moved:
+            claims._held.fd = -1
+            os.close(claim.fd)
+        else:
+            release(claim)
+            if why:
+                os.unlink(why)
+    return target
+
+
+def free_name(home: str, name: str) -> str:
+    """`home/name`, with a number behind it when that, or its `.why`, is taken: what was set aside stays as it is."""
+    target = os.path.join(home, name)
+    number = 1
+    while os.path.lexists(target) or os.path.lexists(f"{target}.why"):
+        target = os.path.join(home, f"{name}.{number}")
+        number += 1
+    return target

@@ -1,0 +1,151 @@
+"""Waking an idle worker: the kernel's watch on the directory, and the bell.
+
+An event is only a hint that something may have changed; the directory is the truth, and the poll finds what no
+event told. The put itself is the event, free for the producer. The bell, a file in our corner written with one
+call, covers what the watch does not see: priority sub-directories, and everything under --faithful, where a file
+dropped by hand must wait for the poll.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+if sys.platform == "linux":
+    from spoolsim.spool import inotify  # here, so that a fork server has it for all its spoolers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from spoolsim.spool.directory import SpoolDir
+
+BELL = "bell"
+_RING = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def ring(spool: SpoolDir) -> None:
+    """Ring the bell of a directory, if a worker has hung one up."""
+    try:
+        fd = os.open(spool.corner(BELL), _RING)
+    except OSError:
+        return  # nobody listens
+    try:
+        os.write(fd, b"!")
+    except OSError:
+        pass  # a hint lost costs one poll
+    finally:
+        os.close(fd)
+
+
+class Watch:
+    """A worker's own watch on one directory.
+
+    fd: readable when something happened; -1 when the kernel gives no watch and polling must do.
+    why: the reason for that, in words; '' when there is a watch.
+    """
+
+    __slots__ = ("_identity", "_kernel", "_lost", "_path", "fd", "why")
+
+    def __init__(self, spool: SpoolDir, *, bell_only: bool = False) -> None:
+        self.fd = -1
+        self.why = ""
+        self._kernel: Any = None
+        #: the kernel has ended the watch; a directory that is made again may well get the number of the old one
+        self._lost = False
+        self._path = spool.path
+        self._identity = _identity(spool.path)
+        try:
+            bell = _hang_bell(spool)
+        except OSError as error:
+            self.why = f"no bell in {spool.corner()}: {error.strerror}"
+            bell = ""
+        try:
+            self._watch(bell if bell_only else spool.path, bell)
+        except OSError as error:
+            self.why = f"no file events for {spool.path}: {error.strerror}"
+
+    def _watch(self, path: str, bell: str) -> None:
+        # Never OPEN, CLOSE or MODIFY of the spool directory: a claim opens read-write, so its own close would wake us.
+        if sys.platform == "linux":
+            self.fd = inotify.open()
+            if path != bell:
+                inotify.add(self.fd, path, inotify.CREATE | inotify.MOVED_TO | inotify.ONLYDIR)
+            if bell:
+                inotify.add(self.fd, bell, inotify.MODIFY)
+        elif hasattr(select, "kqueue"):
+            self._kernel, self.fd = _kqueue([path, bell] if bell else [path])
+        else:
+            self.why = "no file events on this system"
+
+    def moved(self) -> bool:
+        """Was the directory removed and made again since the watch began?"""
+        now = _identity(self._path)
+        return now is not None and (self._lost or now != self._identity)
+
+    def drain(self) -> bool:
+        """Take what has happened; True if anything had."""
+        if self._kernel is not None:
+            found = self._kernel.control(None, 64, 0)
+            self._lost |= any(event.fflags & _kqueue_gone() for event in found)
+            return bool(found)
+        if self.fd < 0:
+            return False
+        happened = False
+        try:
+            while events := os.read(self.fd, 65536):
+                happened = True
+                self._lost |= inotify.says_gone(events)
+        except BlockingIOError:
+            pass
+        return happened
+
+    def close(self) -> None:
+        """Give the watch back to the kernel."""
+        if self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
+        elif self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _kqueue_gone() -> int:
+    events: Any = select
+    return int(events.KQ_NOTE_DELETE | events.KQ_NOTE_RENAME)
+
+
+def _kqueue(paths: list[str]) -> tuple[Any, int]:
+    # BSD and macOS; the type checker sees the system it runs on
+    events: Any = select
+    kernel = events.kqueue()
+    for path in paths:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # stays open: the watch lives as long as it does
+        kernel.control(
+            [
+                events.kevent(
+                    fd,
+                    events.KQ_FILTER_VNODE,
+                    events.KQ_EV_ADD | events.KQ_EV_CLEAR,
+                    events.KQ_NOTE_WRITE | _kqueue_gone(),
+                )
+            ],
+            0,
+        )
+    return kernel, kernel.fileno()
+
+
+def _hang_bell(spool: SpoolDir) -> str:
+    spool.make_corner()
+    path = spool.corner(BELL)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    return path
