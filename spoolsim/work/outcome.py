@@ -1,0 +1,111 @@
+"""What becomes of a task by what its handler did.
+
+    the handler                         the task
+    returned -2 (SPOOL_OK)              done, removed
+    returned 0 (SPOOL_IGNORE), False    ignored: kept, not counted
+    returned any other int              retry: kept, counted
+    returned anything else              retry, in silence under uWSGI
+    raised                              retry (but SystemExit ends the worker: it is no outcome)
+    is missing                          ignored
+    the file is broken                  done without running
+
+Pure: what happened is handed in.
+"""
+
+from __future__ import annotations
+
+SPOOL_OK = -2
+SPOOL_RETRY = -1
+SPOOL_IGNORE = 0
+
+DONE, RETRY, IGNORED = "done", "retry", "ignored"
+#: so many characters of an error's text are told
+_LONG = 200
+
+
+class Outcome:
+    """What becomes of a task.
+
+    state: DONE, RETRY or IGNORED. why: for a task that stays, what the handler did, in words; '' when all is well.
+    advice: what to return instead. overflow: the int did not fit a C long, which uWSGI prints as an OverflowError.
+    """
+
+    __slots__ = ("advice", "overflow", "state", "why")
+
+    def __init__(self, state: str, why: str = "", advice: str = "", *, overflow: bool = False) -> None:
+        self.state = state
+        self.why = why
+        self.advice = advice
+        self.overflow = overflow
+
+    @property
+    def counted(self) -> bool:
+        """Does it count towards spooler-max-tasks?"""
+        return self.state != IGNORED
+
+    def __repr__(self) -> str:
+        return f"Outcome({self.state!r}, {self.why!r})"
+
+
+_DONE = Outcome(DONE)
+_ASKED = Outcome(RETRY)
+_IGNORE = Outcome(IGNORED, "returned SPOOL_IGNORE (0)", "return uwsgi.SPOOL_OK (-2) when the task is done")
+_MEANT = "return uwsgi.SPOOL_OK (-2) when the task is done, SPOOL_RETRY (-1) to try again"
+
+MISSING = Outcome(
+    IGNORED,
+    "has no handler: uwsgi.spooler was never set in this process",
+    "set it in a module that the spooler imports (import, shared-import or spooler-import)",
+)
+
+#: the variables cannot be read: it counts as a task that is done
+BROKEN = Outcome(DONE, "is broken")
+
+
+def returned(value: object) -> Outcome:
+    """The outcome of a handler that returned `value`."""
+    if type(value) is int:
+        if value == SPOOL_OK:
+            return _DONE
+        if value == SPOOL_RETRY:
+            return _ASKED
+        if value == SPOOL_IGNORE:
+            return _IGNORE
+    if not isinstance(value, int):
+        return Outcome(RETRY, f"returned {_show(value)}, which is no int", _MEANT)
+    number = int.__index__(value)  # the number itself, whatever operators a subclass has
+    if not -(2**63) <= number < 2**63:
+        return Outcome(RETRY, f"returned {_show(value)}, too big for a C long", _MEANT, overflow=True)
+    code = (number + 2**31) % 2**32 - 2**31
+    if code == SPOOL_OK:
+        return _DONE
+    if code == SPOOL_IGNORE:
+        return Outcome(IGNORED, f"returned {_show(value)}, which means SPOOL_IGNORE", _MEANT)
+    return _ASKED if code == SPOOL_RETRY else Outcome(RETRY, f"returned {_show(value)}", _MEANT)
+
+
+def raised(error: BaseException) -> Outcome:
+    """The outcome of a handler that raised `error`."""
+    try:
+        text = str(error).partition("\n")[0][:_LONG]
+    except Exception:
+        text = ""  # an error that cannot even say what it is
+    name = type(error).__name__
+    return Outcome(RETRY, f"raised {name}: {text}" if text else f"raised {name}", "handle it, or let it be retried")
+
+
+def _show(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def exited(code: object) -> Outcome:
+    """The outcome where a handler called sys.exit and the process must not end (inline, tests)."""
+    return Outcome(
+        RETRY,
+        f"called sys.exit({'' if code is None else repr(code)}), which ends a spooler process and restarts it at once",
+        "return from the handler instead",
+    )

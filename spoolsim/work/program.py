@@ -1,0 +1,142 @@
+"""A process of the user's own that imports `uwsgi`: a web server, a script, a child of a task.
+
+What it needs to know rides in one environment variable, set by run and exec, inherited by every child.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+import time
+
+from spoolsim.log import Log
+from spoolsim.options import Options
+from spoolsim.spool.directory import SpoolDir
+from spoolsim.work import scoreboard as board
+from spoolsim.work.app import PROGRAM, App
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from spoolsim.work.scoreboard import Scoreboard
+
+#: a marshalled dict, in hex: {"options": ..., "directories": [(path, external), ...], "master": pid,
+#: "served": is the master one that takes signals, "run": pid of the `spoolsim run` behind it, "instance": see below};
+#: marshal, since json costs 7 ms at the start of every process, in a version that every Python reads
+VARIABLE = "SPOOLSIM"
+#: set by dev for both of its commands, so that they share what one instance shares
+INSTANCE = "SPOOLSIM_INSTANCE"
+
+
+def new_instance() -> str:
+    """A name for all processes that share cache, metrics and locks: the pid that it lives with, and the time."""
+    return f"{os.getpid()}-{time.time_ns():x}"
+
+
+#: of a process that nobody described, and of its forks
+_own = new_instance()
+#: a description that was read, and the instance in it
+_named = ("", "")
+
+
+def describe(
+    options: Options, directories: Sequence[tuple[SpoolDir, int]], *, master: int = 0, served: bool | None = None
+) -> str:
+    """The value of the environment variable.
+
+    master: pid of the master, by default this process. served: does it take signals; by default unless inline.
+    """
+    found = [(directory.path, directory.external) for directory, _ in directories]
+    if served is None:
+        served = not options.inline
+    described = {
+        "options": options.to_plain(),
+        "directories": found,
+        "master": master or os.getpid(),
+        "served": served,
+        "run": (master or os.getppid()) if served else 0,  # a fork server describes itself: its parent is the run
+        # taken out: an instance started by this one is another
+        "instance": os.environ.pop(INSTANCE, "") or new_instance(),
+    }
+    return marshal.dumps(described, 2).hex()
+
+
+def _described() -> dict[str, Any] | None:
+    text = os.environ.get(VARIABLE)
+    return marshal.loads(bytes.fromhex(text)) if text else None
+
+
+def instance() -> str:
+    """The name of the instance this process belongs to: the described one, or its own, inherited by its forks."""
+    global _named
+    text = os.environ.get(VARIABLE, "")
+    if _named[0] != text:
+        described = _described()
+        _named = (text, described["instance"] if described else _own)
+    return _named[1] if text else _own
+
+
+def has_master(app: App) -> bool:
+    """Is there a master process that takes signals, at app.master_pid?"""
+    if app.board is not None:
+        return True
+    described = _described()
+    return app.role == PROGRAM and described is not None and described["served"]
+
+
+def scoreboard(app: App) -> Scoreboard | None:
+    """The scoreboard of the run behind this process; None when there is none, or none any more. To be closed."""
+    described = _described()
+    own = next((directory for directory, _ in app.directories if not directory.external), None)
+    if described is None or not described["run"] or own is None:
+        return None
+    try:
+        fd = os.open(own.corner("run", str(described["run"])), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    slots = int.from_bytes(os.pread(fd, 8, 8 * board.SLOTS), sys.byteorder)
+    if os.fstat(fd).st_size != board.size(slots):
+        os.close(fd)  # being made
+        return None
+    return board.Scoreboard(fd, slots)
+
+
+def spooler_pids(app: App) -> list[int]:
+    """One pid for each entry of uwsgi.spoolers, as the run behind this process has them; 0 for what is not there."""
+    found = scoreboard(app)
+    pids = []
+    slot = 0
+    for directory, _ in app.directories:
+        known = found is not None and not directory.external
+        pids.append(found.serving(slot)[board.PID] if found is not None and known else 0)
+        slot += known
+    if found is not None:
+        found.close()
+    return pids
+
+
+def set_frequency(app: App, seconds: int) -> bool:
+    """Change the wait of the spoolers of the run behind this process; False when there is none."""
+    found = scoreboard(app)
+    if found is None:
+        return False
+    found.words[board.FREQUENCY] = seconds & 0xFFFFFFFF
+    found.close()
+    return True
+
+
+def from_environment() -> App:
+    """The App of a process that nobody prepared: as described in the environment, else one without a spooler."""
+    described = _described()
+    if not described:
+        return App(Options(), (), Log(), role=PROGRAM)
+    options = Options.from_plain(described["options"])
+    directories = [
+        (SpoolDir(path, external=external, bare=options.faithful), -1) for path, external in described["directories"]
+    ]
+    app = App(options, directories, Log(as_json=options.log_json), role=PROGRAM)
+    app.master_pid = described["master"]
+    return app

@@ -1,0 +1,117 @@
+"""The scoreboard: a small mapped file in which every process says what it is doing.
+
+Behind the words each slot has TASK bytes with the name of the task that runs, or ran last: when a worker dies, that
+says which task killed it.
+
+Workers write their own words and nobody else's, with no system call and no message per task; the fork server, the
+master, `top` and the progress bar read. Whole words never tear, but pairs can: the task number is odd while its
+slot changes, and a reader that meets that reads again.
+
+    word        written by    meaning
+    PID         fork server   0 when the slot is empty
+    STATE       worker        IDLE, SCANNING, BUSY
+    SERIAL      worker        number of the task; odd while the words below change
+    TASKS       worker        tasks that counted, in this process
+    STARTED     worker        CLOCK_MONOTONIC nanoseconds; 0 when no task runs
+    HARAKIRI    worker        deadline, the same clock; 0 for none
+    USER        worker        set_user_harakiri's deadline; 0 for none
+    OUTCOME     worker        the last outcome: 1 done, 2 retry, 3 ignored
+    LEAVE       fork server   1: settle what you hold and exit
+    SPAWNS      fork server   processes this slot has had
+    DONE        worker        tasks done in this slot since the start, all its processes together
+    KEPT        worker        tasks kept (retried or ignored), likewise
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+(PID, STATE, SERIAL, TASKS, STARTED, HARAKIRI, USER, OUTCOME, LEAVE, SPAWNS, DONE, KEPT) = range(12)
+
+IDLE, SCANNING, BUSY = range(3)
+
+#: words before the slots: the master's pid, the number of slots, frequency (set_spooler_frequency), stop flag
+HEAD = 8
+MASTER, SLOTS, FREQUENCY, FORKSERVER = range(4)
+#: words of one slot: 128 bytes, two cache lines
+WIDTH = 16
+#: bytes of a slot's task: its size (2 bytes, little-endian), then its path below the spool directory
+TASK = 512
+
+LAST_OUTCOME = {"done": 1, "retry": 2, "ignored": 3}
+
+
+class Scoreboard:
+    """The mapped words of one instance; `words[...]` for the head, `slot(n)` for a slot."""
+
+    __slots__ = ("_map", "_tasks", "fd", "slots", "words")
+
+    def __init__(self, fd: int, slots: int) -> None:
+        self.fd = fd
+        self.slots = slots
+        self._map = mmap.mmap(fd, size(slots))
+        self.words = memoryview(self._map)[: 8 * (HEAD + slots * WIDTH)].cast("Q")
+        self._tasks = memoryview(self._map)[8 * (HEAD + slots * WIDTH) :]
+
+    @classmethod
+    def create(cls, path: str | None, slots: int) -> Scoreboard:
+        """A new scoreboard at `path`, or in a file without a name."""
+        if path is None:
+            import tempfile
+
+            fd, name = tempfile.mkstemp()
+            os.unlink(name)
+        else:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        os.ftruncate(fd, size(slots))
+        board = cls(fd, slots)
+        board.words[SLOTS] = slots
+        board.words[MASTER] = os.getpid()
+        return board
+
+    def slot(self, number: int) -> memoryview:
+        """The words of one slot, 0 and up."""
+        start = HEAD + number * WIDTH
+        return self.words[start : start + WIDTH]
+
+    def serving(self, number: int) -> memoryview:
+        """The words of the process that serves slot `number` of the master, which has two seats here.
+
+        The first seat's, all zeros perhaps, while none does.
+        """
+        first, second = self.slot(2 * number), self.slot(2 * number + 1)
+        return second if second[PID] and not second[LEAVE] and (first[LEAVE] or not first[PID]) else first
+
+    def task(self, number: int) -> memoryview:
+        """The bytes of a slot's task."""
+        return self._tasks[number * TASK : (number + 1) * TASK]
+
+    def close(self) -> None:
+        """Unmap; slots handed out must be released before."""
+        self.words.release()
+        self._tasks.release()
+        try:
+            self._map.close()
+        except BufferError:
+            pass  # a slot is still looked at; the map goes with the process
+        os.close(self.fd)
+
+
+def size(slots: int) -> int:
+    """Bytes of a scoreboard."""
+    return 8 * (HEAD + slots * WIDTH) + slots * TASK
+
+
+_SIZES = tuple(size.to_bytes(2, "little") for size in range(TASK - 1))
+
+
+def write_task(place: memoryview, task: bytes) -> None:
+    """Say which task runs."""
+    size = min(len(task), TASK - 2)
+    place[: size + 2] = _SIZES[size] + task[:size]
+
+
+def read_task(place: memoryview) -> str:
+    """Which task runs, or ran last; '' for none yet."""
+    return bytes(place[2 : (place[0] | place[1] << 8) + 2]).decode("utf-8", "surrogateescape")

@@ -1,0 +1,199 @@
+"""uwsgi signals: numbers from 0 to 255 with a handler and a target, sent through one shared pipe for each target.
+
+The first free process takes a signal from its pipe; nothing is merged, nothing interrupts a task.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from spoolsim.diagnose import Notes
+    from spoolsim.log import Log
+
+SPOOLER = "spooler"
+#: the longest target name uWSGI takes, in characters
+TARGET_SIZE = 63
+#: how many of each kind uWSGI takes
+LIMIT = 64
+#: kind -> its names in uWSGI's sentences
+_KINDS = {
+    "timer": ("timer", "timers"),
+    "ms_timer": ("timer", "timers"),
+    "rb_timer": ("rb timer", "rb_timers"),
+    "cron": ("cron", "cron"),
+    "file": ("file monitor", "file monitors"),
+}
+UNABLE = "unable to register signal"
+#: targets that only a web server has: they run in a worker
+_IN_WORKERS = ("", "worker", "workers", "active-workers")
+
+
+#: uWSGI's words when a signal does not fit any more
+FULL = "*** SIGNAL QUEUE IS FULL: buffer size {size} bytes (you can tune it with --signal-bufsize) ***"
+
+
+class Pipe:
+    """A queue of signal numbers in the kernel; read by whoever is free first.
+
+    A socket pair with its default buffer, as in uWSGI, so that it holds as many (some 280 on Linux).
+    """
+
+    __slots__ = ("reader", "writer")
+
+    def __init__(self, reader: int, writer: int) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    def open(cls) -> Pipe:
+        """A new one, both ends non-blocking."""
+        import socket
+
+        reader, writer = socket.socketpair()
+        reader.setblocking(False)
+        writer.setblocking(False)
+        return cls(reader.detach(), writer.detach())
+
+    def size(self) -> int:
+        """The buffer's size in bytes, for uWSGI's line."""
+        import socket
+
+        with socket.socket(fileno=os.dup(self.writer)) as writer:
+            return writer.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+
+    def send(self, number: int) -> bool:
+        """Put a signal in; False when the pipe is full."""
+        try:
+            os.write(self.writer, bytes((number,)))
+        except BlockingIOError:
+            return False
+        return True
+
+    def receive(self) -> int:
+        """Take a signal out; -1 when there is none (any more)."""
+        try:
+            data = os.read(self.reader, 1)
+        except BlockingIOError:
+            return -1
+        return data[0] if data else -1
+
+
+class Signals:
+    """The signal table of one process; forked processes inherit it.
+
+    handlers: number -> (target, handler). timed: what else fires signals, as (kind, number, ...), for the master.
+    spoolers, workers: the pipes, None before the processes exist.
+    """
+
+    __slots__ = (
+        "_faithful",
+        "_log",
+        "_notes",
+        "handlers",
+        "in_master",
+        "received",
+        "spoolers",
+        "timed",
+        "up",
+        "workers",
+    )
+
+    def __init__(self, log: Log, notes: Notes, *, faithful: bool = False) -> None:
+        self._log = log
+        self._notes = notes
+        self._faithful = faithful
+        self.handlers: dict[int, tuple[str, Callable[[int], Any]]] = {}
+        self.timed: list[tuple[Any, ...]] = []
+        self.spoolers: Pipe | None = None
+        self.workers: Pipe | None = None
+        self.in_master = True
+        #: the spoolers are there: before, while the app is imported, a signal is lost, as in uWSGI
+        self.up = False
+        self.received = 0
+
+    def number(self, number: int) -> int:
+        """A signal number as uWSGI reads it: modulo 256; refused here unless faithful. Raises ValueError."""
+        if 0 <= number <= 255:
+            return number
+        if not self._faithful:
+            self._notes.give("signal-number", str(number))
+            raise ValueError(UNABLE)
+        return number % 256
+
+    def register(self, number: int, target: str, handler: Callable[[int], Any]) -> None:
+        """uwsgi.register_signal(). Raises ValueError with uWSGI's sentence."""
+        number = self.number(number)
+        if len(target) > TARGET_SIZE or not self.in_master:
+            raise ValueError(UNABLE)
+        if number in self.handlers:
+            self._log.line("[uwsgi-signal] you cannot re-register a signal as the master !!!")
+            raise ValueError(UNABLE)
+        self.handlers[number] = (target, handler)
+        self._log.line(
+            f"[uwsgi-signal] signum {number} registered (wid: 0 modifier1: 0 target: {target or 'default, any worker'})"
+        )
+        if target != SPOOLER and self.workers is None:
+            self._notes.give("no-worker", f"signal {number}", f"target {target!r}")
+
+    def add(self, kind: str, number: int, *spec: Any) -> None:
+        """Fire a signal by time or by a file: "timer", "rb_timer", "ms_timer", "cron" or "file". Raises ValueError."""
+        number = self.number(number)
+        one, many = _KINDS[kind]
+        if sum(_KINDS[row[0]] == _KINDS[kind] for row in self.timed) >= LIMIT:
+            self._log.line(f"you can register max {LIMIT} {many} !!!")
+            raise ValueError(f"unable to add {one}")
+        self.timed.append((kind, number, *spec))
+
+    def report(self) -> list[tuple[Any, ...]]:
+        """What fires signals, as (kind, number, target, ...), for the master."""
+        return [(kind, number, self.handlers.get(number, ("", None))[0], *spec) for kind, number, *spec in self.timed]
+
+    def send(self, number: int) -> None:
+        """uwsgi.signal(): route a signal to the processes of its target."""
+        number = self.number(number)
+        target = self.handlers.get(number, ("", None))[0]
+        pipe = self.spoolers if target == SPOOLER else self.workers
+        if not self.up or self.spoolers is None:
+            self._log.line("uwsgi_signal_send(): Bad file descriptor [core/signal.c line 306]")
+        elif pipe is None:
+            if target and target != SPOOLER:
+                self._notes.give("no-worker", f"signal {number}", f"target {target!r}")
+        elif not pipe.send(number):
+            self._log.line(FULL.format(size=pipe.size()), "error")
+            self._log.line(f"could not deliver signal {number} to the {target or 'worker'}", "error")
+
+    def wait(self, pipe: Pipe, wanted: int) -> None:
+        """uwsgi.signal_wait(): run the handlers of what arrives, until one (the wanted one, if not negative) did."""
+        import select
+
+        while True:
+            select.select([pipe.reader], [], [])
+            number = pipe.receive()
+            if number >= 0:
+                self.run(number, "worker 1", _print_error)
+                if wanted < 0 or number == wanted:
+                    return
+
+    def run(self, number: int, who: str, report: Callable[[], None]) -> None:
+        """Call the handler of a received signal; what it raises is printed by `report` and does not kill."""
+        self.received = number
+        handler = self.handlers.get(number)
+        if handler is not None:
+            try:
+                handler[1](number)
+            except (Exception, KeyboardInterrupt):  # a SystemExit ends the process, as in uWSGI
+                report()
+            else:
+                return
+        self._log.dated(f"error managing signal {number} on {who}")
+
+
+def _print_error() -> None:
+    from spoolsim.work.app import print_error
+
+    print_error()

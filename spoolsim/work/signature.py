@@ -1,0 +1,69 @@
+"""How the C functions of uWSGI's module take their arguments: number, kinds, and CPython's own sentences for errors."""
+
+from __future__ import annotations
+
+import operator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_INT = 1 << 31
+
+
+def takes(kinds: str, name: str | None = "", *, optional: int = 0) -> Callable[[Callable[..., Any]], Any]:
+    """Decorates a function that takes just positional arguments of these kinds, the last `optional` of them not always.
+
+    kinds: a letter each: i an int of 32 bits, s text, O any object.
+    name: as errors call the function; by default its own without leading underscores; None for "function".
+    The decorated function raises TypeError, ValueError or OverflowError as CPython's argument parser does.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        called = function.__name__.lstrip("_") if name == "" else name
+        prefix = f"{called}()" if called else "function"
+
+        def call(*arguments: Any) -> Any:
+            if not len(kinds) - optional <= len(arguments) <= len(kinds):
+                raise TypeError(_count(prefix, len(kinds), optional, len(arguments)))
+            return function(*(_TAKE[kinds[n]](value, prefix, n + 1) for n, value in enumerate(arguments)))
+
+        call.__name__ = call.__qualname__ = function.__name__.lstrip("_")
+        call.__doc__ = function.__doc__
+        return call
+
+    return decorate
+
+
+def _count(prefix: str, most: int, optional: int, given: int) -> str:
+    if not optional:
+        word, number = "exactly", most
+    else:
+        word, number = ("at least", most - optional) if given < most else ("at most", most)
+    return f"{prefix} takes {word} {number} argument{'' if number == 1 else 's'} ({given} given)"
+
+
+def _int(value: Any, prefix: str, number: int) -> int:
+    found = operator.index(value)
+    if found >= _INT:
+        raise OverflowError("signed integer is greater than maximum")
+    if found < -_INT:
+        raise OverflowError("signed integer is less than minimum")
+    return found
+
+
+def _text(value: Any, prefix: str, number: int) -> str:
+    if not isinstance(value, str):
+        what = "None" if value is None else type(value).__name__
+        raise TypeError(f"{prefix} argument {number} must be str, not {what}")
+    if "\0" in value:
+        raise ValueError("embedded null character")
+    return value
+
+
+def _object(value: Any, prefix: str, number: int) -> Any:
+    return value
+
+
+_TAKE: dict[str, Callable[[Any, str, int], Any]] = {"i": _int, "s": _text, "O": _object}

@@ -1,0 +1,453 @@
+"""A spooler: scan, claim, run, settle; then wait. The same cycle runs in a worker process, inline and in tests."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from spoolsim.errors import PacketError
+from spoolsim.spool import claim as claims
+from spoolsim.spool import journal as journals
+from spoolsim.spool import settle
+from spoolsim.spool.claim import Claim, take
+from spoolsim.spool.directory import BROKEN, FAILED
+from spoolsim.spool.journal import Journal
+from spoolsim.spool.packet import HEADER
+from spoolsim.spool.scan import scan
+from spoolsim.work import outcome as outcomes
+from spoolsim.work import run
+from spoolsim.work.app import NO_HANDLER
+from spoolsim.work.scoreboard import (
+    BUSY,
+    DONE,
+    HARAKIRI,
+    IDLE,
+    KEPT,
+    LAST_OUTCOME,
+    LEAVE,
+    OUTCOME,
+    SCANNING,
+    SERIAL,
+    STARTED,
+    STATE,
+    TASKS,
+    USER,
+    WIDTH,
+    write_task,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from spoolsim.spool.directory import SpoolDir
+    from spoolsim.spool.scan import Level
+    from spoolsim.work.app import App
+    from spoolsim.work.outcome import Outcome
+
+_SECOND = 1_000_000_000
+#: how many tasks that stay are remembered as having been told of
+_REMEMBERED = 10_000
+
+OVERFLOW = "OverflowError: Python int too large to convert to C long"
+UNFOUND = "unable to find the spooler function, have you loaded it into the spooler process ?"
+HORRIBLE = "[spooler] something horrible happened to the spooler. Better to kill it."
+
+
+class Ended(Exception):
+    """This worker's process must end now, with this exit status."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class Worker:
+    """One spooler of one directory.
+
+    share: (index, count), which worker of how many on the directory.
+    words, place: its slot of the scoreboard, and where the running task's name goes there.
+    in_process: it is not a process of its own (inline, tests): working directory stays, SystemExit is an outcome.
+    settled: called with (path, Outcome) after each task; for drain, journal and tests.
+    """
+
+    __slots__ = (
+        "_before",
+        "_began",
+        "_overflowed",
+        "_said",
+        "_serial",
+        "app",
+        "around",
+        "call",
+        "chdir",
+        "fresh",
+        "in_process",
+        "journal",
+        "options",
+        "parent",
+        "pid",
+        "place",
+        "recycled",
+        "settled",
+        "share",
+        "spool",
+        "tasks",
+        "unfinished",
+        "walk",
+        "woken",
+        "words",
+    )
+
+    def __init__(
+        self,
+        app: App,
+        spool: SpoolDir,
+        *,
+        share: tuple[int, int] | None = None,
+        words: memoryview | None = None,
+        place: memoryview | None = None,
+        in_process: bool = False,
+        settled: Callable[[str, Outcome], None] | None = None,
+    ) -> None:
+        self.app = app
+        self.options = app.options
+        self.spool = spool
+        self.share = share
+        self.words = memoryview(bytearray(8 * WIDTH)).cast("Q") if words is None else words
+        self.place = place
+        self.in_process = in_process
+        self.journal = None if app.faithful or app.options.no_journal else Journal(spool)
+        self.chdir = not in_process or app.faithful
+        self.settled = settled
+        #: finds the names, in the order to try them; tests put in one whose order is certain
+        self.walk = scan
+        #: runs a handler; tests put in one that hands its exception to them
+        self.call = run.call
+        self.pid = os.getpid()
+        self.tasks = 0
+        self.recycled = False
+        #: names met empty or locked in the last cycle: perhaps in the making
+        self.unfinished: set[str] = set()
+        #: called before (False) and after (True) each task
+        self.around: Callable[[bool], None] | None = None
+        #: the process whose child we are: when it is gone we finish the task we hold, not the scan; 0 to go on
+        self.parent = 0
+        #: something rang outside of a task: scan again at once
+        self.woken = False
+        #: the last cycle ran a task that came after the cycle before it began
+        self.fresh = False
+        #: when the cycle before this one, and this one, began: epoch seconds
+        self._before = 0.0
+        self._began = 0.0
+        self._overflowed = False
+        self._serial = 0
+        self._said: dict[tuple[str, str], None] = {}
+        app.harakiri_word = self._arm_user
+
+    def cycle(self, only: Container[str] | None = None) -> int:
+        """One scan of the directory, each task that can be had run and settled; returns how many were run.
+
+        only: leave all other names alone.
+        Raises FileNotFoundError when the directory is gone, Ended when this process must end, and whatever
+        SystemExit a handler raised.
+        """
+        count = 0
+        options = self.options
+        words = self.words
+        record = self.app.faithful
+        limit = options.max_body
+        parent = self.parent
+        getppid = os.getppid
+        words[STATE] = SCANNING
+        self.unfinished.clear()
+        self.fresh = False
+        self._before, self._began = self._began, time.time()
+        skipped = None if record else self._skipped
+        walk = self.walk(self.spool, ordered=options.ordered, share=self.share, now=_now, skipped=skipped)
+        try:
+            for level, name in walk:
+                if only is not None and name not in only:
+                    continue
+                claim = take(level, name, time.time(), record=record, limit=limit)
+                if claim.__class__ is not Claim:
+                    if claim is claims.UNFINISHED or claim is claims.LOCKED:
+                        self.unfinished.add(name)
+                    elif claim is claims.UNREADABLE and not record:
+                        self._skipped(f"{level.path}/{name}", "unreadable, or not writable, for this user")
+                    continue
+                count += self.manage(claim)
+                if self.recycled or words[LEAVE] or (parent and getppid() != parent):
+                    break
+        finally:
+            walk.close()
+            words[STATE] = IDLE
+            if self.journal is not None:
+                self.journal.flush()
+        return count
+
+    def manage(self, claim: Claim) -> bool:
+        """Run one claimed task and settle it; False when it was broken and did not run."""
+        data = claim.data
+        if not data:
+            limit = self.options.max_body
+            why = f"it is larger than --max-body ({limit} bytes)" if limit else "it is larger than the memory there is"
+            self._set_aside(claim, why, "body-too-large")
+            return False
+        if len(data) < HEADER + (data[1] | data[2] << 8):
+            self._short(claim)
+            return False
+        options = self.options
+        if options.max_attempts and self.journal is not None:
+            attempts = self.journal.attempts(claim.task)
+            if attempts >= options.max_attempts:  # the last one killed its spooler
+                self._fail(claim, "its spooler died", attempts)
+                return False
+        app = self.app
+        words = self.words
+        quiet = options.quiet
+        if not quiet:
+            app.log.line(f"[spooler {self.spool.path} pid: {self.pid}] managing request {claim.name} ...")
+        if claim.mtime >= self._before:
+            self.fresh = True
+        if self.around is not None:
+            self.around(False)
+        if self.place is not None:
+            write_task(self.place, claim.task.encode("utf-8", "surrogateescape"))
+        began = self._begin()
+        env = None
+        reason = ""
+        try:
+            if self.chdir:
+                os.fchdir(claim.level.fd)
+            if options.chdir_task:
+                self._change_directory(claim.level, options.chdir_task)
+            handler = app.handler()
+            if handler is NO_HANDLER:
+                outcome = outcomes.MISSING
+            elif self._overflowed:
+                outcome = self._strike()
+            else:
+                try:
+                    env = run.environment(claim)
+                except PacketError as error:
+                    reason = str(error)
+                    outcome = outcomes.BROKEN
+                else:
+                    outcome = self.call(handler, env)
+        except SystemExit as error:
+            if not self.in_process:
+                raise  # the process ends in this task, and the scoreboard goes on saying so
+            outcome = outcomes.exited(error.code)
+        except BaseException:
+            self._end()
+            raise
+        words[HARAKIRI] = 0
+        words[STARTED] = 0
+        words[STATE] = SCANNING
+        if words[USER]:
+            app.notes.give("user-harakiri-armed")
+        self._settle(claim, outcome, reason, began)
+        if self.around is not None:
+            self.around(True)
+        if outcome.why:
+            if outcome.overflow:
+                self._overflowed = app.faithful
+                app.notes.give("return-overflow", claim.name)
+            self._tell(claim, outcome, "none" if env is None else run.title(handler, env))
+        return True
+
+    def _strike(self) -> Outcome:
+        """uWSGI leaves the error of an int too big pending: it strikes the next task, which is not run."""
+        self._overflowed = False
+        self.app.log.line(OVERFLOW)
+        return outcomes.raised(OverflowError("of the task before"))
+
+    def guard(self, call: Callable[[], None]) -> None:
+        """Run something that is no task, a signal handler, under the same harakiri."""
+        self._begin()
+        try:
+            call()
+        finally:
+            self._end()
+            self.words[STATE] = IDLE
+
+    def _begin(self) -> int:
+        words = self.words
+        began = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        self._serial += 2
+        words[SERIAL] = self._serial - 1
+        words[STARTED] = began
+        words[STATE] = BUSY
+        harakiri = self.options.harakiri
+        if harakiri:
+            words[HARAKIRI] = self.deadline(harakiri, began)
+        words[SERIAL] = self._serial
+        return began
+
+    def _end(self) -> None:
+        words = self.words
+        words[HARAKIRI] = 0
+        words[STARTED] = 0
+        words[STATE] = SCANNING
+        if words[USER]:
+            self.app.notes.give("user-harakiri-armed")
+
+    def deadline(self, seconds: int, now: int) -> int:
+        """When a harakiri of so many seconds strikes, in monotonic nanoseconds.
+
+        uWSGI compares whole seconds of the clock and kills when they are more than `seconds` apart.
+        """
+        if self.app.faithful:
+            return now + int((seconds + 1 - time.time() % 1) * _SECOND)
+        return now + seconds * _SECOND
+
+    def _arm_user(self, seconds: int) -> None:
+        """uwsgi.set_user_harakiri(): 0 disarms."""
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        self.words[USER] = self.deadline(seconds, now) if seconds > 0 else 0
+
+    def _change_directory(self, level: Level, path: str) -> None:
+        """spooler-chdir: a relative one is taken from the task's own directory."""
+        try:
+            os.chdir(path if self.chdir else os.path.join(level.path, path))
+        except OSError as error:
+            self.app.log.line(f"chdir(): {error.strerror} [core/spooler.c line 651]")
+
+    def _settle(self, claim: Claim, outcome: Outcome, reason: str, began: int) -> None:
+        words = self.words
+        app = self.app
+        options = self.options
+        ended = None
+        if outcome.state is outcomes.DONE:
+            if not options.quiet:
+                seconds = (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - began) // _SECOND
+                app.log.line(
+                    f"[spooler {self.spool.path} pid: {self.pid}] done with task {claim.name} after {seconds} seconds",
+                    "done",
+                )
+            words[DONE] += 1
+            if reason and not app.faithful:
+                self._set_aside(claim, reason)
+            else:
+                ended = self._remove(claim)
+        else:
+            words[KEPT] += 1
+            self._keep(claim, outcome, began)
+        if self.journal is not None and outcome.state is outcomes.DONE:
+            self.journal.done(claim.task, time.clock_gettime_ns(time.CLOCK_MONOTONIC) - began)
+        words[OUTCOME] = LAST_OUTCOME[outcome.state]
+        if self.settled is not None:
+            self.settled(claim.path, outcome)
+        if ended is not None:
+            raise ended
+        # a drain recycles only when it got on: else tasks that are retried would keep it from ever ending its pass
+        if outcome.counted and not (options.drain and outcome.state is outcomes.RETRY):
+            self.count()
+            if self.recycled and outcome.state is outcomes.RETRY:
+                app.notes.give("retry-spins", claim.name)
+        if outcome is outcomes.MISSING or outcome.state is outcomes.IGNORED:
+            app.log.line(UNFOUND)
+
+    def _keep(self, claim: Claim, outcome: Outcome, began: int) -> None:
+        """A task that stays: for the next scan, for later (--retry-delay), or among the failed (--max-attempts)."""
+        options = self.options
+        attempt = 0
+        if self.journal is not None:
+            took = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - began
+            attempt = self.journal.add(claim.task, outcome.state, took, outcome.why)
+        if 0 < options.max_attempts <= attempt:
+            self._fail(claim, outcome.why or "asked to be retried (SPOOL_RETRY)", attempt)
+        elif options.retry_delay and outcome.state is outcomes.RETRY:
+            settle.postpone(claim, time.time() + options.retry_delay)
+        else:
+            settle.release(claim)
+
+    def _fail(self, claim: Claim, why: str, attempts: int) -> None:
+        """It was tried often enough (--max-attempts): to `.spoolsim/failed/`, from where `spoolsim retry` takes it."""
+        why = f"{why}; tried {attempts} times"
+        if self._move(claim, why, FAILED) and self.journal is not None:
+            self.journal.add(claim.task, journals.FAILED, 0, why)
+
+    def _move(self, claim: Claim, why: str, home: str) -> str:
+        """Move a claimed task into our corner; '' when it cannot be moved, which is said."""
+        try:
+            target = settle.set_aside(claim, why, home=home)
+        except OSError as error:
+            self._once(claim.path, "stuck", f"{claim.path} ({why}) cannot be moved: {error.strerror}")
+            return ""
+        if home == FAILED:
+            self.app.log.say(f"{claim.path}: {why}; moved to {target}; `spoolsim retry` brings it back")
+        return target
+
+    def count(self) -> None:
+        """One more task, or signal under spooler-signal-as-task, towards spooler-max-tasks."""
+        self.tasks += 1
+        self.words[TASKS] = self.tasks
+        limit = self.options.max_tasks
+        if 0 < limit <= self.tasks:
+            self.app.log.line(
+                f"[spooler {self.spool.path} pid: {self.pid}] maximum number of tasks reached ({limit}) recycling ..."
+            )
+            self.recycled = True
+
+    def _remove(self, claim: Claim) -> Ended | None:
+        try:
+            settle.remove(claim)
+        except OSError as error:
+            log = self.app.log
+            if self.app.faithful:
+                log.line(f"unlink(): {error.strerror} [core/spooler.c line 164]")
+                log.line(HORRIBLE)
+                return Ended(1, HORRIBLE)
+            if isinstance(error, FileNotFoundError):
+                self.app.notes.give("own-file-removed", claim.path)
+            else:
+                log.say(f"{claim.path} is done but cannot be removed: {error.strerror}; it will run again", error=True)
+        return None
+
+    def _short(self, claim: Claim) -> None:
+        """The header announces more than there is."""
+        reason = run.broken(claim)
+        if self.app.faithful:
+            self.app.log.line("spooler_manage_task()/read(): Success [core/spooler.c line 554]")
+            self._remove(claim)
+        else:
+            self._set_aside(claim, reason)
+
+    def _set_aside(self, claim: Claim, reason: str, code: str = "broken-file") -> None:
+        target = self._move(claim, reason, BROKEN)
+        if not target:
+            return
+        self.app.notes.give(code, claim.path, f"{reason}; moved to {target}")
+        if self.settled is not None:
+            self.settled(claim.path, outcomes.BROKEN)
+
+    def _skipped(self, path: str, why: str) -> None:
+        self._once(path, why, f"{path} is {why}: uWSGI passes over it in silence, and so it never runs")
+
+    def _tell(self, claim: Claim, outcome: Outcome, function: str) -> None:
+        """Say once why a task will come back."""
+        if self.app.faithful:
+            return
+        what = "ignored for ever" if outcome.state is outcomes.IGNORED else "retried at each scan"
+        if not os.path.lexists(claim.path):
+            return  # it was moved to failed/, which was said
+        self._once(
+            claim.path,
+            outcome.why,
+            f"task {claim.name} (function {function}) {outcome.why}: it is {what}; {outcome.advice}",
+        )
+
+    def _once(self, path: str, why: str, text: str) -> None:
+        key = (path, why)
+        if key in self._said:
+            return
+        if len(self._said) >= _REMEMBERED:
+            del self._said[next(iter(self._said))]
+        self._said[key] = None
+        self.app.log.say(text)
+
+
+def _now() -> float:
+    return time.time()
