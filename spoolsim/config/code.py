@@ -1,0 +1,176 @@
+"""What an app's code says about the spooler, read with ast: nothing of it is imported or run."""
+
+from __future__ import annotations
+
+import ast
+import os
+
+DECORATORS = frozenset(("spool", "spoolraw", "spoolforever"))
+_PUTS = frozenset(("spool", "send_to_spooler"))
+_SKIPPED = frozenset(("node_modules", "site-packages", "__pycache__", "tests", "test", "build", "dist"))
+_MOST_FILES = 2000
+
+
+class Module:
+    """One file: `imports`, (module names, as level and name); `handlers`, (name, line); `priorities`, (value, line).
+
+    handlers: functions decorated for the spooler, and an assignment to uwsgi.spooler.
+    priorities: of calls that enqueue: the constant as text, or None where it is computed.
+    """
+
+    __slots__ = ("calls", "handlers", "imports", "path", "priorities")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.imports: list[tuple[int, str]] = []
+        self.handlers: list[tuple[str, int]] = []
+        self.priorities: list[tuple[str | None, int]] = []
+        self.calls: list[tuple[str, str | None, int]] = []  # f(..., priority=...): function, value, line
+
+
+def parse(path: str) -> Module | None:
+    """The facts of a file, or None when it cannot be read as Python."""
+    try:
+        with open(path, "rb") as file:
+            tree = ast.parse(file.read())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    module = Module(path)
+    local = _names_of_uwsgi(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            module.imports += [(0, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            module.imports.append((node.level, base))
+            module.imports += [(node.level, f"{base}.{alias.name}".strip(".")) for alias in node.names]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if any(_is_decorator(decorator, local) for decorator in node.decorator_list):
+                module.handlers.append((node.name, node.lineno))
+        elif isinstance(node, ast.Assign):
+            if any(_is_name(target, "uwsgi", "spooler", local) for target in node.targets):
+                module.handlers.append(("uwsgi.spooler", node.lineno))
+        elif isinstance(node, ast.Call):
+            _call(module, node, local)
+    return module
+
+
+def closure(names: list[str], path: list[str]) -> tuple[dict[str, Module], list[str]]:
+    """(file -> facts of all that importing `names` reads, below `path`; the files that could not be read).
+
+    names: module names, MODULE:CALLABLE, or paths of .py files. Modules from elsewhere are not followed.
+    """
+    found: dict[str, Module] = {}
+    broken: list[str] = []
+    waiting = [file for name in names for file in _files(name, path)]
+    while waiting:
+        file = waiting.pop()
+        if file in found or file in broken:
+            continue
+        module = parse(file)
+        if module is None:
+            broken.append(file)
+            continue
+        found[file] = module
+        for level, name in module.imports:
+            base = path
+            if level:
+                base = [os.path.normpath(os.path.join(os.path.dirname(file), *[".."] * (level - 1)))]
+            waiting += _module_files(name, base)
+    return found, broken
+
+
+def below(directory: str) -> list[str]:
+    """The Python files in a directory, without tests, hidden directories and virtual environments."""
+    files: list[str] = []
+    for place, directories, names in os.walk(directory):
+        directories[:] = [
+            name
+            for name in sorted(directories)
+            if name[0] != "." and name not in _SKIPPED and not os.path.exists(os.path.join(place, name, "pyvenv.cfg"))
+        ]
+        files += [os.path.join(place, name) for name in sorted(names) if name.endswith(".py")]
+        if len(files) > _MOST_FILES:
+            break
+    return [file for file in files[:_MOST_FILES] if not os.path.basename(file).startswith(("test_", "conftest"))]
+
+
+def _files(name: str, path: list[str]) -> list[str]:
+    if name.endswith(".py"):
+        return [os.path.normpath(name)] if os.path.isfile(name) else []
+    return _module_files(name.partition(":")[0], path)
+
+
+def _module_files(name: str, path: list[str]) -> list[str]:
+    """The file of a module with those of the packages it is in: importing a.b reads a/__init__.py first."""
+    for base in path:
+        files: list[str] = []
+        place = base
+        for part in name.split(".") if name else []:
+            place = os.path.join(place, part)
+            file = next((f for f in (os.path.join(place, "__init__.py"), place + ".py") if os.path.isfile(f)), None)
+            if file is None:
+                break
+            files.append(os.path.normpath(file))
+        if files or not name:
+            return files or [f for f in [os.path.normpath(os.path.join(base, "__init__.py"))] if os.path.isfile(f)]
+    return []
+
+
+def _names_of_uwsgi(tree: ast.AST) -> dict[str, tuple[str, str]]:
+    """local name -> (module, name or "") for what is imported from uwsgi and uwsgidecorators."""
+    local: dict[str, tuple[str, str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name in ("uwsgi", "uwsgidecorators"):
+                    local[alias.asname or alias.name] = (alias.name, "")
+        elif isinstance(node, ast.ImportFrom) and node.module in ("uwsgi", "uwsgidecorators"):
+            for alias in node.names:
+                if alias.name == "*":
+                    local.update({name: (node.module, name) for name in DECORATORS})
+                local[alias.asname or alias.name] = (node.module, alias.name)
+    return local
+
+
+def _is_name(node: ast.AST, module: str, name: str, local: dict[str, tuple[str, str]]) -> bool:
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return node.attr == name and local.get(node.value.id) == (module, "")
+    return isinstance(node, ast.Name) and local.get(node.id) == (module, name)
+
+
+def _is_decorator(node: ast.AST, local: dict[str, tuple[str, str]]) -> bool:
+    target = node.func if isinstance(node, ast.Call) else node
+    return any(_is_name(target, "uwsgidecorators", name, local) for name in DECORATORS)
+
+
+def _call(module: Module, node: ast.Call, local: dict[str, tuple[str, str]]) -> None:
+    function = node.func
+    by_keyword = next((k.value for k in node.keywords if k.arg == "priority"), None)
+    if any(_is_name(function, "uwsgi", name, local) for name in _PUTS):
+        value = by_keyword
+        for argument in node.args[:1]:
+            if isinstance(argument, ast.Dict):
+                value = next(
+                    (v for k, v in zip(argument.keys, argument.values, strict=True) if _text(k) == "priority"), value
+                )
+        if value is not None:
+            module.priorities.append((_text(value), node.lineno))
+    elif by_keyword is not None:
+        if isinstance(function, ast.Attribute) and function.attr == "spool":
+            function = function.value
+        name = (
+            function.id
+            if isinstance(function, ast.Name)
+            else function.attr
+            if isinstance(function, ast.Attribute)
+            else ""
+        )
+        module.calls.append((name, _text(by_keyword), node.lineno))
+
+
+def _text(node: ast.AST | None) -> str | None:
+    """The text of a constant, bytes decoded, or None."""
+    if not isinstance(node, ast.Constant):
+        return None
+    return node.value.decode("latin-1") if isinstance(node.value, bytes) else str(node.value)

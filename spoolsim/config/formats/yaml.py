@@ -1,0 +1,53 @@
+"""yaml as uWSGI's own small reader takes it: a section at the margin, `key: value` lines below it, indented.
+
+It knows no quotes, lists or nesting, and stops in silence at the first line it cannot read. So does this one under
+faithful; by default such a line is an error, since what stands below it would be without effect.
+"""
+
+from __future__ import annotations
+
+from spoolsim.config.formats import Row
+from spoolsim.errors import ConfigError
+
+
+def rows(text: str, path: str, section: str = "uwsgi", *, faithful: bool = False) -> tuple[list[Row], bool]:
+    """The settings of one section, and whether reading stopped before the end of the file.
+
+    Raises ConfigError, naming line and column, unless faithful.
+    """
+    found: list[Row] = []
+    inside = False
+    for number, raw in enumerate(text.split("\n"), 1):
+        line = raw.partition("#")[0].strip()
+        if not line:
+            continue
+        if raw[0] not in " \t":  # at the margin: a section begins, or ours ends
+            if inside and not found and not faithful:
+                raise ConfigError(f"{path}:{number}:1: {line!r}: expected an indented line in section `{section}:`")
+            if inside:
+                return found, True
+            name, colon, _ = line.partition(":")
+            inside = bool(colon) and name == section
+            continue
+        if not inside:
+            continue
+        row = _row(raw.partition("#")[0], number)
+        if row is None:
+            if faithful:
+                return found, True
+            column = len(raw) - len(raw.lstrip()) + 1
+            raise ConfigError(f"{path}:{number}:{column}: {line!r}: expected `key: value`; uWSGI stops reading here")
+        found.append(row)
+    if not inside and not faithful:
+        raise ConfigError(f"{path}: no section `{section}:` at the margin; expected one in a yaml file")
+    return found, False
+
+
+def _row(line: str, number: int) -> Row | None:
+    line = line.lstrip()
+    if line.startswith("-"):
+        return None
+    for position, char in enumerate(line):
+        if char == ":" and line[position + 1 : position + 2] in (" ", "\t"):
+            return line[:position].strip(), line[position + 1 :].strip(), number
+    return None

@@ -1,0 +1,82 @@
+"""Settings from files, from the environment and from the working directory, in uWSGI's order.
+
+uWSGI takes the environment first, then the command line, where a file's settings stand right behind the option
+that names it; bare files of the command line come last. Logic runs while the settings are collected, so that a
+condition sees only what stands before it; placeholders in values are replaced at the very end.
+"""
+
+from __future__ import annotations
+
+import os
+
+from spoolsim.config.collect import Collector, setting_of
+from spoolsim.options import Setting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+#: variables that uWSGI sets for itself
+_OWN_VARIABLES = frozenset(("UWSGI_RELOADS", "UWSGI_ORIGINAL_PROC_NAME"))
+#: the files that `run` without arguments looks for, in this order
+DISCOVERED = ("pyproject.toml", "spoolsim.ini", "uwsgi.ini")
+
+
+def gather(argv: list[str], environ: Mapping[str, str]) -> list[Setting]:
+    """All settings of a command line and its environment, files read, in the order in which uWSGI applies them.
+
+    Raises OptionError or ConfigError.
+    """
+    from spoolsim.config.argv import parse
+
+    given = parse(argv)
+    return expand(environment(environ) + given, faithful=any(setting.name == "faithful" for setting in given))
+
+
+def environment(environ: Mapping[str, str]) -> list[Setting]:
+    """UWSGI_SPOOLER_MAX_TASKS=5 is spooler-max-tasks = 5, in the order of the environment."""
+    return [
+        setting_of(name[6:].lower().replace("_", "-"), value, f"environment {name}")
+        for name, value in environ.items()
+        if name.startswith("UWSGI_") and name not in _OWN_VARIABLES
+    ]
+
+
+def expand(settings: Iterable[Setting], *, faithful: bool = False) -> list[Setting]:
+    """`settings` with the content of each configuration file behind the setting that names it.
+
+    Logic is followed, placeholders are replaced. A bare file of the command line is replaced by its content: uWSGI
+    does not show it in `uwsgi.opt`. Relative names are taken from the working directory, also inside files.
+
+    Raises ConfigError or OptionError, naming file and line; a circular include with its chain.
+    """
+    reader = Collector(faithful)
+    given = list(settings)
+    for setting in given:  # before the first file is opened: its own name may have to be rewritten
+        if setting.name == "map":
+            reader.learn(setting)
+    for setting in given:
+        reader.add(setting)
+    return reader.finish()
+
+
+def read(path: str, section: str | None = None, *, kind: str | None = None, faithful: bool = False) -> list[Setting]:
+    """The settings of one configuration file, those of the files it names included.
+
+    section: "uwsgi" by default; `path` may carry it, as FILE:SECTION.
+    kind: "ini", "yaml", "json", "xml", "toml" or "py"; by default told from the name.
+    """
+    reader = Collector(faithful)
+    reader.load(path if section is None else f"{path}:{section}", kind, True)
+    return reader.finish()
+
+
+def discover(cwd: str) -> tuple[str, list[Setting]] | None:
+    """(file, its settings) of the first of `DISCOVERED` in `cwd` that configures something, or None."""
+    for name in DISCOVERED:
+        path = name if cwd == os.getcwd() else os.path.join(cwd, name)
+        if os.path.isfile(path):
+            settings = read(path)
+            if settings or name != "pyproject.toml":
+                return path, settings
+    return None
