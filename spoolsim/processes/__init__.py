@@ -1,0 +1,1 @@
+"""The wing that owns processes: master, fork server, spoolers, and who may kill whom."""

@@ -1,0 +1,298 @@
+"""A spooler process: what it becomes after the fork, and its life until it ends."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+
+from spoolsim.processes.lifecycle import DRAINED
+from spoolsim.processes.network import bind, serve
+from spoolsim.work.app import SPOOLER, WORKER, print_error
+from spoolsim.work.scoreboard import LEAVE
+from spoolsim.work.wait import LEASH, LOOK, POLL, SIGNAL, TASK, Wait
+from spoolsim.work.worker import Ended, Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from spoolsim.spool.directory import SpoolDir
+    from spoolsim.work.app import App
+    from spoolsim.work.outcome import Outcome
+
+#: exit statuses of a spooler process
+OK, FAILED = 0, 1
+#: how long a spooler waits for its directory to come back, between two looks, in seconds
+_GONE_PAUSE = 1.0
+#: how long a removal of the directory may take before we put our corner into it again, in seconds
+_REMOVAL = 0.2
+
+
+class Spooler:
+    """One spooler process.
+
+    slot: its number on the directory's part of the scoreboard. leash: readable when the fork server is gone or
+        wants us to leave. share: which worker of how many on the directory.
+    reports: a descriptor for one line per task that stays, when draining; -1 otherwise.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        spool: SpoolDir,
+        *,
+        words: memoryview,
+        place: memoryview,
+        leash: int,
+        share: tuple[int, int],
+        reports: int = -1,
+    ) -> None:
+        self.app = app
+        self.spool = spool
+        self.words = words
+        self.leash = leash
+        self.reports = reports
+        self.parent = os.getppid()
+        self.kept: dict[str, str] = {}
+        self.done = 0
+        settled = self._settled if app.options.drain else None
+        self.worker = Worker(app, spool, share=share, words=words, place=place, settled=settled)
+
+    def live(self) -> NoReturn:
+        """Everything from the fork to the end."""
+        status = FAILED
+        try:
+            self._become()
+            status = self._serve()
+        except Ended as ended:
+            status = ended.status
+        except SystemExit as end:
+            status = exit_status(end)
+        except BaseException:
+            print_error()
+        leave(status)
+
+    def _become(self) -> None:
+        app = self.app
+        faithful = app.faithful
+        _signals(faithful)
+        try:
+            os.nice(19)
+        except OSError:
+            pass
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        app.become(SPOOLER)
+        app.signals.in_master, app.signals.up = False, True
+        app.log.line(f"spawned the uWSGI spooler on dir {self.spool.path} with pid {os.getpid()}")
+        name_process(app, "uWSGI spooler")
+        app.post_fork()
+        for line in app.load_in_spooler():
+            if not faithful:
+                app.log.say(f"{line}; the spooler goes on without it", error=True)
+
+    def _serve(self) -> int:
+        app = self.app
+        wait = Wait(app, [self.spool], leash=self.leash)
+        self.wait = wait
+        if app.faithful:
+            self.worker.around = self._around
+        else:
+            self.worker.parent = self.parent
+        why = POLL
+        ran = 0
+        only = None
+        while not self._leaving():
+            ran_before, ran = ran, 0
+            wait.wakeup()  # a SIGUSR1 amid a task is not lost
+            try:
+                ran = self.worker.cycle(only)
+            except FileNotFoundError:
+                if app.faithful:
+                    app.log.line("chdir(): No such file or directory [core/spooler.c line 586]")
+                    return FAILED
+                app.notes.give("directory-gone", self.spool.path)
+                if wait.wait(limit=_GONE_PAUSE) == LEASH:
+                    break
+                wait = self._watch_again(wait)
+                continue
+            if why == TASK and ran and ran_before and self.worker.fresh:
+                app.notes.give("busy-wait", self.spool.path, f"up to {wait.frequency():g} s")
+            if self.worker.recycled:
+                self._report()
+                return OK
+            if app.options.drain and not self.done:
+                self._report()
+                return DRAINED
+            self.done = 0
+            if app.options.drain or self._leaving():
+                continue
+            if self.worker.woken:
+                self.worker.woken = False
+                continue
+            if app.options.cheap and not ran and why != SIGNAL and self._cheap():
+                break
+            if wait.moved():  # removed and made again between two scans: our watch is of the old one
+                wait.wait(limit=_REMOVAL)  # perhaps it is being removed just now, and ours would be in the way
+                wait = self._watch_again(wait)
+                continue
+            unfinished = self.worker.unfinished
+            why = wait.wait(unfinished=bool(unfinished) and not app.faithful)
+            only = set(unfinished) if why == LOOK else None
+            if why == SIGNAL:
+                self._signal()
+                if self.worker.recycled:
+                    return OK
+            elif why == LEASH:
+                break
+        self._report()
+        if app.faithful and why == LEASH and not self.words[LEAVE]:
+            app.log.dated(
+                f"uWSGI spooler {os.getpid()} error: the master disconnected from this worker. "
+                "Shutting down the worker."
+            )
+        return OK
+
+    def _cheap(self) -> bool:
+        """Nothing was run since the scan before: end, unless a signal or a file that is being written waits."""
+        pipe = self.app.signals.spoolers
+        if (pipe is not None and select.select([pipe.reader], [], [], 0)[0]) or self.worker.unfinished:
+            return False
+        self.app.log.dated(f"cheaping spooler {self.spool.path} ...")
+        return True
+
+    def _leaving(self) -> bool:
+        if self.words[LEAVE]:
+            return True
+        return not self.app.faithful and os.getppid() != self.parent
+
+    def _around(self, ended: bool) -> None:
+        """uWSGI wakes no spooler that is inside a task: what rings meanwhile is lost."""
+        if self.wait.pending() and not ended:
+            self.worker.woken = True
+
+    def _watch_again(self, wait: Wait) -> Wait:
+        """The directory is a new one, perhaps: the old watch is of the one that was removed."""
+        if not os.path.isdir(self.spool.path):
+            return wait
+        wait.close()
+        if not self.app.faithful:
+            self.app.log.say(f"{self.spool.path} was removed and is back: served again")
+        self.wait = Wait(self.app, [self.spool], leash=self.leash)
+        return self.wait
+
+    def _signal(self) -> None:
+        signals = self.app.signals
+        number = signals.spoolers.receive() if signals.spoolers else -1
+        if number < 0:
+            return  # another spooler was quicker
+        os.chdir(self.spool.path)
+        who = f"spooler {os.getpid()}"
+        self.worker.guard(lambda: signals.run(number, who, print_error))
+        if self.app.options.signal_as_task:
+            self.worker.count()
+
+    def _settled(self, path: str, outcome: Outcome) -> None:
+        if outcome.state == "done":
+            self.done += 1
+            self.kept.pop(path, None)
+        else:
+            self.kept[path] = outcome.why or "asked to be retried (SPOOL_RETRY)"
+
+    def _report(self) -> None:
+        if self.reports >= 0:
+            for path, why in self.kept.items():
+                os.write(self.reports, os.fsencode(f"{path}\0{why}".replace("\n", " ")[:4000] + "\n"))
+
+
+def exit_status(end: SystemExit) -> int:
+    """What Python makes of sys.exit's argument: a number, or a text to print and 1."""
+    if end.code is None:
+        return OK
+    if isinstance(end.code, int):
+        return end.code
+    sys.stderr.write(f"{end.code}\n")
+    return FAILED
+
+
+def stand_in(app: App, leash: int) -> NoReturn:
+    """The process that stands in for web worker 1: it has the app, its hook, and the signals for workers."""
+    status = FAILED
+    try:
+        _signals(app.faithful)
+        app.become(WORKER, worker_id=1)
+        app.signals.in_master, app.signals.up = False, True
+        app.log.line(f"spawned uWSGI worker 1 (pid: {os.getpid()}, cores: 1)")
+        name_process(app, "uWSGI worker 1")
+        app.post_fork()
+        if app.options.lazy_apps:
+            app.load(("import", "module", "wsgi-file"))
+        wait = Wait(app, [], leash=leash)
+        pipe = app.signals.workers
+        if pipe is not None:
+            wait.listen(pipe.reader)
+        servers = [bind(address) for address in app.options.sockets]
+        for server in servers:
+            wait.also(server.fileno())
+        while (why := wait.wait(limit=3600)) != LEASH:
+            if why == SIGNAL and pipe is not None and (number := pipe.receive()) >= 0:
+                app.signals.run(number, "worker 1", print_error)
+            for server in servers:
+                serve(server, app)
+        status = OK
+    except SystemExit as end:
+        status = exit_status(end)
+    except BaseException:
+        print_error()
+    leave(status)
+
+
+def _signals(faithful: bool) -> None:
+    """The dispositions of a uWSGI spooler; the terminal's SIGINT is for the master, unless faithful."""
+    die = _die
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, die)
+    # a handler, not SIG_IGN: what a task starts must not inherit being deaf to Ctrl-C
+    signal.signal(signal.SIGINT, die if faithful else _nothing)
+    signal.signal(signal.SIGUSR1, _nothing)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for ignored in (signal.SIGHUP, signal.SIGALRM, signal.SIGUSR2, signal.SIGPIPE, signal.SIGTSTP):
+        signal.signal(ignored, signal.SIG_IGN)
+
+
+def _die(number: int, frame: object) -> None:
+    os._exit(OK)
+
+
+def _nothing(number: int, frame: object) -> None:
+    """Only to be woken."""
+
+
+def name_process(app: App, name: str) -> None:
+    """--auto-procname: a name for ps and top, when setproctitle is installed."""
+    if not app.options.auto_procname:
+        return
+    try:
+        from setproctitle import setproctitle
+    except ImportError:
+        app.log.say("auto-procname needs setproctitle: pip install 'spoolsim[procname]'", error=True)
+        return
+    setproctitle((app.options.procname_prefix or "") + name)
+
+
+def leave(status: int) -> NoReturn:
+    """End a forked process: atexit functions and buffers, but not what the fork server left on the stack."""
+    import atexit
+
+    try:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        pass
+    finally:
+        os._exit(status & 0xFF)

@@ -1,0 +1,338 @@
+"""The fork server: one thread; imports the app once; forks, watches over and reaps the spoolers.
+
+It alone signals them, since it alone knows, as their parent, that a pid is still theirs. When the master is gone it
+lets its spoolers finish what they hold, goes on with the harakiri until they are, and ends.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+
+from spoolsim.errors import SpoolsimError
+from spoolsim.log import Log
+from spoolsim.options import Options
+from spoolsim.processes import child
+from spoolsim.processes.poison import Poison
+from spoolsim.processes.wire import Wire
+from spoolsim.spool import wake
+from spoolsim.spool.directory import SpoolDir
+from spoolsim.work import program
+from spoolsim.work.app import App, install
+from spoolsim.work.scoreboard import (
+    HARAKIRI,
+    LEAVE,
+    PID,
+    SERIAL,
+    SPAWNS,
+    STARTED,
+    STATE,
+    TASKS,
+    USER,
+    Scoreboard,
+    read_task,
+)
+from spoolsim.work.signals import Pipe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SECOND = 1_000_000_000
+#: how often user harakiris are looked for when none is known, in seconds; uWSGI's master looks as often
+_LOOK = 1.0
+#: how long a stopped spooler may take to be seen stopped, in seconds
+_STOP_DEADLINE = 0.1
+#: signals that somebody sent us, thinking we are uWSGI's master, and that the master is told of
+_PASSED_ON = (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
+
+
+class Spawned:
+    """One living spooler: its slot, its seat and words on the scoreboard, and the write end of its leash."""
+
+    __slots__ = ("leash", "number", "seat", "words")
+
+    def __init__(self, number: int, seat: int, words: memoryview, leash: int) -> None:
+        self.number = number
+        self.seat = seat
+        self.words = words
+        self.leash = leash
+
+
+class ForkServer:
+    """The fork server's state. wire: to the master. slots: how many the master has, each with two seats."""
+
+    def __init__(self, wire: Wire, board: Scoreboard, app: App, places: list[tuple[SpoolDir, int, int]], reports: int):
+        self.wire = wire
+        self.board = board
+        self.app = app
+        #: by slot: directory, which worker of it, of how many; the stand-in worker's slot is behind them
+        self.places = places
+        self.reports = reports
+        self.living: dict[int, Spawned] = {}
+        self.poison = Poison(app)
+        self.orphaned = False
+        self.retired = False
+        self.wakeup, writer = os.pipe()
+        os.set_blocking(self.wakeup, False)
+        os.set_blocking(writer, False)
+        self.wakeup_writer = writer
+
+    def serve(self) -> None:
+        """Until the master is gone or retires us, and all spoolers are."""
+        signal.signal(signal.SIGCHLD, _queued)
+        for passed in _PASSED_ON:
+            signal.signal(passed, _queued)
+        signal.signal(signal.SIGINT, _queued)  # again: the import may have changed it
+        signal.set_wakeup_fd(self.wakeup_writer, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self.wakeup, select.POLLIN)
+        poll.register(self.wire.fd, select.POLLIN)
+        while self.living or not (self.orphaned or self.retired):
+            ready = {fd for fd, _ in poll.poll(self.until_look() * 1000)}
+            if self.wire.fd in ready:
+                messages = self.wire.receive()
+                if messages is None:
+                    poll.unregister(self.wire.fd)
+                    self.orphaned = True
+                    self.leave_all()
+                else:
+                    for message in messages:
+                        self.obey(message)
+            if self.wakeup in ready:
+                for number in os.read(self.wakeup, 4096):
+                    if number in _PASSED_ON:
+                        self.wire.send("signal", number)
+            self.reap()
+            self.look()
+
+    def obey(self, message: tuple[Any, ...]) -> None:
+        """One message of the master."""
+        what = message[0]
+        if what == "spawn":
+            self.spawn(message[1], message[2])
+        elif what == "leave":
+            self.leave(message[1])
+        elif what == "kill":
+            self.kill(message[1])
+        elif what == "retire":
+            self.retired = True
+
+    def spawn(self, number: int, seat: int) -> None:
+        """Fork one spooler, or the stand-in worker, into a seat."""
+        words = self.board.slot(number * 2 + seat)
+        for word in (STATE, SERIAL, TASKS, STARTED, HARAKIRI, USER, LEAVE):
+            words[word] = 0
+        words[SPAWNS] += 1
+        reader, writer = os.pipe()
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            pid = os.fork()
+        except OSError as error:
+            os.close(reader)
+            os.close(writer)
+            self.app.log.say(f"cannot fork: {error.strerror}", error=True)
+            self.wire.send("died", number, 0, 0, False)
+            return
+        if not pid:
+            os.close(writer)
+            self._become_child(number, number * 2 + seat, words, reader)
+        os.close(reader)
+        words[PID] = pid
+        self.living[pid] = Spawned(number, number * 2 + seat, words, writer)
+        self.wire.send("spawned", number, pid)
+
+    def _become_child(self, number: int, seat: int, words: memoryview, leash: int) -> None:
+        # first of all the write ends of all leashes, or nobody's leash would ever end
+        for other in self.living.values():
+            if other.leash >= 0:
+                os.close(other.leash)
+        self.wire.close()
+        os.close(self.wakeup)
+        os.close(self.wakeup_writer)
+        signal.set_wakeup_fd(-1)
+        words[PID] = os.getpid()
+        if number >= len(self.places):
+            child.stand_in(self.app, leash)
+        spool, index, count = self.places[number]
+        place = self.board.task(seat)
+        share = (index, count)
+        child.Spooler(self.app, spool, words=words, place=place, leash=leash, share=share, reports=self.reports).live()
+
+    def leave(self, pid: int) -> None:
+        """Ask a spooler to settle what it holds and go: a word for a busy one, the leash for an idle one."""
+        spawned = self.living.get(pid)
+        if spawned is not None and spawned.leash >= 0:
+            spawned.words[LEAVE] = 1
+            os.close(spawned.leash)
+            spawned.leash = -1
+
+    def leave_all(self) -> None:
+        """The same to all."""
+        for pid, spawned in list(self.living.items()):
+            if self.app.faithful:  # uWSGI's spoolers finish their whole scan before they notice
+                if spawned.leash >= 0:
+                    os.close(spawned.leash)
+                    spawned.leash = -1
+            else:
+                self.leave(pid)
+
+    def kill(self, pid: int) -> None:
+        """SIGKILL, if it is still our child."""
+        if pid in self.living:
+            os.kill(pid, signal.SIGKILL)
+
+    def reap(self) -> None:
+        """Collect the dead, and tell the master."""
+        while self.living:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            self.buried(pid, status)
+
+    def buried(self, pid: int, status: int) -> None:
+        """One of our children is dead."""
+        spawned = self.living.pop(pid, None)
+        if spawned is None:
+            return  # a process that the app started while it was imported
+        worked = spawned.words[TASKS] > 0
+        started = spawned.words[STARTED]
+        code = os.waitstatus_to_exitcode(status)
+        spawned.words[PID] = 0
+        spawned.words[STARTED] = 0
+        if spawned.leash >= 0:
+            os.close(spawned.leash)
+        if started and spawned.number < len(self.places) and not self.app.faithful:
+            spool = self.places[spawned.number][0]
+            if spawned.leash >= 0:
+                took = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - started
+                self.poison.died(spool, read_task(self.board.task(spawned.seat)), code, took)
+            else:
+                # nobody is spawned for it: its successor has met the task as locked, and would leave it to the poll
+                wake.ring(spool)
+        self.wire.send("died", spawned.number, pid, code, worked)
+
+    def until_look(self) -> float:
+        """Seconds until the next deadline can strike, or a new one could have been set."""
+        if not self.living:
+            return 3600.0
+        step = _LOOK
+        if self.app.options.harakiri:
+            step = min(step, self.app.options.harakiri)
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        deadline = min((at for spawned in self.living.values() if (at := _deadline(spawned.words))), default=0)
+        if deadline:
+            step = min(step, max(deadline - now, 0) / _SECOND)
+        return step
+
+    def look(self) -> None:
+        """Harakiri: stop, look again, then kill; so never a task that ended at its very deadline."""
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        for pid, spawned in list(self.living.items()):
+            deadline = _deadline(spawned.words)
+            if deadline and now >= deadline:
+                self._harakiri(pid, spawned)
+
+    def _harakiri(self, pid: int, spawned: Spawned) -> None:
+        words = spawned.words
+        os.kill(pid, signal.SIGSTOP)
+        end = time.clock_gettime(time.CLOCK_MONOTONIC) + _STOP_DEADLINE
+        pause = 0.0005
+        while time.clock_gettime(time.CLOCK_MONOTONIC) < end:
+            found, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+            if found and not os.WIFSTOPPED(status):
+                self.buried(pid, status)
+                return
+            if found:
+                break
+            select.select((), (), (), pause)
+            pause *= 2
+        deadline = _deadline(words)
+        if words[SERIAL] % 2 == 0 and deadline and time.clock_gettime_ns(time.CLOCK_MONOTONIC) >= deadline:
+            self.app.log.line(f"*** HARAKIRI ON THE SPOOLER (pid: {pid}) ***")
+            os.kill(pid, signal.SIGKILL)
+            words[HARAKIRI] = words[USER] = 0
+        os.kill(pid, signal.SIGCONT)
+
+
+def _deadline(words: memoryview) -> int:
+    """The nearer of the two deadlines of a spooler, 0 for none."""
+    harakiri, user = words[HARAKIRI], words[USER]
+    return min(harakiri, user) if harakiri and user else harakiri or user
+
+
+def _queued(number: int, frame: object) -> None:
+    """The wakeup descriptor has it."""
+
+
+def main(wire_fd: int, board_fd: int) -> None:
+    """A fresh interpreter, started by the master, becomes the fork server."""
+    # the terminal's Ctrl-C: the master has it too, and ends us; the import that it would strike tells nobody anything
+    signal.signal(signal.SIGINT, _queued)
+    sys.argv[:] = ["uwsgi"]
+    # uWSGI's print() goes to its log, and so to descriptor 2
+    sys.stdout = open(2, "w", buffering=1, encoding=sys.stderr.encoding, closefd=False)  # noqa: SIM115 - for life
+    sys.modules["__main__"] = type(sys)("__main__")  # uWSGI has no main program
+    os.set_inheritable(wire_fd, False)
+    wire = Wire(wire_fd)
+    messages: list[tuple[Any, ...]] | None = []
+    while not messages:
+        messages = wire.receive(wait=True)
+        if messages is None:
+            os._exit(1)
+    setup: dict[str, Any] = messages[0][1]
+    for fd in setup["descriptors"]:
+        os.set_inheritable(fd, False)
+    options = Options.from_plain(setup["options"])
+    log = Log(as_json=options.log_json)
+    board = Scoreboard(board_fd, setup["slots"] * 2)
+    directories = [
+        (SpoolDir(path, external=external, bare=options.faithful), -1 if external else slot)
+        for path, external, slot in setup["directories"]
+    ]
+    app = install(App(options, directories, log, board=board))
+    app.signals.spoolers = Pipe(*setup["spooler_pipe"])
+    if setup["worker_pipe"]:
+        app.signals.workers = Pipe(*setup["worker_pipe"])
+    os.environ[program.VARIABLE] = program.describe(options, directories)
+    try:
+        app.prepare()
+        kinds = ("shared-import",) if options.lazy_apps else ("shared-import", "import", "module", "wsgi-file")
+        failures = app.load(kinds)
+    except SpoolsimError as error:
+        failures = [str(error)]
+    except SystemExit as end:
+        wire.send("exit", child.exit_status(end))
+        child.leave(0)
+    _warn_of_threads(log)
+    wire.send("ready", app.signals.report(), failures)
+    places = _places([(directory, slot) for directory, slot in directories if slot >= 0])
+    ForkServer(wire, board, app, places, setup["reports"]).serve()
+    child.leave(0)
+
+
+def _places(served: list[tuple[SpoolDir, int]]) -> list[tuple[SpoolDir, int, int]]:
+    """By slot: the directory, and which worker of how many on it."""
+    count: dict[str, int] = {}
+    for directory, _ in served:
+        count[directory.path] = count.get(directory.path, 0) + 1
+    seen: dict[str, int] = {}
+    places = []
+    for directory, _ in served:
+        index = seen[directory.path] = seen.get(directory.path, -1) + 1
+        places.append((directory, index, count[directory.path]))
+    return places
+
+
+def _warn_of_threads(log: Log) -> None:
+    threading = sys.modules.get("threading")
+    if threading is not None and threading.active_count() > 1:
+        names = ", ".join(thread.name for thread in threading.enumerate()[1:])
+        log.say(f"the app started threads while it was imported ({names}): they do not live on in the spoolers")

@@ -1,0 +1,63 @@
+"""One fork server as the master sees it: a generation of the app's code."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from spoolsim.processes.wire import Wire
+from spoolsim.work.app import SHIM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: what a fresh interpreter runs; spoolsim is found where the master found it
+_BOOT = """\
+import sys
+try:
+    import spoolsim
+except ImportError:
+    sys.path.append({root!r})
+from spoolsim.processes.forkserver import main
+main({wire}, {board})
+"""
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Generation:
+    """A fork server. number: counts reloads. pids: its living spoolers, pid -> slot number."""
+
+    __slots__ = ("dead", "number", "pid", "pids", "ready", "timed", "wire")
+
+    def __init__(self, number: int, pid: int, wire: Wire) -> None:
+        self.number = number
+        self.pid = pid
+        self.wire = wire
+        self.pids: dict[int, int] = {}
+        self.ready = False
+        self.dead = False
+        self.timed: list[tuple[Any, ...]] = []
+
+    @classmethod
+    def spawn(cls, number: int, board_fd: int, setup: dict[str, Any]) -> Generation:
+        """Start a fresh interpreter that becomes the fork server, and tell it what to load. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        passed = [theirs.fileno(), board_fd, *setup["descriptors"]]
+        for fd in passed:
+            os.set_inheritable(fd, True)
+        boot = _BOOT.format(root=_ROOT, wire=theirs.fileno(), board=board_fd)
+        environment = dict(os.environ)
+        inherited = environment.get("PYTHONPATH", "").split(os.pathsep)
+        environment["PYTHONPATH"] = os.pathsep.join([SHIM, *(part for part in inherited if part and part != SHIM)])
+        try:
+            pid = os.posix_spawn(sys.executable, [sys.executable, "-P", "-c", boot], environment)
+        finally:
+            for fd in passed:
+                os.set_inheritable(fd, False)
+            theirs.close()
+        wire = Wire(ours.detach())
+        generation = cls(number, pid, wire)
+        wire.send("setup", setup)
+        return generation

@@ -1,0 +1,138 @@
+"""`run --inline`: the tasks run in this one process, in the foreground, so that a debugger works in a handler.
+
+Nothing of the process changes: stdin, nice, umask, signal handlers; and no working directory, unless faithful.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from spoolsim.errors import AppError
+from spoolsim.work import program
+from spoolsim.work.app import SPOOLER, App, install, print_error
+from spoolsim.work.signals import Pipe
+from spoolsim.work.wait import SIGNAL, Wait
+from spoolsim.work.worker import Ended, Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spoolsim.log import Log
+    from spoolsim.options import Options
+    from spoolsim.spool.directory import SpoolDir
+    from spoolsim.work.outcome import Outcome
+
+#: Ctrl-C, as shells report it
+INTERRUPTED = 130
+
+
+class Inline:
+    """One process that serves every directory in turn."""
+
+    def __init__(self, options: Options, directories: Sequence[tuple[SpoolDir, int]], log: Log) -> None:
+        self.options = options
+        self.log = log
+        self.spools = list({spool.path: spool for spool, _ in directories if not spool.external}.values())
+        entries = [
+            (spool, -1 if spool.external else number)
+            for number, (spool, count) in enumerate(directories)
+            for _ in range(max(count, 1))
+        ]
+        self.app = install(App(options, entries, log))
+        self.app.signals.spoolers = Pipe.open()
+        os.environ[program.VARIABLE] = program.describe(options, entries)
+        self.kept: dict[str, str] = {}
+        self.done = 0
+        self.interrupts, self._interrupts_writer = os.pipe()
+        os.set_blocking(self.interrupts, False)
+        os.set_blocking(self._interrupts_writer, False)
+
+    def load(self) -> None:
+        """Import the app. Raises AppError, unless faithful: uWSGI goes on without."""
+        app = self.app
+        app.prepare()
+        failures = app.load(("shared-import", "import", "module", "wsgi-file"))
+        app.become(SPOOLER)
+        app.signals.in_master, app.signals.up = False, True
+        for spool in self.spools:
+            self.log.line(f"spawned the uWSGI spooler on dir {spool.path} with pid {os.getpid()}")
+        app.post_fork()
+        failures += app.load_in_spooler()
+        if failures and not app.faithful:
+            app.notes.give("import-failed")
+            raise AppError(f"cannot import: {failures[0]}")
+
+    def run(self) -> int:
+        """Until Ctrl-C; draining, until a whole pass finished nothing."""
+        self.load()
+        workers = [Worker(self.app, spool, in_process=True, settled=self._settled) for spool in self.spools]
+        self.app.notes.give("inline-cwd")
+        wait = None if self.options.drain else Wait(self.app, self.spools)
+        while True:
+            self.done = 0
+            signal.set_wakeup_fd(self._interrupts_writer, warn_on_full_buffer=False)
+            for worker in workers:
+                self._cycle(worker)
+            if wait is None:
+                if not self.done:
+                    return 0
+                continue
+            if any(worker.woken for worker in workers):
+                continue
+            if wait.moved():
+                wait.close()
+                wait = Wait(self.app, self.spools)
+                continue
+            if wait.wait(unfinished=any(worker.unfinished for worker in workers)) == SIGNAL:
+                self._signal(workers[0])
+
+    def _cycle(self, worker: Worker) -> None:
+        self.app.harakiri_word = None
+        try:
+            worker.cycle()
+        except FileNotFoundError:
+            self.app.notes.give("directory-gone", worker.spool.path)
+        except Ended:
+            pass  # a process of its own would end here, and come back
+        if worker.recycled:
+            worker.recycled = False
+            worker.tasks = 0
+
+    def _signal(self, worker: Worker) -> None:
+        pipe = self.app.signals.spoolers
+        number = pipe.receive() if pipe else -1
+        if number >= 0:
+            who = f"spooler {os.getpid()}"
+            worker.guard(lambda: self.app.signals.run(number, who, print_error))
+
+    def _settled(self, path: str, outcome: Outcome) -> None:
+        if outcome.state == "done":
+            self.done += 1
+            self.kept.pop(path, None)
+        else:
+            self.kept[path] = outcome.why or "asked to be retried (SPOOL_RETRY)"
+        try:
+            pressed = signal.SIGINT in os.read(self.interrupts, 4096)
+        except BlockingIOError:
+            return
+        if pressed:  # a real Ctrl-C, not a KeyboardInterrupt that the handler made itself: that one is an outcome
+            raise KeyboardInterrupt
+
+
+def run_inline(options: Options, directories: Sequence[tuple[SpoolDir, int]], log: Log) -> tuple[int, dict[str, str]]:
+    """Run a configuration in this process; returns the exit status and why each task that stays does.
+
+    Raises AppError.
+    """
+    runner = Inline(options, directories, log)
+    try:
+        return runner.run(), runner.kept
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        return INTERRUPTED, runner.kept
+    finally:
+        signal.set_wakeup_fd(-1)
+        sys.stdout.flush()

@@ -1,0 +1,551 @@
+"""The master: owns the processes, runs no user code, never forks.
+
+Its loop: wait, collect what happened, let `lifecycle` decide, act. Signal handlers only queue.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+
+from spoolsim.processes import boardfile, lifecycle
+from spoolsim.processes.cheap import Cheap
+from spoolsim.processes.clockwork import Clockwork
+from spoolsim.processes.generation import Generation
+from spoolsim.processes.reload import Touch
+from spoolsim.processes.terminal import Terminal
+from spoolsim.spool.directory import SpoolDir
+from spoolsim.work.scoreboard import FREQUENCY, LEAVE, PID, STARTED, Scoreboard
+from spoolsim.work.signals import Pipe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from spoolsim.diagnose import Notes
+    from spoolsim.log import Log
+    from spoolsim.options import Options
+    from spoolsim.processes.stats import Stats
+
+#: exit statuses: stopped as asked; a task had to be killed, or the start failed; +128 for a second signal, as shells do
+OK, FAILED, BY_SIGNAL = 0, 1, 128
+
+_QUEUED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD)
+_NAMES = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGQUIT: "SIGQUIT"}
+#: seconds that tasks have when the terminal is gone
+_HANGUP_GRACE = 1.0
+#: the same signal again within this time came from the same key press, through the process group
+_SAME_PRESS = 0.3
+#: seconds that a fork server has from the end of its line to its own
+_BURIAL = 2.0
+
+
+class Master:
+    """One running instance.
+
+    directories: (directory, process count) in option order; count 0 for an external one.
+    progress: called at each turn while draining with (done, kept).
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        directories: Sequence[tuple[SpoolDir, int]],
+        log: Log,
+        notes: Notes,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.options = options
+        self.log = log
+        self.notes = notes
+        self.progress = progress
+        #: (path, external, slot) for each entry of uwsgi.spoolers
+        self.entries: list[tuple[str, bool, int]] = []
+        for directory, count in directories:
+            if directory.external:
+                self.entries.append((directory.path, True, -1))
+            for _ in range(count):
+                slot = sum(1 for _, external, _ in self.entries if not external)
+                self.entries.append((directory.path, False, slot))
+        self.served = sum(1 for _, external, _ in self.entries if not external)
+        slots = self.served + (1 if options.stand_in_worker else 0)
+        self.slots = [lifecycle.new(number) for number in range(slots)]
+        self.rules = lifecycle.Rules(options.faithful, float(options.reload_mercy), options.cheap)
+        self.generations: list[Generation] = []
+        self.serving: Generation | None = None
+        self.coming: Generation | None = None
+        self.count = 0
+        self.status = OK
+        self.stopping = False
+        self.killed = False
+        self.stopped_at = 0.0
+        self.kept: list[tuple[str, str]] = []
+        self.kept_pipe = b""
+        self.board_path = ""
+        self.board = self._make_board()
+        self.spooler_pipe = Pipe.open()
+        self.worker_pipe = Pipe.open() if options.stand_in_worker else None
+        self.reports = os.pipe() if options.drain else (-1, -1)
+        self.wakeup, self.wakeup_writer = os.pipe()
+        for fd in (self.wakeup, self.wakeup_writer):
+            os.set_blocking(fd, False)
+        self.poll = select.poll()
+        self.poll.register(self.wakeup, select.POLLIN)
+        if options.drain:
+            self.poll.register(self.reports[0], select.POLLIN)
+        self._restart = False
+        self._again = False
+        #: the app could not be imported at the start; a change of what is watched tries again
+        self.waiting = False
+        #: when the newest fork server began to import the app, epoch seconds
+        self.import_began = 0.0
+        self.terminal = Terminal()
+        self.touch = Touch(self)
+        self.clockwork = Clockwork(self)
+        self.cheap = Cheap(self)
+        self.stats: Stats | None = None
+
+    # ---- start ----
+
+    def _make_board(self) -> Scoreboard:
+        """The scoreboard, at a path where other programs find it."""
+        served = next((path for path, external, _ in self.entries if not external), None)
+        home = SpoolDir(served, bare=self.options.faithful) if served else None
+        board, self.board_path, why = boardfile.make(home, len(self.slots) * 2)
+        if why:
+            self.log.say(why)
+        return board
+
+    def run(self) -> int:
+        """Until the end; returns the exit status."""
+        handlers = {number: signal.signal(number, _queued) for number in _QUEUED}
+        old_wakeup = signal.set_wakeup_fd(self.wakeup_writer, warn_on_full_buffer=False)
+        try:
+            self.begin_generation()
+            if self.options.stats:
+                from spoolsim.processes.stats import Stats
+
+                self.stats = Stats(self)
+                self.stats.start()
+            while not self.over():
+                self.turn()
+            self.log.line("goodbye to uWSGI.")
+        finally:
+            self.close()
+            signal.set_wakeup_fd(old_wakeup)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return self.status
+
+    def begin_generation(self) -> None:
+        """Start a fork server; what becomes of it, its messages will tell."""
+        descriptors = [self.spooler_pipe.reader, self.spooler_pipe.writer]
+        if self.worker_pipe:
+            descriptors += [self.worker_pipe.reader, self.worker_pipe.writer]
+        if self.options.drain:
+            descriptors.append(self.reports[1])
+        setup = {
+            "options": self.options.to_plain(),
+            "directories": self.entries,
+            "slots": len(self.slots),
+            "spooler_pipe": (self.spooler_pipe.reader, self.spooler_pipe.writer),
+            "worker_pipe": (self.worker_pipe.reader, self.worker_pipe.writer) if self.worker_pipe else None,
+            "reports": self.reports[1],
+            "descriptors": descriptors,
+        }
+        self.import_began = time.time()
+        generation = Generation.spawn(self.count, self.board.fd, setup)
+        self.count += 1
+        self.generations.append(generation)
+        self.coming = generation
+        self.poll.register(generation.wire.fd, select.POLLIN)
+
+    def wake(self) -> None:
+        """End a wait, from another thread."""
+        try:
+            os.write(self.wakeup_writer, b"\0")
+        except BlockingIOError:
+            pass  # it is awake already
+
+    # ---- the loop ----
+
+    def over(self) -> bool:
+        """Is there nothing left to wait for?"""
+        return not self.generations and not self._restart and not self.waiting
+
+    def turn(self) -> None:
+        """One turn: wait, collect, decide, act."""
+        now = _now()
+        looks = [at for slot in self.slots if (at := lifecycle.next_look(slot)) is not None]
+        looks += [at for part in (self.touch, self.clockwork, self.cheap) if (at := part.next_look()) is not None]
+        timeout = min((max(at - now, 0) for at in looks), default=3600.0)
+        if self.progress:
+            timeout = min(timeout, 0.1)
+        ready = {fd for fd, _ in self.poll.poll(timeout * 1000 + 1)}
+        if self.wakeup in ready:
+            for number in os.read(self.wakeup, 4096):
+                if number == signal.SIGCHLD:
+                    self.reap()
+                elif number:
+                    self.signalled(number)
+        for generation in list(self.generations):
+            if generation.wire.fd in ready:
+                self.collect(generation)
+        if self.reports[0] in ready:
+            self.collect_kept()
+        self.each("tick")
+        self.touch.collect(ready)
+        self.touch.tick()
+        self.clockwork.tick()
+        self.cheap.collect(ready)
+        if self.stats:
+            self.stats.collect(ready)
+        self.cheap.tick()
+        if self.progress:
+            self.progress(*self.tally())
+
+    def each(self, what: str, *args: Any) -> None:
+        """The same event for every slot."""
+        for number in range(len(self.slots)):
+            self.happen(number, what, *args)
+
+    def happen(self, number: int, what: str, *args: Any) -> None:
+        """An event of one slot: let lifecycle decide, then do it."""
+        rules = self.rules if number < self.served else self.rules._replace(cheap=False)
+        slot, actions = lifecycle.step(self.slots[number], (what, *args), _now(), rules)
+        self.slots[number] = slot
+        for action in actions:
+            self.act(number, action)
+
+    def act(self, number: int, action: tuple[Any, ...]) -> None:
+        """Do what lifecycle decided."""
+        what = action[0]
+        if what == "spawn":
+            if self.serving is not None:
+                self.serving.wire.send("spawn", number, action[2])
+        elif what in ("leave", "kill"):
+            if what == "kill" and self.stopping and not self.options.faithful:
+                self.status = self.status or FAILED  # its grace is over
+            for generation in self.generations:
+                if action[1] in generation.pids:
+                    generation.wire.send(what, action[1])
+        elif what == "died":
+            if not self.options.drain:
+                self.log.line("OOOPS the spooler is no more...trying respawn...")
+        elif what == "ended":
+            if not self.options.drain:
+                self.log.dated(f"spooler {self.path(number)} ended")
+            self.cheap.died(self.path(number))
+        elif what == "slow" and self.options.drain:
+            # it would never end: what kills the process again and again is not drained
+            self.log.say(f"{self.path(number)}: {action[2]} deaths in a row without a task done; draining stops here")
+            self.slots[number] = self.slots[number]._replace(state=lifecycle.CLOSED, stopping=True)
+            self.status = FAILED
+        elif what == "slow":
+            self.notes.give(
+                "crash-loop",
+                f"spooler {number + 1} ({self.path(number)})",
+                f"{action[2]} deaths in a row without a task done; next start in {action[1]:g} s",
+            )
+
+    def frequency(self) -> float:
+        """Seconds between two polls: what set_spooler_frequency said, else the option."""
+        return self.board.words[FREQUENCY] or self.options.frequency
+
+    def path(self, number: int) -> str:
+        """The directory of a slot."""
+        return next((path for path, _, slot in self.entries if slot == number), "stand-in worker")
+
+    def collect(self, generation: Generation) -> None:
+        """What a fork server says."""
+        messages = generation.wire.receive()
+        if messages is None:
+            self.lost(generation)
+            return
+        for message in messages:
+            self.heard(generation, message)
+
+    def heard(self, generation: Generation, message: tuple[Any, ...]) -> None:
+        """One message of a fork server."""
+        what = message[0]
+        if what == "ready":
+            self.ready(generation, message[1], message[2])
+        elif what == "spawned":
+            generation.pids[message[2]] = message[1]
+            self.happen(message[1], "spawned", message[2])
+        elif what == "died":
+            self.died(generation, *message[1:])
+        elif what == "signal":
+            self.signalled(message[1])
+        elif what == "exit":
+            self.status = message[1]
+            self.stopping = True
+
+    def ready(self, generation: Generation, timed: list[tuple[Any, ...]], failures: list[str]) -> None:
+        """A fork server has imported the app, or tried to."""
+        first = self.serving is None
+        if failures and not self.options.faithful:
+            for line in failures:
+                self.log.say(f"cannot import: {line}", error=True)
+            generation.wire.send("retire")
+            self.coming = None
+            if not first:
+                self.log.say("the old code goes on; the next touch tries again")
+            elif self.touch.watches():
+                self.log.say("nothing runs yet: the next change tries again")
+                self.waiting = True
+                self.touch.start()
+            else:
+                self.notes.give("import-failed")
+                self.status = FAILED
+                self.stopping = True
+            self._reload_again()
+            return
+        self.waiting = False
+        generation.ready = True
+        generation.timed = timed
+        old, self.serving, self.coming = self.serving, generation, None
+        if self.stopping:
+            generation.wire.send("retire")
+            return
+        if first:
+            respawned = "gracefully (RE)" if self.count > 1 and self.options.faithful else ""
+            self.log.line(f"{respawned}spawned uWSGI master process (pid: {os.getpid()})")
+            self.each("start")
+            self.touch.start()
+            self.cheap.start()
+        else:
+            self.notes.give("fresh-code")
+            self.each("reload")
+            if old is not None:
+                old.wire.send("retire")
+        self.clockwork.start(timed)
+        self._reload_again()
+
+    def _reload_again(self) -> None:
+        """The code was touched while it was being imported: once more."""
+        if self._again:
+            self._again = False
+            self.reload("")
+
+    def reload(self, why: str) -> None:
+        """Let a new fork server import the app anew; when it is ready it takes over."""
+        if self.stopping or self._restart:
+            return
+        if why:
+            self.log.say(why)
+        if self.coming is not None:
+            self._again = True
+        else:
+            self.begin_generation()
+
+    def died(self, generation: Generation, number: int, pid: int, status: int, worked: bool) -> None:
+        """A spooler is dead."""
+        generation.pids.pop(pid, None)
+        if self.options.drain and status == lifecycle.DRAINED and not self.stopping:
+            self.slots[number] = self.slots[number]._replace(stopping=True)
+        self.happen(number, "died", pid, worked)
+        if self.options.drain and not self.stopping and all(lifecycle.over(slot) for slot in self.slots[: self.served]):
+            self.stop(0.0)
+
+    def reap(self) -> None:
+        """Which fork server died? One whose line is still held open, by a child that the app made, tells us so only."""
+        for generation in list(self.generations):
+            try:
+                pid, _ = os.waitpid(generation.pid, os.WNOHANG)
+            except ChildProcessError:
+                pid = generation.pid
+            if pid:
+                generation.dead = True
+                for message in generation.wire.rest():
+                    self.heard(generation, message)
+                self.lost(generation)
+
+    def lost(self, generation: Generation) -> None:
+        """A fork server is gone: as it should, or killed."""
+        if generation not in self.generations:
+            return
+        self.poll.unregister(generation.wire.fd)
+        generation.wire.close()
+        self.generations.remove(generation)
+        if not generation.dead:
+            _bury(generation.pid)
+        was_serving, was_coming = generation is self.serving, generation is self.coming
+        if was_serving:
+            self.serving = None
+        if was_coming:
+            self.coming = None
+            if not self.stopping and not self._restart:
+                self.log.say("the fork server ended before it was ready", error=True)
+                if self.serving is None:
+                    self.status = FAILED
+        if self._restart:
+            if not self.generations:
+                self._restart = False
+                self.begin_generation()
+        elif was_serving and not self.stopping:
+            self.log.say("the fork server was killed: starting another one", error=True)
+            self._abandon()
+            if self.coming is None:
+                self.begin_generation()
+        else:
+            for pid, number in list(generation.pids.items()):
+                self.happen(number, "died", pid, True)
+            for slot in self.slots:  # it still owed us these
+                if slot.state == lifecycle.STALE:
+                    self.happen(slot.number, "died", 0, True)
+
+    def _abandon(self) -> None:
+        """The fork server was killed: its spoolers finish the task they hold, and write to a scoreboard of the past."""
+        for seat in range(len(self.slots) * 2):
+            self.board.slot(seat)[LEAVE] = 1
+        frequency = self.board.words[FREQUENCY]
+        if self.board_path:
+            os.unlink(self.board_path)
+        self.board.close()
+        self.board = self._make_board()
+        self.board.words[FREQUENCY] = frequency
+        self.slots = [lifecycle.new(slot.number) for slot in self.slots]
+
+    # ---- signals and stopping ----
+
+    def signalled(self, number: int) -> None:
+        """A signal came, to us or to the fork server that the app takes for us."""
+        if number == signal.SIGHUP:
+            if self.terminal.is_gone():
+                self.stop(_HANGUP_GRACE)
+            elif self.options.faithful:
+                self.restart("...gracefully killing workers...")
+            else:
+                self.reload("SIGHUP: reloading")
+        elif number in _NAMES:
+            self.asked_to_stop(number)
+
+    def asked_to_stop(self, number: int) -> None:
+        """SIGINT, SIGTERM or SIGQUIT."""
+        options = self.options
+        if options.faithful:
+            if number == signal.SIGTERM and not options.die_on_term:
+                self.restart("...brutally killing workers...")
+                return
+            if not self.stopping:
+                self.log.line("SIGINT/SIGTERM received...killing workers...")
+                self.kill_all()
+            return
+        if self.stopping:
+            if _now() - self.stopped_at > _SAME_PRESS and not self.killed:
+                self.killed = True
+                self.status = BY_SIGNAL + number
+                self.log.say(f"{_NAMES[signal.Signals(number)]} again: ending at once; running tasks stay in the spool")
+                self.kill_all()
+            return
+        if number == signal.SIGTERM and not options.die_on_term:
+            self.notes.give("sigterm")
+        running = sum(1 for slot in range(len(self.slots) * 2) if self.board.slot(slot)[STARTED])
+        if running:
+            self.notes.give("graceful-stop")
+            self.log.say(
+                f"{_NAMES[signal.Signals(number)]}: {running} running, at most {options.stop_grace:g} s to finish; "
+                "again to end at once"
+            )
+        self.stop(options.stop_grace)
+
+    def stop(self, grace: float) -> None:
+        """Let every spooler settle what it holds and go, for so many seconds at most."""
+        if self.stopping:
+            return
+        self.stopping = True
+        self.stopped_at = _now()
+        self.each("stop", _now() + grace)
+        self._retire_all()
+
+    def kill_all(self) -> None:
+        """End every spooler at once; their tasks stay."""
+        self.stopping = True
+        self.stopped_at = _now()
+        for seat in range(self.served * 2):
+            pid = self.board.slot(seat)[PID]
+            if pid and self.options.faithful:
+                self.log.line(f"killing the spooler with pid {pid}")
+        self.each("kill")
+        self._retire_all()
+
+    def _retire_all(self) -> None:
+        """Let the fork servers go when their spoolers have; one that still imports the app does not listen."""
+        self.waiting = False
+        for generation in self.generations:
+            if generation.ready:
+                generation.wire.send("retire")
+            else:
+                os.kill(generation.pid, signal.SIGKILL)
+
+    def restart(self, line: str) -> None:
+        """What uWSGI makes of SIGHUP, and of SIGTERM without die-on-term: kill, and start everything anew."""
+        if self.stopping or self._restart:
+            return
+        self.kill_all()
+        self.log.line(line)
+        self.log.line("binary reloading uWSGI...")
+        self.stopping = False
+        self._restart = True
+        self.slots = [lifecycle.new(slot.number) for slot in self.slots]
+
+    # ---- draining ----
+
+    def tally(self) -> tuple[int, int]:
+        """Tasks done and kept so far, from the scoreboard."""
+        from spoolsim.work.scoreboard import DONE, KEPT
+
+        seats = [self.board.slot(seat) for seat in range(len(self.slots) * 2)]
+        return sum(words[DONE] for words in seats), sum(words[KEPT] for words in seats)
+
+    def collect_kept(self) -> None:
+        """The lines of spoolers that are through: which task stays, and why."""
+        self.kept_pipe += os.read(self.reports[0], 65536)
+        *lines, self.kept_pipe = self.kept_pipe.split(b"\n")
+        for line in lines:
+            path, _, why = line.partition(b"\0")
+            self.kept.append((os.fsdecode(path), os.fsdecode(why)))
+
+    def close(self) -> None:
+        """Give everything back; the scoreboard's file goes."""
+        self.touch.close()
+        self.clockwork.close()
+        self.cheap.close()
+        if self.stats:
+            self.stats.close()
+        if self.board_path:
+            try:
+                os.unlink(self.board_path)
+            except OSError:
+                pass
+        self.board.close()
+        for fd in (self.wakeup, self.wakeup_writer, *self.reports):
+            if fd >= 0:
+                os.close(fd)
+
+
+def _bury(pid: int) -> None:
+    """Collect a child whose line is closed; one that goes on without it is killed."""
+    end = _now() + _BURIAL
+    while _now() < end:
+        try:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return
+        except ChildProcessError:
+            return
+        select.select((), (), (), 0.005)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def _queued(number: int, frame: object) -> None:
+    """The wakeup descriptor has it."""
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_MONOTONIC)

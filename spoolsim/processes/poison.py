@@ -1,0 +1,71 @@
+"""Tasks that kill their spooler: recognised, named, and slowed, so that they do not starve the others.
+
+uWSGI restarts the process, which meets the same task again, at once and for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from spoolsim.spool.journal import DIED, Journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spoolsim.spool.directory import SpoolDir
+    from spoolsim.work.app import App
+
+#: deaths of one task before it has to wait
+_PATIENCE = 2
+#: seconds: the first wait, and the longest
+_FIRST, _LONGEST = 2, 300
+#: so many tasks are remembered
+_REMEMBERED = 1000
+
+
+class Poison:
+    """What the fork server knows of tasks whose spooler died while it ran them."""
+
+    __slots__ = ("_app", "_deaths", "_journals")
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._deaths: dict[tuple[str, str], int] = {}
+        self._journals: dict[str, Journal] = {}
+
+    def died(self, spool: SpoolDir, task: str, status: int, took: int) -> None:
+        """A spooler died while it ran `task` (its path below the directory); status as
+        os.waitstatus_to_exitcode, `took` in nanoseconds.
+        """
+        app = self._app
+        if app.faithful or not task:
+            return
+        key = (spool.path, task)
+        deaths = self._deaths.pop(key, 0) + 1
+        if len(self._deaths) >= _REMEMBERED:
+            del self._deaths[next(iter(self._deaths))]
+        self._deaths[key] = deaths
+        how = f"was killed by {_signal_name(-status)}" if status < 0 else f"exited with status {status}"
+        if not app.options.no_journal:
+            journal = self._journals.setdefault(spool.path, Journal(spool))
+            journal.add(task, DIED, took, f"its spooler {how}")
+        app.log.say(f"the spooler of task {task} {how} while it ran ({deaths}x); the task stays", error=True)
+        if deaths > _PATIENCE:
+            self._postpone(spool, task, deaths)
+
+    def _postpone(self, spool: SpoolDir, task: str, deaths: int) -> None:
+        wait = min(_FIRST * 2 ** min(deaths - _PATIENCE - 1, 10), _LONGEST)
+        until = time.time() + wait
+        try:
+            os.utime(os.path.join(spool.path, task), (until, until), follow_symlinks=False)
+        except OSError:
+            return  # gone meanwhile
+        self._app.notes.give("poison-task", f"{spool.path}/{task}", f"{deaths} spoolers died; it waits {wait} s")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,202 @@
+"""The master's part of touch-spoolers-reload and --watch: which files, when to look, and what a touch sets off."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+
+from spoolsim.processes.touch import touched
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spoolsim.processes.master import Master
+    from spoolsim.processes.touch import Seen
+    from spoolsim.processes.watch import FileWatch, SourceWatch
+
+#: how often the files are looked at, in seconds; uWSGI's master looks as often. Events make it sooner.
+_LOOK = 1.0
+#: faithful: seconds from the touch to the kill; uWSGI gives spoolers no mercy and looks once a second
+_NO_MERCY = 1.0
+#: an editor writes several times: seconds without a change before a reload
+_QUIET = 0.1
+
+
+class Touch:
+    """Watches the files of touch-spoolers-reload for a master."""
+
+    def __init__(self, master: Master) -> None:
+        self.master = master
+        self.faithful = master.options.faithful
+        start = os.getcwd()
+        #: path as given -> absolute
+        self.paths = {path: os.path.join(start, path) for path in master.options.touch_reload}
+        self.seen: dict[str, Seen] = {}
+        self.look_at: float | None = None
+        self.kill_at: float | None = None
+        self.hinted = False
+        self._watch: FileWatch | None = None
+        self.fd = -1
+        self._sources: SourceWatch | None = None
+        #: source changed: when it has been quiet for so long, reload
+        self.quiet_at: float | None = None
+        self._changed = False
+
+    def watches(self) -> bool:
+        """Is there anything whose change reloads?"""
+        options = self.master.options
+        return bool(self.paths or options.watch or options.py_autoreload)
+
+    def start(self) -> None:
+        """From now on; imports watchdog, so it is called when the fork server is there."""
+        self._watch_sources()
+        if not self.paths or self.seen:
+            return
+        for path, full in self.paths.items():
+            self.seen[path] = _look(full)
+            if self.seen[path] is None:
+                self.master.log.line(
+                    f"unable to stat() {path}, events will be triggered as soon as the file is created"
+                )
+        self.look_at = _now() + _LOOK
+        if not self.faithful:
+            try:
+                self._watch_files()
+            except OSError as error:
+                self.master.log.say(f"no file events ({error.strerror}): touched files are noticed within a second")
+
+    def _watch_sources(self) -> None:
+        """--watch, and py-autoreload, which means the directories that the app is imported from."""
+        options = self.master.options
+        wanted = list(options.watch)
+        if options.py_autoreload and not self.faithful:
+            wanted += [options.chdir or ".", *options.pythonpath]
+        paths = [path for path in dict.fromkeys(map(os.path.abspath, wanted)) if os.path.exists(path)]
+        for path in options.watch:
+            if not os.path.exists(path):
+                self.master.log.say(f"--watch {path}: there is no such file or directory", error=True)
+        if not paths or self._sources is not None:
+            return
+        from spoolsim.processes.watch import SourceWatch
+
+        try:
+            self._sources = SourceWatch(paths, self._source_changed)
+        except OSError as error:
+            self.master.log.say(f"no file events ({error.strerror}): source is looked at every second")
+            self._sources = SourceWatch(paths, self._source_changed, polling=True)
+        if any(_newer(path, self.master.import_began) for path in paths):  # written while the watch was not there yet
+            self._changed = True
+
+    def _source_changed(self) -> None:
+        self._changed = True
+        self.master.wake()
+
+    def _watch_files(self) -> None:
+        """Where the kernel tells it directly, a touch is known at once; watchdog holds events half a second."""
+        if sys.platform != "linux":
+            from spoolsim.processes.watch import FileWatch
+
+            self._watch = FileWatch(self.paths.values(), self._hint)
+            return
+        from spoolsim.spool import inotify
+
+        self.fd = inotify.open()
+        self.master.poll.register(self.fd, select.POLLIN)
+        for path in {part for full in self.paths.values() for part in (full, os.path.dirname(full))}:
+            if os.path.isdir(path):
+                inotify.add(self.fd, path, inotify.ANY_CHANGE)
+
+    def collect(self, ready: set[int]) -> None:
+        """The descriptors that are readable: something happened to one of the files, or beside it."""
+        if self.fd in ready:
+            try:
+                while os.read(self.fd, 65536):
+                    self.hinted = True
+            except BlockingIOError:
+                pass
+
+    def _hint(self, path: str) -> None:
+        self.hinted = True
+        self.master.wake()
+
+    def next_look(self) -> float | None:
+        """When to tick."""
+        times = [at for at in (self.look_at, self.kill_at, self.quiet_at) if at is not None]
+        return min(times, default=None)
+
+    def tick(self) -> None:
+        """Look at the files if it is time, or if an event said so."""
+        now = _now()
+        if self.kill_at is not None and now >= self.kill_at:
+            self.kill_at = None
+            self._no_mercy()
+        if self._changed:
+            self._changed = False
+            self.quiet_at = now + _QUIET
+        if self.quiet_at is not None and now >= self.quiet_at:
+            self.quiet_at = None
+            self.master.reload("source changed: reloading")
+        if self.look_at is None or not (self.hinted or now >= self.look_at):
+            return
+        self.hinted = False
+        self.look_at = now + _LOOK
+        for path, full in self.paths.items():
+            found = _look(full)
+            before, self.seen[path] = self.seen[path], found
+            if touched(before, found, faithful=self.faithful):
+                self._fire(path)
+
+    def _fire(self, path: str) -> None:
+        self.master.log.dated(f"*** {path} has been touched... spoolers reload !!! ***")
+        if self.faithful:
+            self.kill_at = _now() + _NO_MERCY
+        else:
+            self.master.reload("")
+
+    def _no_mercy(self) -> None:
+        master = self.master
+        for generation in master.generations:
+            for pid, number in sorted(generation.pids.items(), key=lambda item: item[1]):
+                if number < master.served:
+                    master.log.dated(f"spooler {number + 1} (pid: {pid}) is taking too much time to die...NO MERCY !!!")
+                    generation.wire.send("kill", pid)
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._watch is not None:
+            self._watch.close()
+        if self.fd >= 0:
+            os.close(self.fd)
+        if self._sources is not None:
+            self._sources.close()
+
+
+def _newer(path: str, when: float) -> bool:
+    """Was Python source below `path` written after `when` (epoch seconds)?"""
+    from spoolsim.processes.watch import is_source
+
+    files = (
+        [path]
+        if os.path.isfile(path)
+        else (os.path.join(home, name) for home, _, names in os.walk(path) for name in names)
+    )
+    for file in files:
+        try:
+            if is_source(file) and os.stat(file).st_mtime > when:
+                return True
+        except OSError:
+            continue  # gone meanwhile
+    return False
+
+
+def _look(path: str) -> Seen:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
