@@ -1,0 +1,99 @@
+"""uwsgi.lock(), unlock(), is_locked(): between the processes of one instance and the threads of each.
+
+Between processes: one byte of a file for each number, locked with fcntl, so that death frees it. Between threads:
+a lock in memory. A spooler has no locks, as in uWSGI.
+"""
+
+from __future__ import annotations
+
+import _thread
+import fcntl
+import operator
+import os
+
+from spoolsim.emulate import place, say
+from spoolsim.work import app as apps
+
+
+class Locks:
+    """The locks of this process, which a forked child does not have."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.pid = os.getpid()
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self.threads: dict[int, _thread.LockType] = {}
+        self.owners: dict[int, int] = {}
+
+    def take(self, number: int) -> None:
+        """Wait for a lock and take it."""
+        if self.owners.get(number) == _thread.get_ident():
+            say.production("lock-twice", "lock")
+        self.threads.setdefault(number, _thread.allocate_lock()).acquire()
+        try:
+            fcntl.lockf(self.fd, fcntl.LOCK_EX, 1, number)
+        except BaseException:
+            self.threads[number].release()
+            raise
+        self.owners[number] = _thread.get_ident()
+
+    def give(self, number: int) -> None:
+        """Give a lock up, if this process has it."""
+        if self.owners.pop(number, None) is not None:
+            fcntl.lockf(self.fd, fcntl.LOCK_UN, 1, number)
+            self.threads[number].release()
+
+    def taken(self, number: int) -> bool:
+        """Has anybody got it?"""
+        if number in self.owners:
+            return True
+        try:
+            fcntl.lockf(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+        except OSError:
+            return True
+        fcntl.lockf(self.fd, fcntl.LOCK_UN, 1, number)
+        return False
+
+
+_locks: Locks | None = None
+
+
+def _for(number: int) -> tuple[Locks, int]:
+    global _locks
+    app = apps.in_this_process()
+    if app.role == apps.SPOOLER:
+        raise ValueError("The spooler cannot lock/unlock resources")
+    wanted = operator.index(number)
+    if not 0 <= wanted <= app.options.locks:
+        raise ValueError("Invalid lock number")
+    path = place.shared(app, "locks")
+    if _locks is None or _locks.pid != os.getpid() or _locks.path != path:
+        forget()
+        _locks = Locks(path)
+    return _locks, wanted
+
+
+def forget() -> None:
+    """Close what this process has open, and so give up what it has locked; inherited descriptors hold nothing."""
+    global _locks
+    if _locks is not None:
+        os.close(_locks.fd)
+        _locks = None
+
+
+def lock(number: int = 0, /) -> None:
+    """Wait for a lock and take it; 0, or up to the option `locks`. Raises ValueError in a spooler."""
+    locks, wanted = _for(number)
+    locks.take(wanted)
+
+
+def unlock(number: int = 0, /) -> None:
+    """Give a lock up. Raises ValueError in a spooler."""
+    locks, wanted = _for(number)
+    locks.give(wanted)
+
+
+def is_locked(number: int = 0, /) -> bool:
+    """Has any process got the lock? Raises ValueError in a spooler."""
+    locks, wanted = _for(number)
+    return locks.taken(wanted)

@@ -1,0 +1,142 @@
+"""What all processes of one run, exec or dev share: the cache's items and the metrics, in one SQLite file.
+
+The file is `.spoolsim/shared/INSTANCE.db` of the first spool directory (in the temporary directory when there is
+none); it belongs to one instance, as uWSGI's memory does, and the next instance removes those of dead ones.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sqlite3
+import threading
+import time
+
+from spoolsim.emulate import place
+from spoolsim.work import app as apps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+#: how long to wait for another process's transaction, in seconds
+_PATIENCE = 30.0
+#: and between two tries where SQLite itself does not wait
+_PAUSE = 0.005
+_SCHEMA = """
+create table if not exists item
+    (cache text, key blob, value blob not null, expires integer not null, primary key (cache, key)) without rowid;
+create table if not exists metric (name text primary key, value integer not null) without rowid;
+"""
+
+
+class Store:
+    """The connection of this process. No connection lives through a fork: SQLite forbids it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+
+    def hold(self) -> None:
+        """Let no thread of this process in, and give the connection up, for a fork."""
+        self._lock.acquire()
+        self.close()
+
+    def release(self) -> None:
+        """Let them in again."""
+        self._lock.release()
+
+    def close(self) -> None:
+        """Give the connection up; the next use opens a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Store:
+        """Begin a transaction that excludes all other processes' and threads'."""
+        self._lock.acquire()
+        try:
+            if self._connection is None:
+                self._connection = _connect(self.path)
+            self._connection.execute("begin immediate")
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            assert self._connection is not None
+            self._connection.execute("rollback" if kind else "commit")
+        finally:
+            self._lock.release()
+
+    def one(self, query: str, *values: object) -> Sequence[object] | None:
+        """The first row of a query, inside a transaction."""
+        return next(self.rows(query, *values), None)
+
+    def rows(self, query: str, *values: object) -> Iterator[Sequence[object]]:
+        """The rows of a query, inside a transaction."""
+        assert self._connection is not None
+        return iter(self._connection.execute(query, values).fetchall())
+
+    def run(self, statement: str, *values: object) -> int:
+        """The number of rows that a statement changed, inside a transaction."""
+        assert self._connection is not None
+        return self._connection.execute(statement, values).rowcount
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    end = time.clock_gettime(time.CLOCK_MONOTONIC) + _PATIENCE
+    while True:
+        try:
+            # unlike wal, nothing has to be agreed on at the first opening
+            connection.execute("pragma journal_mode=truncate")
+            connection.execute("pragma synchronous=off")
+            connection.executescript(_SCHEMA)
+            return connection
+        except sqlite3.OperationalError as error:
+            # two that open it beside the journal of a killed one are refused at once, whatever the timeout
+            if "locked" not in str(error) or time.clock_gettime(time.CLOCK_MONOTONIC) > end:
+                connection.close()
+                raise
+        select.select((), (), (), _PAUSE)
+
+
+_stores: dict[str, Store] = {}
+_held: list[Store] = []
+
+
+def _before_fork() -> None:
+    _held.extend(_stores.values())
+    for one in _held:
+        one.hold()
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+
+
+def store() -> Store:
+    """The store of this process's instance."""
+    path = place.shared(apps.in_this_process(), "db")
+    found = _stores.get(path)
+    if found is None:
+        found = _stores[path] = Store(path)
+    return found
+
+
+def forget(directory: str) -> None:
+    """Close what this process has open below a directory."""
+    inside = os.path.join(directory, "")
+    for path in [path for path in _stores if path.startswith(inside)]:
+        _stores.pop(path).close()

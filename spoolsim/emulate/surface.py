@@ -1,0 +1,285 @@
+"""Every name of the `uwsgi` module of uWSGI 2.0.31, and what becomes of it here.
+
+One table: the module looks its names up in it, the reference page is made of it, a test holds it against the names
+that a real uWSGI has. Read at the first use of a name, never at the start of a process.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_REQUEST = "a web worker, during a request"
+_ASYNC = "a web worker with an async loop"
+_MULE = "a mule"
+
+#: names that the module itself has: name -> what is to be known
+WORKS: dict[str, str] = {
+    "SPOOL_IGNORE": "",
+    "SPOOL_OK": "",
+    "SPOOL_RETRY": "",
+    "add_cron": "",
+    "add_file_monitor": "",
+    "add_rb_timer": "",
+    "add_timer": "",
+    "applications": "None: there is no web worker",
+    "buffer_size": "4096, uWSGI's default",
+    "cores": "1",
+    "has_threads": "1",
+    "hostname": "",
+    "i_am_the_spooler": "True, or None",
+    "is_a_reload": "False",
+    "log": "",
+    "loop": "None",
+    "masterpid": "",
+    "mule_id": "0: there are no mules",
+    "numproc": "the option `processes`; 0 without a socket",
+    "opt": "as uWSGI shows it: the last value of each option",
+    "ready": "True in spoolers and workers, None in the master",
+    "register_signal": "while the app is imported",
+    "send_to_spooler": "",
+    "set_spooler_frequency": "",
+    "set_user_harakiri": "",
+    "signal": "to this machine only",
+    "signal_received": "",
+    "signal_registered": "",
+    "signal_wait": "in the stand-in worker; elsewhere NotEmulated",
+    "sockets": "empty: no socket is opened",
+    "spool": "",
+    "spooler": "as the app sets it",
+    "spooler_get_task": "",
+    "spooler_jobs": "",
+    "spooler_pid": "",
+    "spooler_pids": "",
+    "spoolers": "",
+    "started_on": "",
+    "unbit": "None",
+    "version": "of the uWSGI that is emulated",
+    "version_info": "of the uWSGI that is emulated",
+    "worker_id": "1 in the stand-in worker, else 0",
+}
+
+_CACHE = "shared by all processes of one run, exec or dev"
+_METRIC = "shared by all processes of one run, exec or dev"
+
+#: module of this wing -> name -> what is to be known
+EMULATED: dict[str, dict[str, str]] = {
+    "cache": {
+        "cache_clear": _CACHE,
+        "cache_dec": _CACHE,
+        "cache_del": _CACHE,
+        "cache_div": _CACHE,
+        "cache_exists": _CACHE,
+        "cache_get": _CACHE + "; an item is gone when its time has come, in uWSGI up to 3 s later",
+        "cache_inc": _CACHE,
+        "cache_keys": _CACHE + "; in the order of the keys",
+        "cache_mul": _CACHE,
+        "cache_num": _CACHE,
+        "cache_set": _CACHE,
+        "cache_update": _CACHE,
+    },
+    "metrics": {
+        "metric_dec": _METRIC,
+        "metric_div": _METRIC,
+        "metric_get": _METRIC + "; uWSGI's own metrics are 0",
+        "metric_inc": _METRIC,
+        "metric_mul": _METRIC,
+        "metric_set": _METRIC,
+        "metric_set_max": _METRIC,
+        "metric_set_min": _METRIC,
+    },
+    "locks": {
+        "is_locked": "between processes and threads; not in a spooler, as in uWSGI",
+        "lock": "between processes and threads; not in a spooler, as in uWSGI",
+        "unlock": "between processes and threads; not in a spooler, as in uWSGI",
+    },
+    "rpc": {
+        "call": "functions of this process, and those registered before it was forked",
+        "register_rpc": "in this process; not in a spooler, as in uWSGI",
+        "rpc": "functions of this process, and those registered before it was forked; no remote node",
+        "rpc_list": "",
+    },
+    "request": {
+        "get_logvar": "of this thread; in the master and in a spooler, where uWSGI crashes, NotEmulated",
+        "log_this_request": "says once that there is no request log",
+        "set_logvar": "of this thread; in the master and in a spooler, where uWSGI crashes, NotEmulated",
+    },
+    "instance": {
+        "listen_queue": "0, or the error, as with an idle socket or none",
+        "magic_table": "the placeholders that hold for every configuration file",
+        "logsize": "0, as without a log file",
+        "mem": "of this process",
+        "micros": "",
+        "parsefile": "",
+        "request_id": "0: no request is served",
+        "reload": "under run with processes",
+        "setprocname": "with setproctitle, else the short name that Linux knows",
+        "stop": "under run with processes",
+        "total_requests": "0: no request is served",
+        "workers": "the configured workers, idle; a process only for the stand-in worker",
+    },
+    "absent": {
+        "embedded_data": "nothing is embedded here",
+        "farm_get_msg": "as in a uWSGI without mules; with them NotEmulated",
+        "farm_msg": "as in a uWSGI without mules; with them NotEmulated",
+        "i_am_the_lord": "False, as without legions; with them NotEmulated",
+        "in_farm": "None, as in a uWSGI without mules",
+        "lord_scroll": "None, as without legions; with them NotEmulated",
+        "mule_get_msg": "as in a uWSGI without mules",
+        "mule_msg": "as in a uWSGI without mules; with them NotEmulated",
+        "scrolls": "None, as without legions; with them NotEmulated",
+        "SymbolsImporter": "finds nothing: nothing is embedded here",
+        "SymbolsZipImporter": "nothing is embedded here",
+        "ZipImporter": "NotEmulated when it is called",
+    },
+}
+
+#: name -> where uWSGI would run it; here the call raises NotEmulated
+NOT_EMULATED: dict[str, str] = {
+    "accepting": "a web worker that says when it accepts requests",
+    "add_var": _REQUEST,
+    "alarm": "any process: it hands the message to the alarms of the option `alarm`",
+    "async_connect": _ASYNC,
+    "async_sleep": _ASYNC,
+    "chunked_read": _REQUEST,
+    "chunked_read_nb": _REQUEST,
+    "cl": _REQUEST,
+    "close": _ASYNC,
+    "connect": _ASYNC,
+    "connection_fd": _REQUEST,
+    "disconnect": _REQUEST,
+    "extract": "any process: it reads through uWSGI's own schemes (http, sym, fd and more)",
+    "green_schedule": _ASYNC,
+    "is_connected": _ASYNC,
+    "offload": "a web worker with offload threads",
+    "ready_fd": _ASYNC,
+    "recv": _ASYNC,
+    "send": _REQUEST,
+    "sendfile": _REQUEST,
+    "set_warning_message": "the master, which shows the message on its error page",
+    "start_response": _REQUEST,
+    "suspend": _ASYNC,
+    "wait_fd_read": _ASYNC,
+    "wait_fd_write": _ASYNC,
+    "websocket_handshake": _REQUEST,
+    "websocket_recv": _REQUEST,
+    "websocket_recv_nb": _REQUEST,
+    "websocket_send": _REQUEST,
+    "websocket_send_binary": _REQUEST,
+}
+
+_SNMP = ("counter32", "counter64", "gauge")
+_WIDTHS = ("8", "16", "32", "64")
+
+#: option -> the names that only a uWSGI with this option has; here they raise NotEmulated then
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "queue": (
+        *(f"queue_{verb}" for verb in ("get", "set", "last", "push", "pull", "pop", "slot", "pull_slot")),
+        "queue_size",
+    ),
+    "sharedarea": (
+        *(f"sharedarea_{verb}{width}" for verb in ("read", "write") for width in ("", "byte", "long", *_WIDTHS)),
+        *(f"sharedarea_{verb}" for verb in ("inclong", "inc64", "inc32", "dec64", "dec32")),
+        *(f"sharedarea_{verb}" for verb in ("rlock", "wlock", "unlock", "object", "memoryview")),
+    ),
+    "snmp": (
+        "snmp_set_community",
+        *(f"snmp_{verb}_{kind}" for verb in ("set", "incr", "decr") for kind in _SNMP),
+    ),
+}
+
+_HOME = {name: home for home, names in EMULATED.items() for name in names}
+
+
+def find(name: str, opt: Mapping[str, object]) -> object:
+    """The object behind a name that the module itself does not have; `opt` is uwsgi.opt.
+
+    Raises AttributeError for a name that uWSGI has not either, or only with another option.
+    """
+    home = _HOME.get(name)
+    if home is not None:
+        from importlib import import_module
+
+        return getattr(import_module(f"spoolsim.emulate.{home}"), name)
+    where = NOT_EMULATED.get(name, "")
+    if not where:
+        option = next((option for option, names in OPTIONAL.items() if name in names), "")
+        if not option:
+            raise AttributeError(f"module 'uwsgi' has no attribute {name!r}")
+        if option not in opt:
+            raise AttributeError(f"module 'uwsgi' has no attribute {name!r}: uWSGI has it only with option {option}")
+        where = f"any process, on what option {option} makes"
+    from spoolsim.emulate.missing import function
+
+    return function(name, where)
+
+
+def names(opt: Mapping[str, object]) -> list[str]:
+    """The names that `find` knows."""
+    optional = (name for option, some in OPTIONAL.items() if option in opt for name in some)
+    return [*_HOME, *NOT_EMULATED, *optional]
+
+
+def table() -> list[tuple[str, str, str]]:
+    """(name, "works", "emulated" or "NotEmulated", what is to be known), by name."""
+    rows = [(name, "works", remark) for name, remark in WORKS.items()]
+    rows += [(name, "emulated", remark) for some in EMULATED.values() for name, remark in some.items()]
+    rows += [(name, "NotEmulated", f"uWSGI runs it in {where}") for name, where in NOT_EMULATED.items()]
+    return sorted(rows, key=lambda row: row[0].lower())
+
+
+def page() -> str:
+    """The reference page: each name and what becomes of it."""
+    rows = table()
+    counts = {kind: sum(row[1] == kind for row in rows) for kind in ("works", "emulated", "NotEmulated")}
+    lines = ["# The `uwsgi` module", "", _ABOUT, ""]
+    lines += [f"{len(rows)} names: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()) + ".", ""]
+    lines += ["| name | here | |", "|---|---|---|"]
+    lines += [f"| `{name}` | {kind} | {remark} |" for name, kind, remark in rows]
+    lines += ["", "## Only with an option", "", _OPTIONAL, "", "| option | names |", "|---|---|"]
+    for option, some in OPTIONAL.items():
+        lines.append(f"| `{option}` | {', '.join(f'`{name}`' for name in some)} |")
+    lines += ["", _TYPING]
+    return "\n".join(lines)
+
+
+_ABOUT = """\
+What `import uwsgi` gives to an app under spoolsim, name by name. *works*: as in uWSGI, by spoolsim's own processes.
+*emulated*: what it answers is true here. *NotEmulated*: calling it raises `spoolsim.NotEmulated`, a sentence that says
+where uWSGI would run it; with `--not-emulated=warn` it returns None and says so once. Importing never fails."""
+
+_OPTIONAL = """\
+A uWSGI without the option does not have these names at all, and neither has spoolsim. With the option they are there
+and NotEmulated."""
+
+_TYPING = """\
+## Types
+
+The module is typed, and agrees with the stubs `types-uwsgi` but for these, where a running uWSGI 2.0.31 decided:
+
+| name | types-uwsgi | here |
+|---|---|---|
+| what returns True or None, or True | `Literal[True]`, or None | `bool`, or None |
+| `call()`, `rpc()` | the name is text in one | any arguments: all but bytes are uWSGI's ValueError |
+| `farm_get_msg()` | may return None | `bytes`, or ValueError |
+| `mule_msg()` | overloads; `bool` | one signature; `bool`, or None (with `--not-emulated=warn`) |
+| `opt` | values may be lists | so they are under `--uwsgi 2.1`; 2.0.31 shows the last value alone |
+| `register_rpc()` | the count decides the function's type | any function: uWSGI does not hold it to the count |
+| `spool()` | takes keywords; may return None | keywords always fail on Python 3; bytes, or ValueError |
+| `spooler_get_task()` | keys are bytes | `'spooler_task_name'` and `'body'` are str |
+| `workers()` | keys are bytes; may be None | keys are str; a tuple, empty without a socket |
+| NotEmulated names | typed | `object`: the call raises |
+| `spooler`, `post_fork_hook` | always there | there once the app sets them |
+| `decorators`, `route()`, `queue_size` | always there | absent, as in the build on PyPI without the option |
+"""
+
+
+def main() -> None:
+    """Print each name and what becomes of it."""
+    for name, kind, _ in table():
+        print(f"{name}\t{kind}")
+
+
+if __name__ == "__main__":
+    main()
