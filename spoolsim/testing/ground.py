@@ -1,0 +1,36 @@
+"""The `uwsgi` module of a whole test run: what test modules and the apps they import find when they are collected."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+
+from spoolsim.testing import stage
+from spoolsim.testing.configured import configure
+from spoolsim.testing.record import MemoryLog
+from spoolsim.work.app import MASTER, App
+
+
+class Ground:
+    """An app with the configured options and a temporary directory in place of the configured ones.
+
+    config: path of a configuration file, or None. What is spooled here, at import time, is never run.
+    """
+
+    def __init__(self, config: str | None) -> None:
+        self.directory = tempfile.mkdtemp(prefix="spoolsim-")
+        try:
+            options, places = configure(config, self.directory)
+            log = MemoryLog()
+            self.app = App(options, places.entries, log, role=MASTER, stamp=True)
+            self.app.signals = stage.RecordingSignals(log, self.app.notes)
+            env = [(key, value) for key, _, value in (pair.partition("=") for pair in options.env)]
+            stage.enter(self.app, path=options.pythonpath, env=env)
+        except BaseException:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            raise
+
+    def close(self) -> None:
+        """Take it back."""
+        stage.leave(self.app)
+        shutil.rmtree(self.directory, ignore_errors=True)

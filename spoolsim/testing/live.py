@@ -1,0 +1,251 @@
+"""A real instance for tests: `spoolsim run` with its processes, for what only processes show.
+
+The test's own process is a producer beside it: `import uwsgi` there writes into the same directories.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from types import ModuleType
+
+from spoolsim.errors import HarnessError, TaskTimeout
+from spoolsim.options import BY_NAME, Options
+from spoolsim.spool.look import CLAIMED, WAITING
+from spoolsim.testing import clock, instance, stage
+from spoolsim.testing.configured import configure, settings_of
+from spoolsim.testing.engine import _import
+from spoolsim.testing.record import Record, RecordingProducer
+from spoolsim.work import program
+from spoolsim.work.app import MASTER, WORKER, App
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeVar
+
+    from spoolsim.testing.task import Task
+
+    T = TypeVar("T")
+
+FROZEN = (
+    "live_spooler runs real processes, which a frozen clock does not reach: use the fixture `spooler`, whose engine "
+    "follows it, or leave the time alone"
+)
+#: seconds that a start, a stop or a wait may take
+TIMEOUT = 20.0
+#: seconds between two looks of a wait
+_LOOK = 0.01
+#: the environment variable that tells the workers which databases the test uses: alias -> name, as JSON
+DATABASES = "SPOOLSIM_TEST_DATABASES"
+_NOT_FOR_FILE = frozenset(("spooler", "spooler-external", "ini", "yaml", "yml", "json", "js", "xml", "xmlconfig"))
+
+
+class LiveSpooler(Record):
+    """A running instance with processes, in directories of the test's own.
+
+    app: what it imports: a module's name or a module; None for what the options import.
+    options: as for SpoolerHarness, but no Options. directory: where the spool is.
+    databases: Django's aliases -> database names that the workers use in place of the configured ones.
+
+    Starts at once; `stop` it, or use `with`. Raises HarnessError with the log when it does not start, or while time
+    is frozen.
+    """
+
+    def __init__(
+        self,
+        app: Any = None,
+        options: Any = None,
+        *,
+        directory: str | os.PathLike[str],
+        databases: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        super().__init__()
+        if clock.frozen() is not None:
+            raise HarnessError(FROZEN)
+        if isinstance(options, Options):
+            raise HarnessError("live_spooler: give the options as a mapping or a configuration file, not as Options")
+        if app is not None and not isinstance(app, str | ModuleType):
+            raise HarnessError(f"live_spooler: its processes import their app: give a module or its name, not {app!r}")
+        self.timeout = timeout
+        self.directory = os.path.realpath(directory)
+        settings = settings_of(options)
+        self.options, self._places = configure(settings, self.directory)
+        self.served = self._places.served
+        home = f"{self.directory}.run"
+        os.makedirs(home, exist_ok=True)
+        self.log_path = os.path.join(home, "log")
+        self._ini = os.path.join(home, "uwsgi.ini")
+        self._touch = os.path.join(home, "reload")
+        self._write_ini(settings, app)
+        self._imports = [app] if isinstance(app, str) else []
+        self.app = App(self.options, self._places.entries, self.log, role=MASTER)
+        self.app.signals = stage.RecordingSignals(self.log, self.app.notes)
+        self.app.producer = RecordingProducer(self.app.producer, self._places.aliases, self._wrote)
+        self.process = self._start(databases or {})
+        try:
+            self._enter_stage(app)
+            self.wait_log("spawned the uWSGI spooler on dir", times=len(self.served) * self.processes)
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def processes(self) -> int:
+        """Spooler processes for each directory."""
+        return self.options.processes_per_spooler
+
+    def _write_ini(self, settings: list[Any], app: Any) -> None:
+        given = [s for s in settings if s.name not in _NOT_FOR_FILE and s.role != "placeholder"]
+        lines = ["[uwsgi]"]
+        for directory in dict.fromkeys(directory for directory, _ in self._places.entries):
+            lines.append(f"{'spooler-external' if directory.external else 'spooler'} = {directory.path}")
+        for setting in given:
+            if app is not None and BY_NAME.get(setting.name) in _imported():
+                continue
+            value = "true" if setting.value is True else "false" if setting.value is False else setting.value
+            lines.append(f"{setting.name} = {value.replace('%', '%%')}")
+        if app is not None:
+            lines.append(f"import = {app if isinstance(app, str) else app.__name__}")
+        lines.append(f"touch-spoolers-reload = {self._touch}")
+        with open(self._ini, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        with open(self._touch, "w", encoding="ascii"):
+            pass
+        old = time.time() - 10
+        os.utime(self._touch, (old, old))  # the next touch is a later second, whenever it comes
+
+    def _start(self, databases: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        env = dict(os.environ)
+        env.pop(program.VARIABLE, None)
+        env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(entry or os.getcwd() for entry in sys.path))
+        argv = [sys.executable, "-m", "spoolsim", "run", "--ini", self._ini]
+        if databases:
+            env[DATABASES] = json.dumps(dict(databases))
+            argv += ["--shared-import", "spoolsim.testing.databases"]
+        with open(self.log_path, "wb") as log:
+            return subprocess.Popen(
+                argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def _enter_stage(self, app: Any) -> None:
+        described = instance.describe(self.app, master=self.process.pid, served=True)
+        stage.enter(self.app, path=self.options.pythonpath, env=[(program.VARIABLE, described)])
+        names = [_import("import", name) for name in self._imports]
+        stage.apply(self.app, names)
+        self.app.become(WORKER, worker_id=1)
+        self.app.master_pid = self.process.pid
+
+    # ---- looking and waiting ----
+
+    @property
+    def output(self) -> str:
+        """The log so far, with what the tasks printed."""
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def wait(self, condition: Callable[[], T], timeout: float | None = None, what: str = "") -> T:
+        """Wait until `condition()` gives a true value, and return it. Raises TaskTimeout, with the log."""
+        __tracebackhide__ = True
+        seconds = self.timeout if timeout is None else timeout
+        end = time.clock_gettime(time.CLOCK_MONOTONIC) + seconds
+        pause = threading.Event()
+        while not (value := condition()):
+            if self.process.poll() is not None:
+                raise HarnessError(f"the instance has ended with status {self.process.returncode}; {self.report()}")
+            if time.clock_gettime(time.CLOCK_MONOTONIC) > end:
+                raise TaskTimeout(f"waited {seconds:g} s in vain for {what or 'the condition'}; {self.report()}")
+            pause.wait(_LOOK)
+        return value
+
+    def wait_log(self, text: str, times: int = 1, timeout: float | None = None) -> None:
+        """Wait until the log holds `text` so many times. Raises TaskTimeout."""
+        __tracebackhide__ = True
+        self.wait(lambda: self.output.count(text) >= times, timeout, f"{text!r} in the log, {times} times")
+
+    def drain(self, timeout: float | None = None) -> None:
+        """Wait until no task is due or running. Raises TaskTimeout, which names what is left."""
+        __tracebackhide__ = True
+        busy = (WAITING, CLAIMED)
+        self.wait(lambda: not any(task.state in busy for task in self.tasks()), timeout, "the end of all tasks")
+
+    def wait_done(self, task: Task | bytes | str, timeout: float | None = None) -> None:
+        """Wait until a task's file is gone. Raises TaskTimeout."""
+        __tracebackhide__ = True
+        path = task if isinstance(task, str | bytes) else task.path
+        self.wait(lambda: not os.path.exists(path), timeout, f"the end of {path!r}")
+
+    @property
+    def pids(self) -> list[int]:
+        """The pids of the spoolers that live now, from the instance's scoreboard."""
+        from spoolsim.work.scoreboard import PID, Scoreboard, size
+
+        path = os.path.join(self.served[0].corner("run"), str(self.process.pid))
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return []
+        slots = 0
+        while size(slots + 1) <= os.fstat(fd).st_size:
+            slots += 1
+        board = Scoreboard(fd, slots)
+        try:
+            found = [board.words[8 + slot * 16 + PID] for slot in range(slots)]
+        finally:
+            board.close()
+        return [pid for pid in found if pid]
+
+    # ---- acting ----
+
+    def kill_worker(self, pid: int | None = None) -> int:
+        """SIGKILL a spooler, the first by default, and wait for the one that takes its place; returns the killed."""
+        victim = self.wait(lambda: self.pids, what="a spooler process")[0] if pid is None else pid
+        os.kill(victim, signal.SIGKILL)
+        self.wait(
+            lambda: victim not in self.pids and len(self.pids) >= len(self.served) * self.processes,
+            what="a new spooler process",
+        )
+        return victim
+
+    def reload(self) -> None:
+        """Have all code read again by new processes, as after touching touch-spoolers-reload; waits for them."""
+        spawned = self.output.count("spawned the uWSGI spooler on dir")
+        os.utime(self._touch)
+        self.wait_log("spawned the uWSGI spooler on dir", times=spawned + len(self.served) * self.processes)
+
+    def stop(self, timeout: float | None = None) -> int:
+        """Stop as Ctrl-C does, running tasks finish; after `timeout` seconds everything is killed. The exit status."""
+        stage.leave(self.app)
+        instance.forget(self.directory)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(self.timeout if timeout is None else timeout)
+            except subprocess.TimeoutExpired:
+                pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        return self.process.wait()
+
+    def __enter__(self) -> LiveSpooler:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def report(self) -> str:
+        """What was spooled and what is left, and the end of the log, as text."""
+        tail = "\n".join(f"  {line}" for line in self.output.splitlines()[-30:])
+        return f"{super().report()}\nlog:\n{tail}"
+
+
+def _imported() -> tuple[object, ...]:
+    return tuple(BY_NAME[name] for name in ("import", "shared-import", "spooler-import", "module", "wsgi-file"))

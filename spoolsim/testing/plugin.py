@@ -1,0 +1,170 @@
+"""The pytest plugin: fixtures `spooler`, `live_spooler` and `spool_dir`.
+
+Nothing happens until a fixture is used. Where test modules import the app at their top, which imports `uwsgi`, say
+so in pytest's configuration, by `spoolsim_config = uwsgi.ini` or `spoolsim = true`: `import uwsgi` then works while
+tests are collected. This module is imported by every pytest run of an environment that has spoolsim: it imports
+nothing but pytest.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+    from typing import Any
+
+    from spoolsim.testing.engine import SpoolerHarness
+    from spoolsim.testing.live import LiveSpooler
+
+MARKER = (
+    "spoolsim(app=None, config=None, errors='raise', timeout=10, **options): what the spooler fixtures of this test "
+    "run: app is a module or its name or a handler; options are uWSGI's, with underscores"
+)
+_OURS: tuple[str, ...] = ("errors", "timeout")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("spoolsim")
+    group.addoption("--spoolsim", action="store_true", help="let `import uwsgi` work while tests are collected")
+    parser.addini("spoolsim", "let `import uwsgi` work while tests are collected", type="bool", default=False)
+    parser.addini("spoolsim_config", "uWSGI configuration file that the spooler fixtures use", default="")
+    parser.addini("spoolsim_app", "module that the spooler fixtures run; default: what the configuration imports")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    """Be there before the first conftest, and before pytest-django has Django import its apps."""
+    if (
+        early_config.known_args_namespace.spoolsim
+        or early_config.getini("spoolsim")
+        or early_config.getini("spoolsim_config")
+    ):
+        _ground(early_config)
+    return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+
+
+def _ground(config: pytest.Config) -> None:
+    """The `uwsgi` module of a run of pytest as a whole; tasks spooled while modules are imported are never run."""
+    from spoolsim.testing.ground import Ground
+
+    ground = Ground(_config_file(config))
+    config.add_cleanup(ground.close)
+
+
+def _config_file(config: pytest.Config) -> str | None:
+    name = config.getini("spoolsim_config")
+    return os.path.join(config.rootpath, name) if name else None
+
+
+def _wanted(request: pytest.FixtureRequest) -> tuple[Any, Any, dict[str, Any]]:
+    """(app, options, the engine's own arguments) from the markers and pytest's configuration."""
+    given: dict[str, Any] = {}
+    for mark in reversed(list(request.node.iter_markers("spoolsim"))):
+        given.update(mark.kwargs)
+        if mark.args:
+            given["app"] = mark.args[0]
+    app = given.get("app") or request.config.getini("spoolsim_app") or None
+    file = given.get("config")
+    file = os.path.join(request.config.rootpath, file) if file else _config_file(request.config)
+    own = {key: given[key] for key in _OURS if key in given}
+    options = {key: value for key, value in given.items() if key not in ("app", "config", *_OURS)}
+    if file is None:
+        return app, options, own
+    from spoolsim.testing.configured import settings_of
+
+    return app, settings_of(file) + settings_of(options), own
+
+
+@pytest.fixture
+def spool_dir(tmp_path: Path) -> Path:
+    """The directory that the spooler fixtures of this test use; with several spoolers theirs are in it."""
+    path = tmp_path / "spool"
+    path.mkdir(0o750, exist_ok=True)
+    return path
+
+
+@pytest.fixture
+def spooler(request: pytest.FixtureRequest, spool_dir: Path) -> Iterator[SpoolerHarness]:
+    """A SpoolerHarness: the spooler inside the test's process. Configure it by the marker `spoolsim`."""
+    from spoolsim.testing.engine import SpoolerHarness
+
+    app, options, own = _wanted(request)
+    with SpoolerHarness(app, options, directory=spool_dir, **own) as harness:
+        _report_of(request, harness)
+        yield harness
+
+
+@pytest.fixture
+def live_spooler(request: pytest.FixtureRequest, spool_dir: Path) -> Iterator[LiveSpooler]:
+    """A LiveSpooler: a real instance with processes. Configure it by the marker `spoolsim`.
+
+    With pytest-django its processes use the test database, and the test runs without a transaction around it.
+    """
+    from spoolsim.testing.live import LiveSpooler
+
+    app, options, own = _wanted(request)
+    own.pop("errors", None)
+    with LiveSpooler(app, options, directory=spool_dir, databases=_databases(request), **own) as live:
+        _report_of(request, live)
+        yield live
+
+
+def _databases(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Django's test databases, made ready for other processes; none where pytest-django does not run Django."""
+    if not request.config.pluginmanager.hasplugin("django"):
+        return {}
+    from django.conf import settings
+
+    if not settings.configured and not os.environ.get("DJANGO_SETTINGS_MODULE"):
+        return {}
+    from django.db import connections
+
+    from spoolsim.errors import HarnessError
+
+    if any(connections[alias].in_atomic_block for alias in connections):
+        raise HarnessError(
+            "live_spooler: the test's transaction hides its rows from the spooler's processes: "
+            "mark it with @pytest.mark.django_db(transaction=True)"
+        )
+    request.node.add_marker(pytest.mark.django_db(transaction=True))
+    request.getfixturevalue("transactional_db")
+    names = {alias: str(connections[alias].settings_dict["NAME"]) for alias in connections}
+    for alias, name in names.items():
+        if connections[alias].vendor == "sqlite" and (":memory:" in name or "mode=memory" in name):
+            raise HarnessError(
+                f"live_spooler: the test database {alias!r} is in memory, where no other process finds it: set "
+                f"DATABASES[{alias!r}]['TEST'] = {{'NAME': 'test.sqlite3'}} in Django's settings"
+            )
+    return names
+
+
+def _report_of(request: pytest.FixtureRequest, reporter: Any) -> None:
+    """Show what was queued, run and left when this test fails."""
+    manager = request.config.pluginmanager
+    if not manager.hasplugin("spoolsim-reports"):
+        manager.register(_Reports(), "spoolsim-reports")
+    request.node.stash[_key] = reporter
+
+
+_key: pytest.StashKey[Any] = pytest.StashKey()
+
+
+class _Reports:
+    """Registered with the first use of a fixture."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Generator[None, Any, Any]:
+        report = yield
+        reporter = item.stash.get(_key, None)
+        if reporter is not None and report.failed and call.when == "call":
+            report.sections.append(("spoolsim", reporter.report()))
+        return report

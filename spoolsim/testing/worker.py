@@ -1,0 +1,191 @@
+"""The spooler of the testing engine: the worker of production, with its ends in the hands of a test."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from spoolsim.spool import settle
+from spoolsim.spool.scan import _OPEN_DIR, Level, _unordered, scan
+from spoolsim.testing import clock
+from spoolsim.testing.faults import AFTER, BEFORE, Killed, Lines
+from spoolsim.testing.limit import Interrupted
+from spoolsim.testing.task import BROKEN, KILLED, Ran
+from spoolsim.work import outcome as outcomes
+from spoolsim.work import run
+from spoolsim.work.app import SPOOLER, print_error
+from spoolsim.work.worker import Worker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from spoolsim.spool.claim import Claim
+    from spoolsim.spool.directory import SpoolDir
+    from spoolsim.testing.runner import Runner
+    from spoolsim.work.outcome import Outcome
+
+
+class Died(BaseException):
+    """The spooler's process is gone, as a test ordered."""
+
+
+class TestingWorker(Worker):
+    """One spooler of a harness."""
+
+    __slots__ = ("_claim", "_ran", "harness")
+
+    def __init__(self, harness: Runner, spool: SpoolDir) -> None:
+        super().__init__(harness.app, spool, in_process=True, settled=self._is_settled)
+        self.harness = harness
+        self.walk = self._walk
+        self.call = self._call
+        self._claim: Claim | None = None
+        self._ran: Ran | None = None
+
+    # ---- which tasks, in which order ----
+
+    def _walk(
+        self,
+        spool: SpoolDir,
+        *,
+        ordered: bool = False,
+        share: tuple[int, int] | None = None,
+        now: Callable[[], float],
+        skipped: Callable[[str, str], None] | None = None,
+    ) -> Generator[tuple[Level, str]]:
+        """As `scan`, but in a certain order also where uWSGI promises none, and no further than the test wants."""
+        enough = self.harness._enough
+        if ordered:
+            if clock.frozen() is not None:
+                _rewind(spool.path)
+            for found in scan(spool, ordered=True, now=now, skipped=skipped):
+                if enough():
+                    return
+                yield found
+            return
+        fd = os.open(spool.path, _OPEN_DIR)
+        try:
+            level = Level(spool, spool.path, fd)
+            names = [name for _, name in _unordered(level, None, skipped)]
+            for name in self.harness._arrange(spool.path, names):
+                if enough():
+                    return
+                yield level, name
+        finally:
+            os.close(fd)
+
+    # ---- one task ----
+
+    def manage(self, claim: Claim) -> bool:
+        """As in production; but a test may have ordered the process to be killed in it."""
+        harness = self.harness
+        self._claim = claim
+        self._ran = ran = Ran(harness._known(claim))
+        app = self.app
+        role, worker_id, in_master = app.role, app.worker_id, app.signals.in_master
+        app.role, app.worker_id, app.signals.in_master = SPOOLER, 0, False
+        try:
+            return super().manage(claim)
+        except Died:
+            settle.release(claim)
+            ran.state = KILLED
+            harness._has_run(ran)
+            raise
+        finally:
+            app.role, app.worker_id, app.signals.in_master = role, worker_id, in_master
+            self._claim = None
+
+    def _call(self, handler: Callable[[object], object], env: dict[str | bytes, bytes]) -> Outcome:
+        ran, harness = self._ran, self.harness
+        assert ran is not None
+        ran.handler = handler
+        fault = harness._fault(ran)
+        if fault is None and not harness._follow:
+            result = run.call(_Guarded(self, handler, ran), env)
+            return result if ran.error is None else _outcome_of(ran.error)
+        kill = None if fault is None else fault.kill
+        if fault is not None:
+            ran.fault = fault.text
+            if fault.error is not None:
+                handler = _raise(fault.error)
+        if kill == BEFORE:
+            harness._followed(ran, [])
+            raise Died
+        lines = Lines(kill if isinstance(kill, int) else 0, harness._outside)
+        inner = handler
+        guarded = _Guarded(self, lambda env: lines.run(lambda: inner(env)), ran)
+        result = run.call(guarded, env)
+        harness._followed(ran, lines.points)
+        if kill == AFTER or isinstance(ran.error, Killed):
+            ran.error = None
+            raise Died
+        if ran.error is None:
+            return result
+        outcome = _outcome_of(ran.error)
+        if fault is not None:
+            ran.error = None  # ordered: no surprise to the test
+        return outcome
+
+    def _is_settled(self, path: str, outcome: Outcome) -> None:
+        ran, claim = self._ran, self._claim
+        assert ran is not None and claim is not None
+        if ran.state:
+            return  # a broken one is told of twice: when it is set aside, and as a task that is done
+        ran.state = outcome.state
+        ran.why = outcome.why or ("asked to be retried (SPOOL_RETRY)" if outcome.state == outcomes.RETRY else "")
+        if outcome is outcomes.BROKEN:
+            ran.state, ran.why = BROKEN, run.broken(claim)
+            ran.task = self.harness._named(claim.path) or ran.task
+        self.harness._has_run(ran, missing=outcome is outcomes.MISSING)
+
+
+class _Guarded:
+    """A handler whose exception goes to the test, not into the log."""
+
+    __slots__ = ("_handler", "_ran", "_worker")
+
+    def __init__(self, worker: TestingWorker, handler: Callable[[Any], Any], ran: Ran) -> None:
+        self._worker = worker
+        self._handler = handler
+        self._ran = ran
+
+    def __call__(self, env: object) -> object:
+        limit = self._worker.harness._limit
+        try:
+            if limit is not None:
+                limit.begin()
+            return self._handler(env)
+        except BaseException as error:
+            trace = error.__traceback__
+            while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("spoolsim.testing."):
+                trace = trace.tb_next
+            self._ran.error = error.with_traceback(trace)
+            if self._worker.harness.errors == "collect" and not isinstance(error, Killed | Interrupted | SystemExit):
+                print_error()
+            return outcomes.SPOOL_RETRY
+        finally:
+            if limit is not None and limit.end():
+                self._worker.harness._was_stuck(self._ran)
+
+
+def _rewind(path: str) -> None:
+    """Give priority directories an mtime of the frozen clock: the kernel's own, later, would hide them."""
+    now = time.time()
+    for root, directories, _ in os.walk(path):
+        for name in directories:
+            inner = os.path.join(root, name)
+            if not os.path.islink(inner) and os.stat(inner).st_mtime > now:
+                os.utime(inner, (now, now))
+
+
+def _outcome_of(error: BaseException) -> Outcome:
+    return outcomes.exited(error.code) if isinstance(error, SystemExit) else outcomes.raised(error)
+
+
+def _raise(error: BaseException) -> Callable[[object], object]:
+    def fail(env: object) -> object:
+        raise error
+
+    return fail
