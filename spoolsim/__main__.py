@@ -1,0 +1,30 @@
+"""`python -m spoolsim` and the script `spoolsim`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run a command and exit with its status: 0 well, 1 not well, 2 not understood.
+
+    `run` is dispatched without the command line library: it starts in milliseconds.
+    """
+    argv = sys.argv[1:]
+    if argv[:1] == ["run"]:
+        if "--help" in argv:
+            from spoolsim.cli.help import run_help
+
+            run_help()
+        else:
+            from spoolsim.cli.run import main as run
+
+            sys.exit(run(argv[1:]))
+        return
+    from spoolsim.cli.commands import commands
+
+    commands(prog_name="spoolsim")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The wing with the faces for people: the commands."""

@@ -1,0 +1,66 @@
+"""The commands, each in a module of its own that is imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from spoolsim.errors import SpoolsimError
+
+#: command -> (module, attribute, one line of help)
+COMMANDS = {
+    "run": ("spoolsim.cli.help", "run_command", "Run the spooler of a uWSGI configuration here."),
+    "enqueue": ("spoolsim.cli.enqueue", "enqueue", "Write one spool file."),
+    "tasks": ("spoolsim.cli.tasks", "tasks", "List every task, its state, its history and its reason."),
+    "retry": ("spoolsim.cli.tasks", "retry", "Bring back tasks that failed."),
+    "sweep": ("spoolsim.cli.tasks", "sweep", "Clear what dead producers left."),
+    "exec": ("spoolsim.cli.exec", "exec_command", "Run any program with `import uwsgi` working."),
+    "dev": ("spoolsim.cli.exec", "dev_command", "run and exec at once, under one Ctrl-C."),
+    "config": ("spoolsim.cli.config", "config", "Show or export the effective configuration."),
+    "check": ("spoolsim.cli.config", "check", "Find what goes wrong in production before production."),
+    "help": ("spoolsim.cli.help", "help_command", "Print a reference page."),
+}
+
+EPILOG = """\b
+Examples:
+  spoolsim run uwsgi.ini                       the spooler as production has it
+  spoolsim run --spooler spool --import tasks  the same, from options
+  spoolsim run --inline --drain uwsgi.ini      what is due, in this process, then stop
+  spoolsim enqueue --spooler spool user=42     one task by hand
+  spoolsim help differences                    where this is not uWSGI, and why
+
+\b
+Exit status: 0 well; 1 not well (tasks are left, a directory or an app is unusable);
+2 not understood; 130 ended by Ctrl-C."""
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        from importlib import import_module
+
+        module, attribute, _ = COMMANDS[cmd_name]
+        found: click.Command = getattr(import_module(module), attribute)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except SpoolsimError as error:
+            click.echo(f"[spoolsim] {error}", err=True)
+            sys.exit(error.exit_code)
+
+
+@click.group(cls=_Lazy, epilog=EPILOG)
+@click.version_option(package_name="spoolsim")
+def commands() -> None:
+    """The uWSGI spooler without uWSGI: run, test and understand spooler jobs locally."""

@@ -1,0 +1,214 @@
+"""Two programs at once: the spooler and the user's command, with one log and one Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+
+from spoolsim.cli import install
+from spoolsim.cli.exec import unrunnable
+from spoolsim.work import program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spoolsim.log import Log
+    from spoolsim.options import Options
+
+#: names of the two in the log, and their colours
+_SPOOLER, _COLOURS = "spooler", ("36", "33")
+#: how long the output of a program that has ended may still come, from what it left behind, in seconds
+_LINGER = 0.2
+#: beyond the spooler's own grace: after this many seconds what is left is killed
+_MARGIN = 2.0
+#: how long a command that the terminal interrupts may take before it is told again
+_TERMINAL = 1.0
+
+
+class Program:
+    """One of the two. name: before each of its lines."""
+
+    def __init__(self, name: str, words: Sequence[str], environment: dict[str, str], *, foreground: bool) -> None:
+        self.name = name
+        try:
+            self.process = subprocess.Popen(
+                list(words),
+                env={**environment, "PYTHONUNBUFFERED": "1"},
+                stdin=None if foreground else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                process_group=None if foreground else 0,
+            )
+        except OSError as error:
+            raise unrunnable(words[0], error) from None
+        self.foreground = foreground
+        assert self.process.stdout is not None
+        self.fd = self.process.stdout.fileno()
+        os.set_blocking(self.fd, False)
+        self.partial = b""
+
+    def lines(self) -> tuple[list[bytes], bool]:
+        """The whole lines that came, and whether more can come."""
+        chunks = []
+        more = True
+        try:
+            while chunk := os.read(self.fd, 65536):
+                chunks.append(chunk)
+            more = False
+        except BlockingIOError:
+            pass
+        *whole, self.partial = (self.partial + b"".join(chunks)).split(b"\n")
+        if not more and self.partial:
+            whole.append(self.partial)
+            self.partial = b""
+        return whole, more
+
+    def ended(self) -> bool:
+        """Has it?"""
+        return self.process.poll() is not None
+
+    def send(self, number: int) -> None:
+        """A signal to it, and to all in its own group, if it has one."""
+        if self.ended() and self.foreground:
+            return
+        try:
+            if self.foreground:
+                self.process.send_signal(number)
+            else:
+                os.killpg(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
+
+class Dev:
+    """`spoolsim dev`. ours: the options for run, as typed; command: the user's."""
+
+    def __init__(
+        self, ours: list[str], command: list[str], options: Options, entries: install.Entries, log: Log
+    ) -> None:
+        self.ours = ours
+        self.words = command
+        self.options = options
+        self.entries = entries
+        self.log = log
+        self.colour = os.isatty(1) and "NO_COLOR" not in os.environ
+        self.reader, self.writer = os.pipe()
+        for fd in (self.reader, self.writer):
+            os.set_blocking(fd, False)
+        self.programs: list[Program] = []
+        self.stopping = False
+        self.failed = False
+        self.deadline = self.again = 0.0
+
+    def run(self) -> int:
+        """Until the command has ended, or the spooler cannot run; returns the exit status."""
+        signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, _queued)
+        shared = program.new_instance()
+        environment = {**os.environ, program.INSTANCE: shared}
+        boot = [sys.executable, "-m", "spoolsim", "run", *self.ours]
+        spooler = Program(_SPOOLER, boot, environment, foreground=False)
+        self.programs.append(spooler)
+        try:
+            os.environ[program.INSTANCE] = shared
+            described = install.environment(self.options, self.entries, os.environ, master=spooler.process.pid)
+            command = Program(os.path.basename(self.words[0]), self.words, described, foreground=os.isatty(0))
+            self.programs.append(command)
+            return self._watch(spooler, command)
+        finally:
+            for one in self.programs:
+                one.send(signal.SIGKILL)
+                one.process.wait()
+
+    def _watch(self, spooler: Program, command: Program) -> int:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.reader, selectors.EVENT_READ)
+            for one in self.programs:
+                selector.register(one.fd, selectors.EVENT_READ, one)
+            while True:
+                for key, _ in selector.select(self._until()):
+                    if key.data is None:
+                        self._signals(spooler, command)
+                    elif not self._show(key.data):
+                        selector.unregister(key.fd)
+                if command.ended() and spooler.ended():
+                    break
+                if not self.stopping and (command.ended() or spooler.ended()):
+                    self.failed = spooler.ended() and not command.ended()
+                    if self.failed:
+                        self.log.say("the spooler has ended; the command is stopped", error=True)
+                    self._stop()
+                    (command if self.failed else spooler).send(signal.SIGINT)
+                if self.stopping:
+                    self._insist(command)
+        self._rest()
+        status: int = (spooler if self.failed else command).process.returncode
+        return 128 - status if status < 0 else status
+
+    def _until(self) -> float | None:
+        """Seconds until something has to be insisted on."""
+        if not self.stopping:
+            return None
+        now = time.clock_gettime(time.CLOCK_MONOTONIC)
+        return max(min(self.deadline, self.again or self.deadline) - now, 0.01)
+
+    def _stop(self) -> None:
+        now = time.clock_gettime(time.CLOCK_MONOTONIC)
+        self.stopping = True
+        self.deadline = now + self.options.stop_grace + _MARGIN
+
+    def _signals(self, spooler: Program, command: Program) -> None:
+        for number in os.read(self.reader, 4096):
+            if number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                self._stop()
+                spooler.send(signal.SIGINT)  # SIGHUP would reload it
+                if number == signal.SIGINT and command.foreground:
+                    # the terminal has told the command itself
+                    self.again = time.clock_gettime(time.CLOCK_MONOTONIC) + _TERMINAL
+                else:
+                    command.send(number)
+
+    def _insist(self, command: Program) -> None:
+        now = time.clock_gettime(time.CLOCK_MONOTONIC)
+        if self.again and now >= self.again:
+            self.again = 0.0
+            command.send(signal.SIGINT)
+        if now >= self.deadline:
+            for one in self.programs:
+                if not one.ended():
+                    self.log.say(f"{one.name} does not end: killed", error=True)
+                    one.send(signal.SIGKILL)
+
+    def _show(self, one: Program) -> bool:
+        lines, more = one.lines()
+        width = max(len(other.name) for other in self.programs)
+        head = f"{one.name:{width}} | "
+        if self.colour:
+            head = f"\x1b[{_COLOURS[self.programs.index(one) % 2]}m{head}\x1b[0m"
+        prefix = os.fsencode(head)
+        out = b"".join(prefix + line + b"\n" for line in lines)
+        while out:
+            try:
+                out = out[os.write(1, out) :]
+            except OSError:
+                break  # nobody reads it any more
+        return more
+
+    def _rest(self) -> None:
+        """What the two wrote last; a process that they left behind may hold the other end open for ever."""
+        end = time.clock_gettime(time.CLOCK_MONOTONIC) + _LINGER
+        for one in self.programs:
+            while self._show(one) and time.clock_gettime(time.CLOCK_MONOTONIC) < end:
+                with selectors.DefaultSelector() as selector:
+                    selector.register(one.fd, selectors.EVENT_READ)
+                    selector.select(max(end - time.clock_gettime(time.CLOCK_MONOTONIC), 0))
+
+
+def _queued(number: int, frame: object) -> None:
+    """The wakeup descriptor has it."""

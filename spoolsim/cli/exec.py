@@ -1,0 +1,155 @@
+"""`spoolsim exec` and `spoolsim dev`: any program, with `import uwsgi` working in it and in all that it starts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+
+import click
+
+from spoolsim.cli import install
+from spoolsim.errors import SpoolsimError, UsageError
+from spoolsim.log import Log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spoolsim.options import Options
+
+#: exit statuses that shells use for a command that is not there, or cannot be run
+NOT_FOUND, NOT_RUNNABLE = 127, 126
+_PYTHON = re.compile(r"python[\d.]*$")
+_UWSGI = re.compile(r"(py)?uwsgi([-_](core|python|plugin).*)?$")
+
+
+class _Split(click.Command):
+    """A command whose words up to `--` are spoolsim's and uWSGI's options, and behind it a command line of its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ours = args[: args.index("--")] if "--" in args else args
+        if "--help" in ours:
+            click.echo(ctx.get_help(), color=ctx.color)
+            ctx.exit()
+        if "--" not in args:
+            raise UsageError(f"spoolsim {self.name}: write `--` and the command behind the options")
+        command = args[len(ours) + 1 :]
+        if not command:
+            raise UsageError(f"spoolsim {self.name}: no command behind `--`")
+        ctx.params = {"ours": ours, "command": command}
+        return []
+
+
+_OPTIONS_HELP = "They are those of `spoolsim run`, or a configuration file; without any, what `run` finds here."
+
+
+@click.command(
+    "exec",
+    cls=_Split,
+    options_metavar="[OPTIONS | FILE] -- COMMAND...",
+    epilog="\b\nExamples:\n  spoolsim exec uwsgi.ini -- flask --app shop run\n"
+    "  spoolsim exec --spooler spool -- python manage.py shell",
+)
+def exec_command(ours: list[str], command: list[str]) -> None:
+    """Run any program with `uwsgi` and `uwsgidecorators` importable: tasks go into the real spool directories."""
+    log = Log()
+    step_aside(command, log)
+    options, entries = install.prepare(install.configuration(ours, log))
+    warn(command, options, log)
+    replace(command, install.environment(options, entries, os.environ))
+
+
+@click.command(
+    "dev",
+    cls=_Split,
+    options_metavar="[OPTIONS | FILE] -- COMMAND...",
+    epilog="\b\nExample:\n  spoolsim dev uwsgi.ini -- flask --app shop run --debug",
+)
+def dev_command(ours: list[str], command: list[str]) -> None:
+    """`run` and `exec` at once, under one Ctrl-C; ends with the exit status of the command."""
+    from spoolsim.cli.dev import Dev
+
+    log = Log()
+    step_aside(command, log)
+    options, entries = install.prepare(install.configuration(ours, log))
+    warn(command, options, log)
+    sys.exit(Dev(ours, command, options, entries, log).run())
+
+
+for _command in (exec_command, dev_command):
+    _command.help = f"{_command.help}\n\n{_OPTIONS_HELP}"
+
+
+def step_aside(command: Sequence[str], log: Log) -> None:
+    """Become a real uWSGI at once, if that is the command: its module is built in, and it has spoolers of its own."""
+    if _UWSGI.match(os.path.basename(command[0])):
+        log.say(f"{command[0]} is a real uWSGI, whose own module is built in: spoolsim steps aside")
+        replace(command, dict(os.environ))
+
+
+def replace(command: Sequence[str], environment: dict[str, str]) -> None:
+    """Become the command. Raises SpoolsimError with the exit status of a shell when that fails."""
+    try:
+        os.execvpe(command[0], list(command), environment)
+    except OSError as error:
+        raise unrunnable(command[0], error) from None
+
+
+def unrunnable(name: str, error: OSError) -> SpoolsimError:
+    """An error to raise for a command that cannot be started."""
+    refused = SpoolsimError(f"{name}: {error.strerror}; write the command as you would in a shell")
+    refused.exit_code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
+    return refused
+
+
+def warn(command: Sequence[str], options: Options, log: Log) -> None:
+    """Say what keeps `import uwsgi` from finding our module in this command, if anything does."""
+    flag, words = isolation(command)
+    if flag:
+        log.say(
+            f"python {flag} ignores PYTHONPATH, so `import uwsgi` fails in {' '.join(command)}: leave {flag} out",
+            error=True,
+        )
+    script = next((word for word in words if not word.startswith("-")), "")
+    places = [os.path.dirname(os.path.abspath(script)) if os.path.isfile(script) else os.getcwd()]
+    install.own_module(places, options, log)
+
+
+def isolation(command: Sequence[str]) -> tuple[str, list[str]]:
+    """("-I" or "-E" if this runs a Python that ignores the environment, else ""; the words behind Python's options).
+
+    A script is looked into for the options in its first line.
+    """
+    words = list(command)
+    if not _PYTHON.match(os.path.basename(words[0])):
+        words = [*_interpreter(words[0]), *words]
+        if not words or not _PYTHON.match(os.path.basename(words[0])):
+            return "", []
+    at = 1
+    while at < len(words) and words[at].startswith("-") and len(words[at]) > 1:
+        for position, letter in enumerate(words[at][1:], 2):
+            if letter in "IE":
+                return f"-{letter}", words[at + 1 :]
+            if letter in "cm-":
+                return "", []
+            if letter in "WX":
+                at += position == len(words[at])
+                break
+        at += 1
+    return "", words[at:]
+
+
+def _interpreter(name: str) -> list[str]:
+    """The words of the #! line of a script, without `env`."""
+    path = shutil.which(name)
+    try:
+        with open(path or "", "rb") as file:
+            first = file.readline(512)
+    except OSError:
+        return []
+    words = first[2:].decode("utf-8", "replace").split() if first.startswith(b"#!") else []
+    if words and os.path.basename(words[0]) == "env":
+        words = [word for word in words[1:] if word != "-S"]
+    return words

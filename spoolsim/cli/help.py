@@ -1,0 +1,122 @@
+"""`spoolsim help TOPIC`: the reference pages; those that can be are generated from the code."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from spoolsim import options
+from spoolsim.diagnose import NOTES
+from spoolsim.emulate import surface
+from spoolsim.errors import UsageError
+
+HOME = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "help")
+
+
+def topics() -> list[str]:
+    """The pages there are."""
+    return sorted(name.removesuffix(".md") for name in os.listdir(HOME) if name.endswith(".md"))
+
+
+@click.command("help")
+@click.argument("topic", required=False)
+def help_command(topic: str | None) -> None:
+    """Print a reference page; without a topic, list them."""
+    if topic is None:
+        click.echo("spoolsim help TOPIC, with TOPIC one of: " + ", ".join(topics()))
+        return
+    if topic not in topics():
+        raise UsageError(f"no page {topic!r}; there are: {', '.join(topics())}")
+    with open(os.path.join(HOME, f"{topic}.md"), encoding="utf-8") as page:
+        click.echo(page.read(), nl=False)
+
+
+@click.command("run")
+def run_command() -> None:
+    """Run the spooler of a uWSGI configuration here; see `spoolsim run --help`."""
+    run_help()
+
+
+def run_help() -> None:
+    """Print the usage of `run`, its options from the one table."""
+    click.echo(_RUN)
+    formatter = click.HelpFormatter(max_width=100)
+    for ours, heading in ((True, "spoolsim's own options"), (False, "uWSGI's options, by their own names")):
+        with formatter.section(heading):
+            formatter.write_dl(
+                [
+                    (f"--{option.name}{f' {option.metavar}' if option.metavar else ''}", option.help)
+                    for option in options.OPTIONS
+                    if option.ours is ours
+                ]
+            )
+    click.echo(formatter.getvalue(), nl=False)
+
+
+_RUN = """\
+Usage: spoolsim run [OPTIONS] [FILE.ini | FILE.yaml | FILE.json | FILE.xml | FILE.py]
+
+Run the spooler with the options or the configuration file that production has. Without either, it reads
+[tool.spoolsim] in pyproject.toml, spoolsim.ini, or uwsgi.ini of the working directory.
+
+  spoolsim run uwsgi.ini
+  spoolsim run --spooler spool --import tasks --spooler-processes 2
+  spoolsim run --inline --drain uwsgi.ini
+  spoolsim run --faithful uwsgi.ini
+
+Ctrl-C lets running tasks finish; again ends at once. SIGHUP reloads the code.
+Exit status: 0 stopped, or drained with nothing due left; 1 due tasks are left, or it cannot run; 2 not understood.
+"""
+
+
+def production_notes() -> str:
+    """The page of production notes."""
+    rows = ["# Production notes", "", _ABOUT_NOTES, ""]
+    for safer, heading in ((True, "## Where spoolsim is safer"), (False, "## Where it does the same, and warns")):
+        rows += [heading, "", "| code | what uWSGI does | what to do |", "|---|---|---|"]
+        rows += [f"| `{note.code}` | {note.uwsgi} | {note.advice} |" for note in NOTES if note.safer is safer]
+        rows.append("")
+    return "\n".join(rows)
+
+
+_ABOUT_NOTES = """\
+A production note is one line that begins with `[production]` and ends with its code. It is said once for each file or
+option it is about, the first time it matters. `--silence CODE` (several with commas) leaves it out; `--faithful` makes
+spoolsim do exactly what uWSGI does, and says none of them."""
+
+
+def option_table() -> str:
+    """The page of options."""
+    rows = ["# Options", "", _ABOUT_OPTIONS, ""]
+    for ours, heading in ((False, "## uWSGI's own"), (True, "## spoolsim's own")):
+        rows += [heading, "", "| option | what it does | default |", "|---|---|---|"]
+        for option in options.OPTIONS:
+            if option.ours is not ours:
+                continue
+            names = ", ".join(f"`--{name}`" for name in (option.name, *option.aliases))
+            argument = f" {option.metavar}" if option.metavar else ""
+            since = " (uWSGI 2.1)" if option.since != "2.0" else ""
+            default = "" if option.default in (None, (), False) else str(option.default)
+            rows.append(f"| {names}{argument.replace('|', '/')} | {option.help}{since} | {default} |")
+        rows.append("")
+    return "\n".join(rows)
+
+
+_ABOUT_OPTIONS = """\
+The names are uWSGI's. On the command line they are written `--name value`, `--name=value` or, for a flag, `--name`; in
+an ini file `name = value`. All other options of uWSGI are accepted, counted and left out; an unknown one is an error
+that names the nearest real one."""
+
+GENERATED = {"production-notes": production_notes, "options": option_table, "uwsgi-module": surface.page}
+
+
+def main() -> None:
+    """Write the generated pages anew."""
+    for topic, make in GENERATED.items():
+        with open(os.path.join(HOME, f"{topic}.md"), "w", encoding="utf-8") as page:
+            page.write(make())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The progress bar of a drain on a terminal."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
+
+from spoolsim.spool.look import WAITING, look
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spoolsim.spool.directory import SpoolDir
+
+
+class Progress:
+    """Shows how many tasks of those there at the start are done; called with (done, kept)."""
+
+    def __init__(self, spools: Sequence[SpoolDir], ordered: bool) -> None:
+        now = time.time()
+        total = sum(task.state == WAITING for spool in spools for task in look(spool, ordered=ordered, now=now))
+        self._bar = RichProgress(
+            TextColumn("drain"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[kept]}"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("drain", total=total, kept="")
+        self._bar.start()
+
+    def __call__(self, done: int, kept: int) -> None:
+        self._bar.update(self._task, completed=done, kept=f"{kept} kept" if kept else "")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()

@@ -1,0 +1,148 @@
+"""`spoolsim run`: the spooler of a production configuration, here."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from spoolsim.config.readers import discover, gather
+from spoolsim.diagnose import Notes
+from spoolsim.errors import SpoolDirError, SpoolsimError, UsageError
+from spoolsim.log import Log
+from spoolsim.options import BY_NAME, OPTIONS, build
+from spoolsim.spool.directory import SpoolDir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spoolsim.options import Options, Setting
+
+NOTHING = """\
+nothing to run: no spooler option, and no [tool.spoolsim] in pyproject.toml, spoolsim.ini or uwsgi.ini here.
+A uwsgi.ini to begin with:
+
+    [uwsgi]
+    spooler = spool
+    import = tasks
+"""
+
+
+def main(argv: list[str]) -> int:
+    """The command; returns its exit status. Errors are one line on standard error."""
+    log = Log()
+    try:
+        settings = gather(argv, os.environ)
+        found = None
+        if not any(setting.name in _SAYS_WHAT for setting in settings):
+            found = discover(os.getcwd())
+            if found is None:
+                raise UsageError(NOTHING)
+            settings = found[1] + settings
+        log = Log(as_json=any(setting.name == "log-json" for setting in settings))
+        if found is not None:
+            log.say(f"configuration: {found[0]}")
+        return run(settings, log)
+    except SpoolsimError as error:
+        _refuse(error, log)
+        return error.exit_code
+
+
+#: options that make a configuration: with one of these nothing is looked for
+_SAYS_WHAT = frozenset(
+    {"spooler", "spooler-external", "faithful", "py", "toml"}
+    | {option.name for option in OPTIONS if option.kind == "config"}
+    | {alias for option in OPTIONS if option.kind == "config" for alias in option.aliases}
+)
+
+
+def run(settings: list[Setting], log: Log | None = None) -> int:
+    """Run a configuration; returns the exit status. Raises SpoolsimError for what cannot be run."""
+    if not hasattr(os, "fork"):
+        raise UsageError(
+            "run needs POSIX (fork, fcntl, signals), which this Python lacks; spoolsim.testing works without it"
+        )
+    options = build(settings)
+    log = log or Log(as_json=options.log_json)
+    notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful)
+    directories = _directories(options, log)
+    _say_what_differs(options, log, notes)
+    if options.inline:
+        from spoolsim.processes.inline import run_inline
+
+        status, kept = run_inline(options, directories, log)
+    else:
+        status, kept = _run_processes(options, directories, log, notes)
+    if options.drain and not status:
+        from spoolsim.cli.left import report
+
+        status = report([directory for directory, _ in directories], options, kept, log)
+    return status
+
+
+def _run_processes(
+    options: Options, directories: list[tuple[SpoolDir, int]], log: Log, notes: Notes
+) -> tuple[int, dict[str, str]]:
+    from spoolsim.processes.master import Master
+
+    progress = None
+    if options.drain and log.colour:
+        from spoolsim.cli.progress import Progress
+
+        progress = Progress([directory for directory, _ in directories if not directory.external], options.ordered)
+    master = Master(options, directories, log, notes, progress=progress)
+    try:
+        return master.run(), dict(master.kept)
+    finally:
+        if progress:
+            progress.close()
+
+
+def _warn_of_neighbours(directory: SpoolDir, log: Log) -> None:
+    """Whoever can write to a spool directory can make its spoolers run code."""
+    status = os.stat(directory.path)
+    if status.st_uid not in (os.getuid(), 0):
+        log.say(f"{directory.path} belongs to another user ({status.st_uid}), who can make it run code", error=True)
+    if status.st_mode & 0o002:
+        log.say(f"{directory.path} can be written to by everybody, who can make it run code: chmod o-w", error=True)
+
+
+def _directories(options: Options, log: Log) -> list[tuple[SpoolDir, int]]:
+    """The spool directories with their process counts, made where they are missing."""
+    start = os.getcwd()
+    found = []
+    for path, external in options.spoolers:
+        try:
+            directory = SpoolDir.resolve(path, start=start, external=external, bare=options.faithful)
+        except SpoolDirError as error:
+            if options.faithful and isinstance(error.__cause__, OSError):
+                refused = SpoolDirError(
+                    f"[spooler directory] access(): {error.__cause__.strerror} [core/spooler.c line 26]"
+                )
+                raise refused from None
+            raise
+        if not options.faithful:
+            _warn_of_neighbours(directory, log)
+        found.append((directory, 0 if external else options.processes_per_spooler))
+    return found
+
+
+def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
+    """What uWSGI reads differently from how it looks, and how much of the configuration is not for us."""
+    for code, detail in options.notes:
+        notes.give(code, detail)
+    for key, source in options.unknown_ini:
+        # a key of one's own is a placeholder; one that looks like an option was meant as one
+        if key.startswith("spool") or key.replace("_", "-") in BY_NAME:
+            notes.give("unknown-key", f"{key} ({source})")
+    if options.ignored and not options.faithful:
+        names = sorted(set(options.ignored))
+        shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+        log.say(f"{len(names)} options of uWSGI do not concern the spooler and are left out: {shown}")
+
+
+def _refuse(error: SpoolsimError, log: Log) -> None:
+    text = str(error)
+    if text.startswith(("uwsgi: ", "[strict-mode]", "[spooler directory]", "invalid value for option")):
+        log.line(text)  # uWSGI's own line
+    else:
+        log.say(text, error=True)
+    sys.stderr.flush()

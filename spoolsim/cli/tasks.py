@@ -1,0 +1,160 @@
+"""`spoolsim tasks`, `retry` and `sweep`: what is in a spool directory, and what was set aside."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import click
+
+from spoolsim.errors import SpoolsimError, UsageError
+from spoolsim.spool.directory import BROKEN, FAILED, SpoolDir
+from spoolsim.spool.journal import Line, read
+from spoolsim.spool.lock import try_lock
+from spoolsim.spool.look import FUTURE, UNFINISHED, look
+from spoolsim.spool.packet import decode
+
+#: `sweep` takes no younger temporary or empty file: its producer may still write, seconds
+_OLD = 60
+
+_directory = click.option(
+    "--spooler", "directories", multiple=True, required=True, metavar="DIR", help="The directory."
+)
+
+
+def _open(directories: tuple[str, ...]) -> list[SpoolDir]:
+    return [SpoolDir.resolve(path, start=os.getcwd(), make=False) for path in directories]
+
+
+@click.command()
+@_directory
+@click.option("--spooler-ordered", "ordered", is_flag=True, help="Look as a spooler with this option does.")
+@click.option("--variables", is_flag=True, help="Show what each task carries; pickles are never loaded.")
+def tasks(directories: tuple[str, ...], ordered: bool, variables: bool) -> None:
+    """List every task: its state, how often it was tried, and why it is not done. Changes nothing."""
+    for spool in _open(directories):
+        history: dict[str, Line] = {line.task: line for line in read(spool)}
+        now = time.time()
+        count = 0
+        for found in look(spool, ordered=ordered, now=now):
+            count += 1
+            name = os.path.relpath(found.path, spool.path)
+            words = [found.state if found.state != FUTURE else f"future (in {found.mtime - now:.0f} s)"]
+            line = history.get(name)
+            if line is not None and line.outcome != "done":
+                words.append(f"{line.outcome} {line.attempt}x: {line.why or 'asked to be retried (SPOOL_RETRY)'}")
+            if found.why:
+                words.append(found.why)
+            click.echo(f"{name}  {found.size} bytes  {'; '.join(words)}")
+            if variables:
+                _show_variables(found.path)
+        for corner in (BROKEN, FAILED):
+            for name in aside(spool, corner):
+                count += 1
+                click.echo(f"{name}  {corner}: {_why(spool, corner, name)}")
+        click.echo(f"{spool.path}: {count} tasks")
+
+
+def _show_variables(path: str) -> None:
+    try:
+        with open(path, "rb") as file:
+            found, body = decode(file.read())
+    except (OSError, SpoolsimError) as error:
+        click.echo(f"    {error}")
+        return
+    for key, value in found.items():
+        click.echo(f"    {key!r}: {value[:200]!r}{' ...' if len(value) > 200 else ''}")
+    if body:
+        click.echo(f"    body: {len(body)} bytes")
+
+
+def aside(spool: SpoolDir, corner: str) -> list[str]:
+    """The names of the tasks that were moved to a corner of a directory."""
+    try:
+        return sorted(name for name in os.listdir(spool.corner(corner)) if not name.endswith(".why"))
+    except OSError:
+        return []
+
+
+def _why(spool: SpoolDir, corner: str, name: str) -> str:
+    try:
+        with open(spool.corner(corner, f"{name}.why"), encoding="utf-8", errors="replace") as file:
+            return " ".join(file.read().splitlines()[1:])
+    except OSError:
+        return "the reason is not known"
+
+
+@click.command()
+@_directory
+@click.option("--broken", "from_broken", is_flag=True, help="From .spoolsim/broken/ instead of .spoolsim/failed/.")
+@click.argument("names", nargs=-1)
+def retry(directories: tuple[str, ...], from_broken: bool, names: tuple[str, ...]) -> None:
+    """Bring tasks back that were moved to .spoolsim/failed/: all of them, or those named. Running spoolers wake."""
+    corner = BROKEN if from_broken else FAILED
+    for spool in _open(directories):
+        there = aside(spool, corner)
+        for name in names:
+            if name not in there:
+                raise UsageError(f"{name} is not in {spool.corner(corner)}; there are: {', '.join(there) or 'none'}")
+        for name in names or there:
+            click.echo(bring_back(spool, corner, name))
+
+
+def bring_back(spool: SpoolDir, corner: str, name: str) -> str:
+    """Move one task back to where it came from; returns its path. Raises SpoolsimError when the name is taken."""
+    source = spool.corner(corner, name)
+    target = _origin(spool, corner, name)
+    if os.path.lexists(target):
+        raise SpoolsimError(f"{target} exists; move it away first")
+    try:
+        os.utime(source)
+        os.rename(source, target)
+        os.unlink(f"{source}.why")
+    except FileNotFoundError:
+        if not os.path.exists(target):
+            raise SpoolsimError(f"{source} cannot go back to {target}: its directory is gone") from None
+    return target
+
+
+def _origin(spool: SpoolDir, corner: str, name: str) -> str:
+    """The path it had, if the note beside it names one inside the directory; else the top level."""
+    try:
+        with open(spool.corner(corner, f"{name}.why"), encoding="utf-8", errors="surrogateescape") as file:
+            path = file.readline().rstrip("\n")
+    except OSError:
+        path = ""
+    if os.path.realpath(os.path.dirname(path) or "/").startswith(spool.path):
+        return path
+    return os.path.join(spool.path, name)
+
+
+@click.command()
+@_directory
+@click.option("--yes", is_flag=True, help="Do it; without this it is only listed.")
+def sweep(directories: tuple[str, ...], yes: bool) -> None:
+    """Clear what dead producers left: old empty files (to .spoolsim/broken/) and old temporary files (removed)."""
+    now = time.time()
+    for spool in _open(directories):
+        for found in look(spool, ordered=True, now=now):
+            if found.state == UNFINISHED and now - found.mtime > _OLD and _free(found.path):
+                click.echo(f"{found.path}: {found.why}")
+                if yes:
+                    os.rename(found.path, os.path.join(spool.make_corner(BROKEN), os.path.basename(found.path)))
+        for name in sorted(os.listdir(spool.path)):
+            path = os.path.join(spool.path, name)
+            if name.startswith(".uwsgi_spoolfile_on_") and now - os.lstat(path).st_mtime > _OLD and _free(path):
+                click.echo(f"{path}: a temporary file without a producer")
+                if yes:
+                    os.unlink(path)
+
+
+def _free(path: str) -> bool:
+    """Is nobody writing it? Its lock can be had."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        return try_lock(fd)
+    finally:
+        os.close(fd)
