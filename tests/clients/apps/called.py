@@ -1,0 +1,7 @@
+"""A callback for djcall."""
+
+from notes import note
+
+
+def back(word):
+    note("called", word)

@@ -1,0 +1,5 @@
+"""What the spooler of the Django project loads."""
+
+import django
+
+django.setup()

@@ -1,0 +1,11 @@
+"""A task by the decorators of django-uwsgi-ng, and its mail."""
+
+import with_django  # noqa: F401
+from django_uwsgi.decorators import spool
+from django_uwsgi.tasks import send_mail  # noqa: F401
+from notes import note
+
+
+@spool
+def noted(arguments):
+    note("ng", arguments["word"])

@@ -1,0 +1,1 @@
+"""Faults injected from outside: kills and errors at system calls, full disks."""

@@ -1,0 +1,1 @@
+"""The same scenario under the real uWSGI and under spoolsim, compared."""

@@ -1,0 +1,202 @@
+"""Exports given to the real uWSGI and to our reader: they mean what the original means, and run the same tasks."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from spoolsim.config.export import FORMS, Export, export
+from spoolsim.config.readers import gather, read
+from spoolsim.errors import ConfigError
+from spoolsim.options import BY_NAME, DEFAULTS, Options, build
+from spoolsim.spool.directory import SpoolDir
+from spoolsim.spool.look import CLAIMED, look
+from spoolsim.spool.packet import encode
+from tests.conftest import Spawn, WaitFor
+from tests.oracle.test_config_uwsgi import CASES, ENVIRON, FILES, show_config
+
+pytestmark = pytest.mark.oracle
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CONFIGURED = sorted(path.parent.name for path in EXAMPLES.glob("*/uwsgi.ini"))
+#: cases whose values some form cannot hold: several lines, blanks around, a number sign in yaml
+NOT_ALL_FORMS = ("file_content.ini", "comments.ini", "plain.xml", "texts.xml", "inherit.ini", "environment_nested.ini")
+#: names of settings that direct the reading and are gone from an export
+DIRECTIONS = re.compile(
+    r"ini|ya?ml|xml|json|include|inherit|set|set-ph|set-placeholder|if-.*|if\w+|for.*|end-?(if|for)"
+)
+FILE_OF = {"ini": "out.ini", "yaml": "out.yaml", "json": "out.json", "toml": "out.toml", "uwsgiconf": "out.py"}
+
+
+@pytest.fixture
+def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(CASES, tmp_path / "cases")
+    monkeypatch.chdir(tmp_path / "cases")
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path / "cases"
+
+
+def meaning(options: Options, unstable: set[str], *, by_option: bool = False) -> dict[str, object]:
+    """All fields; of opt, notes and unknown keys without what names files, and without the order of keys.
+
+    unstable: options whose values look like placeholders, of which the export warns. by_option: aliases count as the
+    option, and flags as on or off, which is all that uwsgiconf keeps.
+    """
+    plain = {name: getattr(options, name) for name in DEFAULTS if name not in ("opt", "notes", "unknown_ini")}
+    opt: dict[str, object] = {}
+    for name, value in options.opt.items():
+        option = BY_NAME.get(name)
+        if DIRECTIONS.fullmatch(name) or name in unstable:
+            continue
+        if by_option and option is not None and option.kind == "flag":
+            if getattr(options, str(option.field)):
+                opt[option.name] = True
+        else:
+            opt[option.name if by_option and option else name] = b"true" if value is True else value
+    plain["opt"] = opt
+    plain["ignored"] = [name for name in options.ignored if not DIRECTIONS.fullmatch(name)]
+    plain["notes"] = [] if by_option else [code for code, _ in options.notes]
+    plain["unknown"] = sorted(name for name, _ in options.unknown_ini)
+    return {name: value for name, value in plain.items() if name not in fields_of(unstable)}
+
+
+def fields_of(names: set[str]) -> set[str | None]:
+    return {BY_NAME[name].field for name in names if name in BY_NAME}
+
+
+def unstable(done: Export) -> set[str]:
+    """The names of which an export warns that their values look like placeholders."""
+    return {warning.partition(" = ")[0] for warning in done.warnings if "looks like a placeholder" in warning}
+
+
+def settled(shown: str) -> dict[str, list[str]]:
+    """What --show-config printed, by name, without what directs the reading."""
+    found: dict[str, list[str]] = {}
+    for line in shown.splitlines():
+        name, _, value = line.partition(" = ")
+        if not DIRECTIONS.fullmatch(name.strip()) and name not in ("show-config", "no-server"):
+            found.setdefault(name.strip(), []).append(value.strip())
+    return found
+
+
+@pytest.mark.parametrize("form", ["ini", "yaml"])
+@pytest.mark.parametrize("name", [name for name in FILES if name not in NOT_ALL_FORMS])
+def test_real_uwsgi_understands_an_export_as_it_understands_the_original(
+    uwsgi_binary: str, cwd: Path, name: str, form: str
+):
+    """Every setting has the same values, in the same order."""
+    settings = gather(["--faithful", f"--{name.rpartition('.')[2]}", name], {})
+    try:
+        done = export(settings, build(settings), form)
+    except ConfigError as error:
+        assert "choose another form" in str(error)
+        return
+    (cwd / FILE_OF[form]).write_text(done.text)
+    original, _ = show_config(uwsgi_binary, cwd, [f"--{name.rpartition('.')[2]}", name])
+    exported, log = show_config(uwsgi_binary, cwd, [f"--{form}", FILE_OF[form]])
+    expected = settled(original)
+    for setting in settings:  # a placeholder that looked like an option's name is shown by what made it
+        if setting.role in ("placeholder", "assigned"):
+            expected.setdefault(setting.name.strip(), [])
+    looking = {name.strip() for name in unstable(done)}
+    found = {name: values for name, values in settled(exported).items() if name not in looking}
+    assert found == {k: v for k, v in expected.items() if v and k not in looking}, log
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", [name for name in FILES if name not in NOT_ALL_FORMS])
+def test_spoolsim_reads_the_same_options_from_an_export(cwd: Path, name: str, form: str):
+    """Options are equal field by field (of uwsgi.opt without the names that direct the reading)."""
+    if form == "uwsgiconf":
+        pytest.importorskip("uwsgiconf")
+    settings = gather(["--faithful", name], {})
+    options = build(settings)
+    try:
+        done = export(settings, options, form)
+    except ConfigError as error:
+        assert form not in ("json", "toml") and "choose another form" in str(error)
+        return
+    (cwd / FILE_OF[form]).write_text(done.text)
+    again = build(gather(["--faithful", FILE_OF[form]], {}))
+    by_option = form == "uwsgiconf"
+    expected = meaning(options, unstable(done), by_option=by_option)
+    found = meaning(again, unstable(done), by_option=by_option)
+    if any("change their order" in warning for warning in done.warnings):
+        for side in (expected, found):
+            side["spoolers"] = sorted(side["spoolers"])  # type: ignore[call-overload]
+    if form in ("json", "toml", "uwsgiconf"):  # these keep the values of one option together
+        for side in (expected, found):
+            side["ignored"] = sorted(set(side["ignored"]))  # type: ignore[call-overload]
+    assert found == expected
+
+
+@pytest.mark.parametrize("form", ["ini", "yaml"])
+@pytest.mark.parametrize("example", CONFIGURED)
+def test_real_uwsgi_runs_an_export_as_it_runs_the_original(
+    uwsgi_binary: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spawn: Spawn,
+    wait_for: WaitFor,
+    example: str,
+    form: str,
+):
+    """Each example: the same tasks have the same outcomes (which were run, which done, what is left)."""
+    outcomes = []
+    for turn in ("original", "exported"):
+        place = tmp_path / turn
+        shutil.copytree(EXAMPLES / example, place, ignore=shutil.ignore_patterns("spool*", "__pycache__", ".spoolsim"))
+        monkeypatch.chdir(place)
+        settings = read("uwsgi.ini")
+        options = build(settings)
+        enqueue(place, options)
+        waiting = len(list(place.rglob("uwsgi_spoolfile_on_*")))
+        argv = [uwsgi_binary, "--ini", "uwsgi.ini"]
+        if turn == "exported":
+            (place / FILE_OF[form]).write_text(export(settings, options, form).text)
+            argv = [uwsgi_binary, f"--{form}", FILE_OF[form]]
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("UWSGI_")}
+        running = spawn(argv, cwd=place, env=environ)
+        running.wait_output("spawned the uWSGI spooler", timeout=20)
+        waiting += running.output().count("[spooler] written")
+        running.wait_output("managing request", waiting - future(place), timeout=20)
+        spools = [SpoolDir(os.path.realpath(directory)) for directory, _ in options.spoolers]
+        assert wait_for(lambda spools=spools: not any(running_tasks(spool) for spool in spools), 20)
+        running.stop()
+        log = running.output()
+        assert waiting, log
+        outcomes.append((waiting, log.count("done with task"), len(list(place.rglob("uwsgi_spoolfile_on_*")))))
+    assert outcomes[0] == outcomes[1]
+
+
+def enqueue(place: Path, options: Options) -> None:
+    """What the example enqueues by its put.py, and one task of nobody's in each directory."""
+    if (place / "put.py").exists():
+        subprocess.run(
+            [sys.executable, "-m", "spoolsim", "exec", "uwsgi.ini", "--", sys.executable, "put.py"],
+            cwd=place,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            timeout=60,
+        )
+    for directory, _ in options.spoolers:
+        os.makedirs(directory, exist_ok=True)
+        Path(directory, "uwsgi_spoolfile_on_nobody").write_bytes(encode([(b"name", b"nobody")]))
+
+
+def running_tasks(spool: SpoolDir) -> list[str]:
+    """The tasks that a spooler holds just now."""
+    return [task.path for task in look(spool, ordered=True, now=time.time()) if task.state == CLAIMED]
+
+
+def future(place: Path) -> int:
+    """How many of the tasks are for later."""
+    return sum(path.stat().st_mtime > time.time() for path in place.rglob("uwsgi_spoolfile_on_*"))

@@ -1,0 +1,366 @@
+"""`spoolsim exec` and `spoolsim dev`: programs of all kinds find `uwsgi`, and end as they should."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from spoolsim.cli.exec import isolation
+from spoolsim.spool.packet import decode
+from spoolsim.work.app import SHIM
+
+SPOOLSIM = [sys.executable, "-m", "spoolsim"]
+PUT = "import uwsgi; uwsgi.spool({b'by': b'%s'})"
+
+
+def execute(cwd: Path, *command: str, options: tuple[str, ...] = ("--spooler", "sp")) -> Any:
+    """`spoolsim exec OPTIONS -- COMMAND`, to its end."""
+    words = [*SPOOLSIM, "exec", *options, "--", *command]
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+def producers(spool: Path) -> list[str]:
+    """Who put the tasks into a spool directory, by their variable `by`."""
+    files = spool.glob("uwsgi_spoolfile_on_*")
+    return sorted(decode(file.read_bytes())[0][b"by"].decode() for file in files)
+
+
+def test_a_python_program(tmp_path: Path):
+    """`exec -- python -c` finds our uwsgi and uwsgidecorators, writes its task, and keeps its status."""
+    done = execute(
+        tmp_path,
+        sys.executable,
+        "-c",
+        "import uwsgi, uwsgidecorators, sys; print(uwsgi.__file__, uwsgidecorators.__file__)\n"
+        "print(uwsgi.spoolers, uwsgi.opt['spooler'], uwsgi.masterpid() > 0)\n" + PUT % "python" + "; sys.exit(7)",
+    )
+    assert done.returncode == 7
+    assert done.stdout.splitlines() == [
+        f"{SHIM}/uwsgi.py {SHIM}/uwsgidecorators.py",
+        f"({os.fsencode(tmp_path / 'sp')!r},) b'sp' True",
+    ]
+    assert producers(tmp_path / "sp") == ["python"]
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+def test_multiprocessing_children(tmp_path: Path, method: str):
+    """A child of each start method finds the module too."""
+    (tmp_path / "app.py").write_text(
+        "import multiprocessing, sys\n"
+        "def put(name):\n    import uwsgi\n    uwsgi.spool({b'by': name})\n"
+        "if __name__ == '__main__':\n"
+        "    child = multiprocessing.get_context(sys.argv[1]).Process(target=put, args=(sys.argv[1].encode(),))\n"
+        "    child.start(); child.join(); sys.exit(child.exitcode)\n"
+    )
+    done = execute(tmp_path, sys.executable, "app.py", method)
+    assert done.returncode == 0, done.stderr
+    assert producers(tmp_path / "sp") == [method]
+
+
+def test_a_shell_pipeline(tmp_path: Path):
+    """Programs in a pipeline of a shell inherit it."""
+    line = f'"$PY" -c "{PUT % "first"}" 2>/dev/null | "$PY" -c "{PUT % "second"}" && echo ok'
+    done = execute(tmp_path, "env", f"PY={sys.executable}", "sh", "-c", line)
+    assert (done.returncode, done.stdout) == (0, "ok\n")
+    assert producers(tmp_path / "sp") == ["first", "second"]
+
+
+def test_pytest(tmp_path: Path):
+    """A test suite that imports uwsgi at its top runs under exec."""
+    (tmp_path / "test_it.py").write_text(
+        "import uwsgi\ndef test_put():\n    assert uwsgi.spool({b'by': b'pytest'}).startswith(b'/')\n"
+    )
+    done = execute(tmp_path, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert producers(tmp_path / "sp") == ["pytest"]
+
+
+def test_a_script_of_another_environment_without_spoolsim(tmp_path: Path):
+    """A console script of a venv that has no spoolsim finds our module, and nothing else of our environment."""
+    home = tmp_path / "other"
+    venv.create(home, with_pip=False, symlinks=True)
+    python = home / "bin" / "python"
+    script = home / "bin" / "script"
+    code = "import importlib.util as u\nprint(u.find_spec('spoolsim'), u.find_spec('click'))\n"
+    script.write_text(f"#!{python}\n{code}{PUT % 'other'}\nuwsgi.cache_set('k', b'v'); print(uwsgi.cache_get('k'))\n")
+    script.chmod(0o755)
+    done = execute(tmp_path, str(script))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "None None\nb'v'\n"
+    assert producers(tmp_path / "sp") == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (["python", "-I", "app.py"], "-I"),
+        (["python3.11", "-sE", "-m", "flask"], "-E"),
+        (["python", "-W", "error", "-X", "dev", "-I", "app.py"], "-I"),
+        (["python", "-Werror", "app.py", "-I"], ""),
+        (["python", "-c", "print()", "-E"], ""),
+        (["python", "app.py"], ""),
+        (["env", "x"], ""),
+    ],
+    ids=" ".join,
+)
+def test_an_isolated_python_is_recognised(words: list[str], flag: str):
+    """-I and -E among Python's own options are found, and not among the program's."""
+    assert isolation(words)[0] == flag
+
+
+def test_an_isolated_python_is_named(tmp_path: Path):
+    """`exec -- python -I`, or a script that begins with it, gives one line that says what is wrong and what to do."""
+    done = execute(tmp_path, sys.executable, "-I", "-c", "import uwsgi")
+    assert "python -I ignores PYTHONPATH" in done.stderr
+    assert "No module named 'uwsgi'" in done.stderr
+    script = tmp_path / "script"
+    script.write_text(f"#!{sys.executable} -E\nprint('ran')\n")
+    script.chmod(0o755)
+    done = execute(tmp_path, str(script))
+    assert (done.stdout, done.stderr.count("python -E ignores PYTHONPATH")) == ("ran\n", 1)
+
+
+def test_an_own_uwsgi_py_is_named(tmp_path: Path):
+    """A uwsgi.py beside the script, which Python would import before ours, is told of."""
+    (tmp_path / "uwsgi.py").touch()
+    (tmp_path / "app.py").touch()
+    assert "uwsgi.py: uWSGI's own module is built in" in execute(tmp_path, sys.executable, "app.py").stderr
+
+
+def test_mistakes_in_the_command_line(tmp_path: Path):
+    """No `--`, no command, no configuration, an unknown command: one line each, and a shell's exit status."""
+    for words, status, text in (
+        (["--spooler", "sp"], 2, "write `--` and the command"),
+        (["--spooler", "sp", "--"], 2, "no command behind `--`"),
+        (["--", "true"], 2, "no configuration: no spooler option"),
+        (["--spooler", "sp", "--", "no-such-command"], 127, "no-such-command: No such file or directory"),
+        (["--spooler", "sp", "--", "/"], 126, "/: Permission denied"),
+        (["--spoler", "sp", "--", "true"], 2, "--spooler"),
+    ):
+        done = subprocess.run(
+            [*SPOOLSIM, "exec", *words], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert (done.returncode, text in done.stderr) == (status, True), done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_the_configuration_of_the_directory_is_found(tmp_path: Path):
+    """Without options exec reads uwsgi.ini of the working directory and says so; --env and pythonpath are applied."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "mine.py").write_text("NAME = 'mine'\n")
+    (tmp_path / "uwsgi.ini").write_text("[uwsgi]\nspooler = sp\nspooler-processes = 2\npythonpath = lib\nenv = A=b\n")
+    code = "import os, mine, uwsgi; print(mine.NAME, os.environ['A'], len(uwsgi.spoolers))"
+    done = execute(tmp_path, sys.executable, "-c", code, options=())
+    assert done.stdout == "mine b 2\n"
+    assert "configuration: uwsgi.ini" in done.stderr
+
+
+@pytest.mark.oracle
+def test_a_real_uwsgi_is_left_alone(tmp_path: Path, uwsgi_binary: str):
+    """exec and dev before the real uWSGI become it, say so, and pass nothing of ours on."""
+    for command in ("exec", "dev"):
+        words = [*SPOOLSIM, command, "--spooler", "sp", "--", uwsgi_binary, "--version"]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True)
+        assert done.stdout.startswith("2.0")
+        assert "is a real uWSGI, whose own module is built in: spoolsim steps aside" in done.stderr
+    assert not (tmp_path / "sp").exists()
+
+
+@pytest.mark.oracle
+def test_install_inside_a_real_uwsgi_steps_aside(tmp_path: Path, uwsgi_binary: str):
+    """spoolsim.cli.install.install() in a real uWSGI says so, returns False, and leaves its module in place."""
+    root = Path(SHIM).parents[1]
+    (tmp_path / "app.py").write_text(
+        f"import sys; sys.path.append({str(root)!r})\n"
+        "from spoolsim.cli.install import install\nprint('installed:', install(['--spooler', 'sp']))\n"
+        "import uwsgi; print('module:', hasattr(uwsgi, '_spoolsim'))\n"
+        "sys.stdout.flush()\nimport os; os._exit(0)\n"
+    )
+    done = subprocess.run(
+        [uwsgi_binary, "--master", "--spooler", "sp", "--pythonpath", ".", "--import", "app"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    assert "installed: False" in output
+    assert "module: False" in output
+    assert "spoolsim.install() steps aside" in output
+
+
+def test_install_from_code(tmp_path: Path):
+    """After install() this process and those that it starts find the module; a second install is refused."""
+    code = (
+        "from spoolsim.cli.install import install\nimport subprocess, sys\n"
+        "print(install(['--spooler', 'sp']))\n" + PUT % "self" + "\n"
+        f"subprocess.run([sys.executable, '-c', {PUT % 'child'!r}], check=True)\n"
+        "try: install(['--spooler', 'sp'])\nexcept Exception as error: print(type(error).__name__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout == "True\nAppError\n"
+    assert producers(tmp_path / "sp") == ["child", "self"]
+
+
+# --- dev -----------------------------------------------------------------------------------------------------------
+
+TASKS = """\
+import os, time
+import uwsgi
+def h(env):
+    print("task", env[b"by"].decode(), uwsgi.cache_get("from") or b"", flush=True)
+    uwsgi.cache_set("done", env[b"by"])
+    if env[b"by"] == b"slow":
+        time.sleep(60)
+    return uwsgi.SPOOL_OK
+uwsgi.spooler = h
+"""
+
+
+def dev(spawn: Any, home: Path, code: str, *options: str) -> Any:
+    """`spoolsim dev` of TASKS and a Python command."""
+    (home / "tasks.py").write_text(TASKS)
+    (home / "app.py").write_text(code)
+    words = ["dev", "--spooler", "sp", "--import", "tasks", "--cache2", "name=c,items=9", *options]
+    return spawn([*SPOOLSIM, *words, "--", sys.executable, "app.py"], cwd=home)
+
+
+def test_dev_runs_both_and_ends_with_the_command(spawn: Any, tmp_path: Path):
+    """The command enqueues, the spooler runs it, they share the cache; the command's status counts."""
+    process = dev(
+        spawn,
+        tmp_path,
+        "import sys, threading, uwsgi\nuwsgi.cache_set('from', b'web')\nuwsgi.spool({b'by': b'dev'})\n"
+        "for _ in range(500):\n    if uwsgi.cache_get('done'): sys.exit(5)\n    threading.Event().wait(0.02)\n",
+    )
+    assert process.wait_exit(30) == 5
+    process.assert_nothing_left()
+    name = os.path.basename(sys.executable)
+    lines = [[part.strip() for part in line.split("|", 1)] for line in process.output().splitlines()]
+    assert {line[0] for line in lines} == {"spooler", name}
+    assert ["spooler", "task dev b'web'"] in lines
+    assert not list((tmp_path / "sp").glob("uwsgi_spoolfile_on_*"))
+
+
+def test_a_program_under_dev_sees_the_spoolers(spawn: Any, tmp_path: Path):
+    """spooler_pids() are those of the living spoolers, and set_spooler_frequency() reaches them."""
+    process = dev(
+        spawn,
+        tmp_path,
+        "import os, threading, uwsgi\n"
+        "for _ in range(500):\n    if all(uwsgi.spooler_pids()): break\n    threading.Event().wait(0.02)\n"
+        "for pid in uwsgi.spooler_pids(): os.kill(pid, 0); print('alive', pid)\n"
+        "print(len(uwsgi.spoolers), uwsgi.spooler_pid() == uwsgi.spooler_pids()[0], uwsgi.set_spooler_frequency(7))\n",
+        "--spooler-processes",
+        "2",
+    )
+    assert process.wait_exit(20) == 0, process.output()
+    assert process.output().count("alive") == 2
+    assert "2 True True" in process.output()
+    assert "nothing changes" not in process.output()
+
+
+def test_a_program_under_exec_has_no_spoolers(tmp_path: Path):
+    """Without a run behind it all pids are 0, and set_spooler_frequency() says that nothing changes."""
+    code = "import uwsgi; print(uwsgi.spooler_pids(), uwsgi.set_spooler_frequency(7))"
+    done = execute(tmp_path, sys.executable, "-c", code)
+    assert done.stdout == "[0] True\n"
+    assert done.stderr.count("uwsgi.set_spooler_frequency(): no spooler runs behind this program") == 1
+
+
+WAITING = """\
+import signal, sys
+print("waiting", flush=True)
+try: signal.pause()
+except KeyboardInterrupt: print("interrupted", flush=True); sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_dev_ends_on_a_signal(spawn: Any, tmp_path: Path, number: int):
+    """Ctrl-C, or SIGTERM, ends the command and the spooler, and nothing is left."""
+    process = dev(spawn, tmp_path, WAITING)
+    process.wait_output("waiting")
+    process.wait_output("spawned the uWSGI spooler")
+    assert process.stop(number, 12) == (3 if number == signal.SIGINT else 128 + number)
+    assert ("interrupted" in process.output()) is (number == signal.SIGINT)
+
+
+def test_dev_ends_within_the_grace_time(spawn: Any, tmp_path: Path):
+    """A task that does not end in time does not keep dev alive beyond its grace; the task stays."""
+    process = dev(spawn, tmp_path, "import uwsgi; uwsgi.spool({b'by': b'slow'})\n" + WAITING, "--stop-grace", "0.5")
+    process.wait_output("task slow")
+    assert process.stop(signal.SIGINT, 12) == 3
+    assert len(list((tmp_path / "sp").glob("uwsgi_spoolfile_on_*"))) == 1
+
+
+def test_dev_at_a_terminal(tmp_path: Path):
+    """On a terminal the names have colours, the command can read from it, and one Ctrl-C ends both in good order."""
+    (tmp_path / "tasks.py").write_text(TASKS)
+    (tmp_path / "app.py").write_text("word = input('word? ')\nprint('read', word, flush=True)\n" + WAITING)
+    environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
+    words = ["-m", "spoolsim", "dev", "--spooler", "sp", "--import", "tasks", "--", sys.executable, "app.py"]
+    terminal = pexpect.spawn(sys.executable, words, cwd=str(tmp_path), env=environment, timeout=20, encoding="utf-8")
+    try:
+        terminal.expect("spawned the uWSGI spooler")
+        terminal.sendline("hello")
+        terminal.expect("\x1b\\[33mpython[^|]*\\| \x1b\\[0m[^\r\n]*read hello")
+        terminal.expect("waiting")
+        terminal.sendintr()
+        terminal.expect("interrupted")
+        terminal.expect(pexpect.EOF)
+        terminal.wait()
+        assert terminal.exitstatus == 3
+    finally:
+        terminal.close(force=True)
+    assert "does not end" not in (terminal.before or "")
+
+
+def test_dev_ends_when_the_spooler_cannot_run(spawn: Any, tmp_path: Path):
+    """A spooler that refuses to start ends the command too, with the spooler's status."""
+    (tmp_path / "app.py").write_text(WAITING)
+    words = ["dev", "--spooler", "sp", "--need-app", "--module", "no.such.module", "--inline"]
+    process = spawn([*SPOOLSIM, *words, "--", sys.executable, "app.py"], cwd=tmp_path)
+    status = process.wait_exit(20)
+    assert status == 1, process.output()
+    assert "the spooler has ended; the command is stopped" in process.output()
+    process.assert_nothing_left()
+
+
+def test_a_command_that_is_not_there_ends_dev(spawn: Any, tmp_path: Path):
+    """dev with an unknown command ends with 127 and leaves no spooler behind."""
+    process = spawn([*SPOOLSIM, "dev", "--spooler", "sp", "--", "no-such-command"], cwd=tmp_path)
+    assert process.wait_exit(20) == 127
+    assert "no-such-command: No such file" in process.output()
+    process.assert_nothing_left()
+
+
+def test_a_task_reloads_and_stops_the_instance(spawn: Any, wait_for: Any, tmp_path: Path):
+    """uwsgi.reload() in a task starts the code anew, uwsgi.stop() ends the run, as in uWSGI; nothing is left."""
+    (tmp_path / "tasks.py").write_text(
+        "import uwsgi\nprint('imported', flush=True)\n"
+        "def h(env):\n    do = env[b'do'].decode()\n    print(do, getattr(uwsgi, do)(), flush=True)\n    return -2\n"
+        "uwsgi.spooler = h\n"
+    )
+    process = spawn([*SPOOLSIM, "run", "--spooler", "sp", "--import", "tasks"], cwd=tmp_path)
+    process.wait_output("spawned the uWSGI spooler")
+    put = "import uwsgi; uwsgi.spool({b'do': b'%s'})"
+    assert execute(tmp_path, sys.executable, "-c", put % "reload").returncode == 0
+    process.wait_output("reload True")
+    process.wait_output("imported", 2)
+    process.wait_output("spawned the uWSGI spooler", 2)
+    assert execute(tmp_path, sys.executable, "-c", put % "stop").returncode == 0
+    process.wait_output("stop True")
+    assert process.wait_exit(15) == 0
+    process.assert_nothing_left()

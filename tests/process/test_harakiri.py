@@ -1,0 +1,173 @@
+"""Harakiri: who takes too long is killed, and nobody else is."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+from collections import defaultdict
+
+import pytest
+
+from tests.conftest import Spawn, WaitFor
+from tests.process.conftest import Instance, Start, state
+
+WORKERS = 12
+RACES = 150
+#: harakiri in seconds, and how far around it the staged tasks end
+LIMIT = 1.0
+AROUND = 0.020
+
+HARAKIRI = "*** HARAKIRI ON THE SPOOLER (pid: {}) ***"
+
+#: ends right at the deadline the first time, and at once the second
+RACER = """\
+name = env[b"n"].decode()
+note("begin", name, os.getpid(), time.time())
+mark = os.path.join(os.environ["GATES"], name)
+if not os.path.exists(mark):
+    open(mark, "w").close()
+    time.sleep(float(env[b"seconds"]))
+note("end", name, os.getpid(), time.time())
+"""
+
+#: is never done the first time
+STUCK = """\
+note("begin", os.getpid())
+mark = os.path.join(os.environ["GATES"], "mark")
+if not os.path.exists(mark):
+    open(mark, "w").close()
+    {}
+note("done", os.getpid())
+"""
+
+
+@pytest.mark.parametrize(
+    "stuck",
+    [
+        "time.sleep(600)",
+        "while True: pass",
+        "ctypes.PyDLL(None).sleep(600)",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65)); ctypes.PyDLL(None).pause()",
+        "threading.Thread(target=time.sleep, args=[600]).start(); threading.Event().wait()",
+    ],
+    ids=["sleep", "loop", "in C, holding the GIL", "in C, all signals blocked", "threads"],
+)
+def test_whatever_it_is_stuck_in(start: Start, wait_for: WaitFor, stuck: str) -> None:
+    """A handler that is stuck, in Python or in C, is killed, and its task is run again by the next process."""
+    it = start("--spooler-harakiri", "1")
+    it.put(STUCK.format(stuck))
+    wait_for(lambda: any(line.startswith("done") for line in it.runs()), 30, "the second run")
+    first, second, done = (line.split()[1] for line in it.runs())
+    assert first != second == done
+    assert HARAKIRI.format(first) in it.output()
+    assert it.output().count("HARAKIRI") == 1
+    it.wait_empty()
+    assert it.stop() == 0
+
+
+def test_never_early(start: Start) -> None:
+    """Tasks that stay below the limit, one after the other for longer than it, are left alone."""
+    it = start("--spooler-harakiri", "1", "--spooler-processes", "4")
+    it.wait_workers(4)
+    for n in range(24):
+        it.put(f"note({n}); time.sleep(0.4)")
+    it.wait_count(24, timeout=60)
+    it.wait_empty()
+    assert "HARAKIRI" not in it.output()
+    assert len(it.runs()) == 24
+    assert it.stop() == 0
+
+
+@pytest.mark.parametrize("contended", [False, True], ids=["calm", "contended"])
+def test_races(start: Start, spawn: Spawn, contended: bool) -> None:
+    """Of tasks that end at their very deadline some are killed, some not: never another task, and none is lost."""
+    if contended:
+        for _ in range(os.cpu_count() or 2):
+            spawn([sys.executable, "-c", "import os; os.nice(19)\nwhile True: pass"])
+    it = start("--spooler-harakiri", "1", "--spooler-processes", str(WORKERS), "--spooler-quiet", "--log-json")
+    it.wait_workers(WORKERS)
+    spread = random.Random(20)
+    for n in range(RACES):
+        it.put(RACER, n=str(n), seconds=str(LIMIT + spread.uniform(-AROUND, AROUND)))
+    it.wait_empty(90)
+    assert it.stop() == 0
+    judge(it)
+
+
+def judge(it: Instance) -> None:
+    """Fail when a task never ended, or a process was killed during any other task than one over its deadline."""
+    begun: dict[str, list[tuple[float, str]]] = defaultdict(list)  # by pid, in order
+    runs: dict[str, int] = defaultdict(int)  # by task
+    ended: set[str] = set()
+    for line in it.runs():
+        what, name, pid, at = line.split()
+        if what == "begin":
+            begun[pid].append((float(at), name))
+            runs[name] += 1
+        else:
+            ended.add(name)
+    assert ended == {str(n) for n in range(RACES)}, "tasks were lost"
+    kills: dict[str, float] = {}
+    for line in it.output().splitlines():
+        if "HARAKIRI" in line:
+            said = json.loads(line)
+            kills[said["text"].split("pid: ")[1].split(")")[0]] = said["time"]
+    # a second run is quick: only the first can be over its deadline, so each task is killed once at most
+    assert kills, "no task was ever killed: these were no races"
+    assert len(kills) < RACES, "every task was killed: these were no races"
+    struck = []
+    for pid, killed in kills.items():
+        last = [(begin, name) for begin, name in begun[pid] if begin <= killed][-1]
+        assert killed - last[0] > LIMIT / 2, f"killed in a task that ran for {killed - last[0]:.3f} s: {last[1]}"
+        assert begun[pid][-1] == last, "a killed process went on"
+        struck.append(last[1])
+    assert len(set(struck)) == len(struck)
+    # who is killed amid its task runs again; who is not, does not
+    assert {name for name, count in runs.items() if count == 2} == set(struck)
+    assert set(runs.values()) <= {1, 2}
+
+
+def test_user_harakiri_kills(start: Start, wait_for: WaitFor) -> None:
+    """set_user_harakiri(1) ends a task that takes longer, without any option."""
+    it = start()
+    it.put(STUCK.format("uwsgi.set_user_harakiri(1); time.sleep(600)"))
+    wait_for(lambda: any(line.startswith("done") for line in it.runs()), 30, "the second run")
+    assert HARAKIRI.format(it.runs()[0].split()[1]) in it.output()
+    it.wait_empty()
+    assert it.stop() == 0
+
+
+def test_user_harakiri_is_disarmed(start: Start) -> None:
+    """set_user_harakiri(0) takes it back: the task may then take its time."""
+    it = start()
+    it.put("uwsgi.set_user_harakiri(1); uwsgi.set_user_harakiri(0); time.sleep(3); note('done')")
+    it.wait_runs("done")
+    assert "HARAKIRI" not in it.output()
+    assert it.stop() == 0
+
+
+def test_user_harakiri_left_armed(start: Start, wait_for: WaitFor) -> None:
+    """As in uWSGI it strikes later, though the task is over; that is said, and nothing is lost."""
+    it = start()
+    it.put("uwsgi.set_user_harakiri(1); note('done')")
+    it.wait_runs("done")
+    (pid,) = it.wait_workers(1)
+    wait_for(lambda: state(pid) in ("", "Z"), 20, "the end of the idle process")
+    it.spawned.wait_output("(user-harakiri-armed)")
+    it.put("note('after')")
+    it.wait_runs("after")
+    assert it.stop() == 0
+
+
+def test_harakiri_goes_on_after_the_death_of_the_master(start: Start) -> None:
+    """The fork server of a killed master kills a stuck task at its deadline, and then nothing remains."""
+    it = start("--spooler-harakiri", "1", orphans_ok=True)
+    it.put("note('begin'); time.sleep(600)")
+    it.wait_runs("begin")
+    os.kill(it.pid, 9)
+    it.spawned.wait_exit()
+    it.spawned.assert_nothing_left(15)
+    assert "HARAKIRI" in it.output()
+    assert len(it.tasks()) == 1

@@ -1,0 +1,556 @@
+"""`run --inline`: one process, in the foreground; draining, exit statuses, bad input."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from spoolsim.spool.names import PREFIX
+from tests.conftest import Spawn, Spawned, poll_until
+from tests.oracle.packets import packet
+
+RUN = [sys.executable, "-m", "spoolsim", "run", "--inline"]
+
+#: a task runs its variable `code` and returns what that leaves in `result`
+APP = """
+import os, sys, time
+import uwsgi
+
+def note(*words):
+    fd = os.open(os.environ["NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(fd, (" ".join(map(str, words)) + "\\n").encode())
+    os.close(fd)
+
+def spooler(env):
+    names = {"env": env, "result": uwsgi.SPOOL_OK}
+    code = env.get(b"code", b"note(env['spooler_task_name'].decode())")
+    exec(compile(code, "<task>", "exec"), globals(), names)  # exec of a text marks a KeyboardInterrupt as unhandled
+    return names["result"]
+
+uwsgi.spooler = spooler
+"""
+
+
+class Place:
+    """A directory with an app and a spool, in which spoolsim is run."""
+
+    def __init__(self, path: Path, spawn: Spawn) -> None:
+        self.path = path
+        self.spool = path / "spool"
+        self._spawn = spawn
+        self.spool.mkdir()
+        (path / "app.py").write_text(APP)
+
+    def task(self, name: str, code: str = "", *, mtime: float | None = None) -> Path:
+        """A task that runs this code; its file."""
+        pairs = {b"code": textwrap.dedent(code).encode()} if code else {}
+        return self.file(name, packet(pairs), mtime=mtime)
+
+    def file(self, name: str, data: bytes, *, mtime: float | None = None) -> Path:
+        path = self.spool / (PREFIX + name)
+        path.write_bytes(data)
+        if mtime is not None:
+            os.utime(path, (mtime, mtime))
+        return path
+
+    def start(self, *options: str, wrap: list[str] | None = None, cwd: Path | None = None, **env: str) -> Spawned:
+        """`run --inline` with options of its own alone."""
+        environ = {**os.environ, "NOTES": str(self.path / "notes"), **env}
+        return self._spawn([*(wrap or []), *RUN, *options], cwd=cwd or self.path, env=environ)
+
+    def serve(self, *options: str, **how: object) -> Spawned:
+        """`run --inline` of this place's spool and app."""
+        return self.start("--spooler", "spool", "--import", "app", *options, **how)  # type: ignore[arg-type]
+
+    def drain(self, *options: str, **how: object) -> tuple[int, str]:
+        """Drain it: exit status and output."""
+        process = self.serve("--drain", *options, **how)
+        status = process.wait_exit(30)
+        return status, process.output()
+
+    def notes(self) -> list[str]:
+        path = self.path / "notes"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def left(self) -> list[str]:
+        return sorted(name.removeprefix(PREFIX) for name in os.listdir(self.spool) if name.startswith(PREFIX))
+
+    def broken(self, name: str) -> tuple[bytes, list[str]]:
+        """A file that was set aside, and the lines of its reason."""
+        path = self.spool / ".spoolsim" / "broken" / (PREFIX + name)
+        return path.read_bytes(), Path(f"{path}.why").read_text().splitlines()
+
+
+@pytest.fixture
+def place(tmp_path: Path, spawn: Spawn) -> Place:
+    return Place(tmp_path.resolve(), spawn)
+
+
+def one_line(output: str, *words: str) -> str:
+    """The one line that has all of these words."""
+    found = [line for line in output.splitlines() if all(word in line for word in words)]
+    assert len(found) == 1, (words, output)
+    return found[0]
+
+
+# ---- draining --------------------------------------------------------------------------------------------------------
+
+
+def test_a_drained_spool_ends_with_0(place: Place):
+    """When every due task is done the status is 0, and nothing is left."""
+    names = [place.task(str(number)).name for number in range(5)]
+    status, output = place.drain()
+    assert (status, place.left(), sorted(place.notes())) == (0, [], sorted(names)), output
+    one_line(output, "drained: 0 due left, 0 for later")
+
+
+def test_what_is_left_is_listed_with_its_reason_and_ends_with_1(place: Place):
+    """Tasks that will come back are listed, each with what its handler did; the status is 1."""
+    place.task("none", "result = None")
+    place.task("true", "result = True")
+    place.task("zero", "result = 0")
+    place.task("retry", "result = uwsgi.SPOOL_RETRY")
+    place.task("error", "raise ValueError('no such user')")
+    place.task("exit", "sys.exit(3)")
+    place.file("empty", b"")
+    place.task("good")
+    status, output = place.drain()
+    assert status == 1, output
+    assert place.notes() == [f"{PREFIX}good"]
+    assert place.left() == ["empty", "error", "exit", "none", "retry", "true", "zero"]
+    for name, reason in {
+        "none": "returned None",
+        "true": "returned True",
+        "zero": "returned SPOOL_IGNORE (0)",
+        "retry": "asked to be retried",
+        "error": "raised ValueError: no such user",
+        "exit": "called sys.exit(3)",
+        "empty": "0 bytes",
+    }.items():
+        assert reason in one_line(output, "left: ", PREFIX + name)
+    one_line(output, "drained: 7 due left, 0 for later")
+
+
+def test_future_tasks_are_listed_and_do_not_count(place: Place):
+    """A task for later is listed with its time, is not run, and leaves the status 0."""
+    later = time.time() + 3600
+    place.task("later", mtime=later)
+    place.task("now")
+    status, output = place.drain()
+    assert (status, place.left(), place.notes()) == (0, ["later"], [f"{PREFIX}now"])
+    seconds = re.search(r"due in (\d+) s", one_line(output, "future: ", f"{PREFIX}later"))
+    assert seconds and 3600 - 60 <= int(seconds[1]) <= 3600
+
+
+def test_drain_goes_on_while_tasks_finish(place: Place):
+    """A task enqueued by the last task of a pass still runs; a task that succeeds at its third try is done."""
+    place.task(
+        "chain", "if not env.get(b'n'): uwsgi.spool({b'n': b'1', b'code': b'note(\"child\"); result = uwsgi.SPOOL_OK'})"
+    )
+    place.task(
+        "third",
+        """
+        note('try')
+        tries = sum(1 for line in open(os.environ['NOTES']) if line == 'try\\n')
+        result = uwsgi.SPOOL_OK if tries == 2 else None
+        """,
+    )
+    status, output = place.drain()
+    assert (status, place.left()) == (0, []), output
+    assert sorted(place.notes()) == ["child", "try", "try"]
+
+
+def test_burst_is_the_same_as_drain(place: Place):
+    """`--burst` ends by itself too, with the same statuses."""
+    place.task("good")
+    process = place.serve("--burst")
+    assert process.wait_exit(30) == 0
+    assert place.left() == []
+
+
+def test_priorities_without_ordered_are_listed_as_unreached(place: Place):
+    """Without spooler-ordered a priority task is never run; it is listed with the reason, and counts as left."""
+    (place.spool / "3").mkdir()
+    (place.spool / "3" / f"{PREFIX}deep").write_bytes(packet())
+    status, output = place.drain()
+    assert (status, place.notes()) == (1, [])
+    assert "spooler-ordered" in one_line(output, "left: ", f"3/{PREFIX}deep")
+    status, output = place.drain("--spooler-ordered")
+    assert (status, place.notes()) == (0, [f"{PREFIX}deep"]), output
+
+
+def test_every_directory_is_drained(place: Place):
+    """Two spoolers in one process: both are drained, and both are in the list of what is left."""
+    place.task("one")
+    other = place.path / "other"
+    other.mkdir()
+    (other / f"{PREFIX}two").write_bytes(packet())
+    (other / f"{PREFIX}three").write_bytes(packet({b"code": b"result = None"}))
+    status, output = place.drain("--spooler", "other")
+    assert (status, place.left(), sorted(place.notes())) == (1, [], [f"{PREFIX}one", f"{PREFIX}two"])
+    one_line(output, "left: ", str(other / f"{PREFIX}three"))
+
+
+# ---- usage and configuration -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--spooler-orderd"], ["--spooler-orderd", "--spooler-ordered"]),
+        (["--ini", "absent.ini"], ["absent.ini"]),
+        (["--spooler"], ["--spooler"]),
+    ],
+)
+def test_what_is_not_understood_ends_with_2(place: Place, options: list[str], words: list[str]):
+    """An unknown option, a bad value or a missing file is one line that names it; nothing runs."""
+    place.task("waits")
+    status, output = place.drain(*options)
+    assert status == 2, output
+    one_line(output, *words)
+    assert len(output.splitlines()) == 1
+    assert place.left() == ["waits"]
+
+
+def test_options_that_are_not_for_the_spooler_are_counted(place: Place):
+    """uWSGI options that do not concern the spooler are accepted, and said in one line."""
+    status, output = place.drain("--socket", "127.0.0.1:0", "--http-timeout", "3", "--buffer-size", "8192")
+    assert status == 0, output
+    one_line(output, "options of uWSGI", "http-timeout", "buffer-size")
+
+
+def test_configuration_is_looked_for_in_order(place: Place):
+    """pyproject.toml with our table comes before spoolsim.ini, that before uwsgi.ini; which one is said."""
+    for name in ("a", "b", "c"):
+        (place.path / name).mkdir()
+        (place.path / name / f"{PREFIX}{name}").write_bytes(packet())
+    toml = place.path / "pyproject.toml"
+    toml.write_text('[tool.spoolsim]\nspooler = "a"\nimport = "app"\n')
+    (place.path / "spoolsim.ini").write_text("[uwsgi]\nspooler = b\nimport = app\n")
+    (place.path / "uwsgi.ini").write_text("[uwsgi]\nspooler = c\nimport = app\n")
+    for file, name in (("pyproject.toml", "a"), ("spoolsim.ini", "b"), ("uwsgi.ini", "c")):
+        process = place.start("--drain")
+        assert process.wait_exit(30) == 0, process.output()
+        assert file in one_line(process.output(), "[spoolsim] configuration: ")
+        assert place.notes()[-1] == f"{PREFIX}{name}"
+        if file == "pyproject.toml":
+            toml.write_text("[tool.other]\nkey = 1\n")  # there, but not for us
+        else:
+            (place.path / file).unlink()
+    assert [name for name in "abc" if (place.path / name / f"{PREFIX}{name}").exists()] == []
+
+
+def test_with_no_configuration_a_working_one_is_shown(place: Place):
+    """With nothing to run the status is 2, and the three lines that are printed work as they are."""
+    empty = place.path / "empty"
+    empty.mkdir()
+    process = place.start("--drain", cwd=empty)
+    assert process.wait_exit(30) == 2
+    assert all(name in process.output() for name in ("pyproject.toml", "spoolsim.ini", "uwsgi.ini"))
+    ini = [line.strip() for line in process.output().splitlines() if line.startswith("    ")]
+    assert ini[0] == "[uwsgi]"
+    assert len(ini) == 3
+    (empty / "uwsgi.ini").write_text("\n".join(ini) + "\n")
+    module = next(line.split("=")[1].strip() for line in ini if line.startswith("import"))
+    (empty / f"{module}.py").write_text(APP)
+    spool = next(line.split("=")[1].strip() for line in ini if line.startswith("spooler"))
+    (empty / spool).mkdir()
+    (empty / spool / f"{PREFIX}task").write_bytes(packet())
+    process = place.start("--drain", cwd=empty)
+    assert process.wait_exit(30) == 0, process.output()
+    assert place.notes() == [f"{PREFIX}task"]
+
+
+# ---- the process -----------------------------------------------------------------------------------------------------
+
+
+def test_a_keyboard_interrupt_of_the_handlers_own_is_an_outcome(place: Place):
+    """A handler that raises KeyboardInterrupt itself is retried, the tasks behind it run, and the status is not 130."""
+    place.task("raises", "raise KeyboardInterrupt")
+    place.task("good")
+    status, output = place.drain()
+    assert (status, place.left(), place.notes()) == (1, ["raises"], [f"{PREFIX}good"])
+    assert "KeyboardInterrupt" in one_line(output, "left: ", f"{PREFIX}raises")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "time.sleep(60)",
+        "import asyncio; asyncio.run(asyncio.sleep(60))",
+        "import subprocess; subprocess.run(['sleep', '60'])",
+        """
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            pass  # a handler that would not be stopped
+        """,
+    ],
+    ids=["sleep", "asyncio", "subprocess", "caught"],
+)
+def test_ctrl_c_during_a_task_stops(place: Place, code: str):
+    """A real SIGINT ends the run with 130, whatever the handler was doing, and the next task is not begun."""
+    for name in ("one", "two"):
+        place.task(name, "note('began')\n" + textwrap.dedent(code))
+    process = place.serve("--drain")
+    poll_until(place.notes, 20, "the first task")
+    poll_until(lambda: sleeps(process.pid), 20, "the task to wait")
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait_exit(20) == 130, process.output()
+    assert place.notes() == ["began"]
+    assert len(place.left()) >= 1
+    process.assert_nothing_left()
+
+
+def sleeps(pid: int) -> bool:
+    """Does the process wait for something (and so, here, is it in its handler)?"""
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "S"
+
+
+def test_ctrl_c_while_idle_stops(place: Place):
+    """Waiting for tasks, a SIGINT ends the run with 130, without a traceback."""
+    process = place.serve()
+    place.task("first")
+    poll_until(place.notes, 20, "the first task")
+    process.stop(signal.SIGINT)
+    assert process.wait_exit() == 130
+    assert "Traceback" not in process.output()
+
+
+def test_a_task_that_comes_while_idle_runs_at_once(place: Place):
+    """Waiting with a poll of ten minutes, a task dropped into the directory and one by enqueue run without it."""
+    process = place.serve("--spooler-frequency", "600")
+    process.wait_output("spawned the uWSGI spooler")
+    for number in range(3):
+        place.task(f"drop{number}")
+        poll_until(lambda number=number: f"{PREFIX}drop{number}" in place.notes(), 20, "the dropped task")
+    enqueue = [sys.executable, "-m", "spoolsim", "enqueue", "--spooler", str(place.spool), "k=v", "--priority", "3"]
+    subprocess.run(enqueue, check=True, capture_output=True, timeout=30)
+    assert process.stop() == 130
+    assert [path.parent.name for path in place.spool.rglob(f"{PREFIX}*")] == ["3"]
+
+
+def test_the_process_is_left_as_it_is(place: Place):
+    """stdin, nice, umask, working directory and signal handlers are those that the process was started with."""
+    place.task(
+        "looks",
+        """
+        import signal
+        umask = os.umask(0); os.umask(umask)
+        note(os.getcwd()); note(os.nice(0)); note(umask); note(sys.stdin.readline().strip())
+        for s in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+            note(signal.getsignal(s) in (signal.SIG_DFL, signal.default_int_handler))
+        """,
+    )
+    (place.path / "stdin").write_text("typed\n")
+    shell = 'umask 0027; exec nice -n 3 "$@" < stdin'
+    status, output = place.drain(wrap=["sh", "-c", shell, "sh"])
+    assert status == 0, output
+    assert place.notes() == [str(place.path), str(os.nice(0) + 3), str(0o027), "typed", *["True"] * 4]
+    one_line(output, "inline-cwd")
+
+
+def test_children_of_a_task_find_uwsgi(place: Place):
+    """A spawned multiprocessing child and a plain Python subprocess of a task can import uwsgi and spool."""
+    place.task(
+        "parent",
+        """
+        import multiprocessing, subprocess
+        import children
+        child = multiprocessing.get_context('spawn').Process(target=children.spool, args=('spawned',))
+        child.start(); child.join(30)
+        note('status', child.exitcode)
+        subprocess.run([sys.executable, '-c', 'import children; children.spool("run")'], check=True)
+        """,
+    )
+    (place.path / "children.py").write_text(
+        "def spool(name):\n"
+        "    import uwsgi\n"
+        "    assert uwsgi.spooler_jobs() is not None\n"
+        "    uwsgi.spool({b'code': f\"note('child {name}')\".encode()})\n"
+    )
+    status, output = place.drain(PYTHONPATH=str(place.path))
+    assert (status, place.left()) == (0, []), output
+    assert sorted(place.notes()) == ["child run", "child spawned", "status 0"]
+
+
+def test_a_uwsgi_py_of_the_apps_own_is_named_and_not_imported(place: Place):
+    """An app directory with its own uwsgi.py: the real module's stand-in is imported, and the file is named."""
+    own = place.path / "uwsgi.py"
+    own.write_text("raise RuntimeError('the wrong module')\n")
+    place.task("good")
+    status, output = place.drain()
+    assert (status, place.notes()) == (0, [f"{PREFIX}good"]), output
+    assert "rename it" in one_line(output, str(own))
+
+
+# ---- bad input -------------------------------------------------------------------------------------------------------
+
+
+def test_malformed_files_are_set_aside_or_left_and_the_rest_runs(place: Place):
+    """Whatever lies in the spool is named in one line, kept, and does not stop the good tasks around it."""
+    place.task("a")
+    place.file("empty", b"")
+    place.file("short", b"\x11\x00\x00")
+    place.file("truncated", b"\x11\xff\x00\x00\x01\x00k")
+    place.file("garbage", b"\x11\x08\x00\x00" + b"\xff" * 8 + b"body")
+    place.file("modifier", packet(modifier1=5, modifier2=9))
+    place.file("wide", b"")
+    os.truncate(place.spool / f"{PREFIX}wide", 1 << 43)  # more than any memory
+    os.symlink("/etc/hostname", place.spool / f"{PREFIX}link")
+    os.symlink("nowhere", place.spool / f"{PREFIX}dangling")
+    (place.spool / f"{PREFIX}directory").mkdir()
+    os.mkfifo(place.spool / f"{PREFIX}fifo")
+    with socket.socket(socket.AF_UNIX) as listener:
+        fd = os.open(place.spool, os.O_RDONLY | os.O_DIRECTORY)
+        listener.bind(f"/proc/self/fd/{fd}/{PREFIX}socket")  # a path of any length
+        os.close(fd)
+    place.task("z")
+    status, output = place.drain()
+    assert status == 1
+    assert sorted(place.notes()) == [f"{PREFIX}a", f"{PREFIX}modifier", f"{PREFIX}z"], output
+    assert place.left() == ["dangling", "directory", "empty", "fifo", "link", "short", "socket"]
+    for name in ("link", "dangling", "directory", "fifo", "socket"):
+        one_line(output, str(place.spool / f"{PREFIX}{name} "), "never runs")
+    for name in ("empty", "short"):
+        one_line(output, "left: ", PREFIX + name)
+    for name, data, reason in (
+        ("truncated", b"\x11\xff\x00\x00\x01\x00k", "announces 255 bytes"),
+        ("garbage", b"\x11\x08\x00\x00" + b"\xff" * 8 + b"body", "key at byte 4"),
+    ):
+        kept, why = place.broken(name)
+        assert (kept, why[0]) == (data, str(place.spool / f"{PREFIX}{name}"))
+        assert reason in why[1]
+        assert reason in one_line(output, "[production]", f"{PREFIX}{name}:")
+    one_line(output, "[production]", f"{PREFIX}wide:")
+    assert (place.spool / ".spoolsim" / "broken" / f"{PREFIX}wide").stat().st_size == 1 << 43
+
+
+#: starts a program as a root whom permissions bind, too (or as whoever runs the tests)
+NO_OVERRIDE = [
+    sys.executable,
+    "-c",
+    "import ctypes, os, sys; [ctypes.CDLL(None).prctl(24, cap) for cap in (1, 2)]; os.execv(sys.argv[1], sys.argv[1:])",
+]
+
+
+def test_an_unreadable_file_is_named_and_kept(place: Place):
+    """A task that this user cannot read, or not write, is named in one line and kept; the others run."""
+    place.task("secret").chmod(0o000)
+    place.task("readonly").chmod(0o400)
+    place.task("good")
+    status, output = place.drain(wrap=NO_OVERRIDE)
+    assert (status, place.notes(), place.left()) == (1, [f"{PREFIX}good"], ["readonly", "secret"]), output
+    one_line(output, str(place.spool / f"{PREFIX}secret "), "unreadable")
+    one_line(output, str(place.spool / f"{PREFIX}readonly "), "unreadable")
+
+
+@pytest.mark.parametrize("kind", ["no parent", "a file", "unwritable", "dangling link"])
+def test_a_spool_directory_that_cannot_be_used_is_named(place: Place, kind: str):
+    """A directory that cannot be made, read or written ends the run with 1 and one line that names it."""
+    path = place.path / "bad"
+    if kind == "no parent":
+        path = path / "below"
+    elif kind == "a file":
+        path.write_text("")
+    elif kind == "unwritable":
+        path.mkdir(0o500)
+    else:
+        path.symlink_to("nowhere/at/all")
+    process = place.start("--drain", "--spooler", str(path), "--import", "app", wrap=NO_OVERRIDE)
+    assert process.wait_exit(30) == 1
+    (line,) = process.output().splitlines()
+    assert f"spooler directory {path}" in line
+
+
+def test_a_missing_spool_directory_is_made(place: Place):
+    """A missing directory whose parent is there is made with mode 0750, less the umask."""
+    path = place.path / "new"
+    process = place.start(
+        "--drain", "--spooler", "new", "--import", "app", wrap=["sh", "-c", 'umask 0002; exec "$@"', "sh"]
+    )
+    assert process.wait_exit(30) == 0, process.output()
+    assert path.stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize("how", ["removed", "a file", "unreadable"])
+def test_a_directory_that_goes_while_draining_is_named(place: Place, how: str):
+    """When a task's own spool directory goes away under it the run ends, without a traceback of ours, and says so."""
+    place.task(
+        "goes",
+        f"note('ran'); import shutil; spool = {str(place.spool)!r}\n"
+        + {
+            "removed": "shutil.rmtree(spool)",
+            "a file": "shutil.rmtree(spool); open(spool, 'w').close()",
+            "unreadable": "os.chmod(spool, 0)",
+        }[how],
+    )
+    process = place.serve("--drain", wrap=NO_OVERRIDE)
+    status = process.wait_exit(30)
+    place.spool.chmod(0o700) if place.spool.exists() else None
+    assert place.notes()[0] == "ran"
+    assert "spoolsim/" not in process.output().replace(str(place.path), ""), process.output()
+    assert status in (0, 1)
+    assert any(str(place.spool) in line and "[" in line[:1] for line in process.output().splitlines()[2:])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import nowhere_to_be_found\n", ["ModuleNotFoundError", "nowhere_to_be_found"]),
+        ("raise RuntimeError('not today')\n", ["RuntimeError", "not today"]),
+        ("def broken(:\n", ["SyntaxError"]),
+        ("import sys; sys.exit(4)\n", ["sys.exit(4)"]),
+    ],
+    ids=["missing", "raises", "syntax", "exits"],
+)
+def test_an_app_that_fails_to_import_is_named_and_nothing_is_lost(place: Place, text: str, words: list[str]):
+    """An import that fails ends the run with 1 and one line that names option and error; the tasks stay."""
+    place.task("waits")
+    (place.path / "app.py").write_text(text)
+    status, output = place.drain()
+    assert status == 1, output
+    one_line(output, "[spoolsim]", "import = app", *words)
+    assert place.left() == ["waits"]
+
+
+def test_a_handlers_traceback_has_no_frames_of_ours(place: Place):
+    """What a handler raises is printed as Python prints it, from the handler's own frame on."""
+    place.task("raises", "raise LookupError('gone')")
+    status, output = place.drain()
+    assert status == 1
+    trace = output[output.index("Traceback") :]
+    files = re.findall(r'File "([^"]+)"', trace)
+    assert files == [str(place.path / "app.py"), "<task>"]
+
+
+def test_a_missing_handler_is_said_once(place: Place):
+    """An app that sets no uwsgi.spooler: its tasks stay, each with the reason, and uWSGI's own line is there."""
+    (place.path / "app.py").write_text("import uwsgi\n")
+    place.task("waits")
+    status, output = place.drain()
+    assert (status, place.left()) == (1, ["waits"])
+    assert "uwsgi.spooler was never set" in one_line(output, "left: ", f"{PREFIX}waits")
+    assert output.count("unable to find the spooler function") == 1
+
+
+def test_many_open_files_do_not_pile_up(place: Place):
+    """Draining 300 tasks, kept, done and broken, works with a limit of 40 open files."""
+    for number in range(100):
+        place.task(f"done{number}", "result = uwsgi.SPOOL_OK")
+        place.task(f"kept{number}", "result = None")
+        place.file(f"bad{number}", b"\x11\x09\x00\x00")
+    process = place.serve("--drain", "--spooler-quiet", wrap=["sh", "-c", 'ulimit -n 40; exec "$@"', "sh"])
+    assert process.wait_exit(60) == 1
+    assert "Too many open files" not in process.output()
+    assert len(place.left()) == 100

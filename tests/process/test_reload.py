@@ -1,0 +1,271 @@
+"""touch-spoolers-reload: new code by touching a file, and nothing lost by it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import WaitFor, poll_until
+from tests.process.conftest import Instance, Start, children, descriptors, state
+
+TOUCH = ("--touch-spoolers-reload", "touched")
+
+
+def version(it: Instance, app: str, name: str) -> None:
+    """The app's code becomes this version, or a broken one."""
+    text = "VERSION = " + (repr(name) if name != "broken" else "no_such_name")
+    new = it.home / f".app.{name}"
+    new.write_text(f"{app}\n{text}\n")
+    os.rename(new, it.home / "app.py")
+
+
+def touch(it: Instance, name: str = "touched") -> None:
+    """Write the file anew."""
+    (it.home / name).write_text(str(time.monotonic_ns()))
+
+
+def answered_by(it: Instance, name: str, timeout: float = 30) -> None:
+    """Wait until tasks are run by this version of the code."""
+
+    def asked() -> bool:
+        it.put("note('version', VERSION)")
+        return f"version {name}" in it.runs()
+
+    poll_until(asked, timeout, f"the version {name}; the output was:\n{it.output()[-2000:]}")
+
+
+def settled(it: Instance, processes: int) -> None:
+    """Wait until there is one fork server with so many spoolers, all of them alive and on the scoreboard."""
+
+    def found() -> bool:
+        servers = it.fork_servers()
+        living = children(servers[0]) if len(servers) == 1 else []
+        right = len(living) == processes and sorted(living) == sorted(it.workers())
+        return right and all(state(pid) in "SR" for pid in (*living, *servers))
+
+    poll_until(found, 30, f"one fork server and {processes} spoolers")
+
+
+def test_an_idle_spooler_answers_a_touch(start: Start, home_app: str) -> None:
+    """A touch is followed by new code, in a process that waits for work, in seconds at most."""
+    (it := start(*TOUCH, app=home_app + "VERSION = 'one'\n")).wait_workers(1)
+    touch(it)  # it is made: a touch
+    it.spawned.wait_output("touched has been touched", timeout=20)
+    (pid,) = it.workers() if len(it.workers()) == 1 else (0,)
+    version(it, home_app, "two")
+    began = time.monotonic()
+    touch(it)
+    answered_by(it, "two", 15)
+    assert time.monotonic() - began < 10
+    settled(it, 1)
+    assert it.workers() != [pid]
+    assert "unable to stat() touched" in it.output()
+    assert it.stop() == 0
+
+
+@pytest.mark.parametrize("way", ["written", "renamed", "removed", "made again", "mtime", "mtime back"])
+def test_ways_to_touch(start: Start, home: Path, home_app: str, way: str) -> None:
+    """Each way in which a file changes is a touch, reported once, and brings new code."""
+    (home / "touched").write_text("before")
+    it = start(*TOUCH, app=home_app + "VERSION = 'one'\n")
+    it.wait_workers(1)
+    file = it.home / "touched"
+    if way == "made again":
+        file.unlink()
+        it.spawned.wait_output("has been touched", timeout=20)
+    said = it.output().count("has been touched")
+    version(it, home_app, "two")
+    if way == "written":
+        touch(it)
+    elif way == "renamed":
+        other = it.home / "touched.swp"
+        other.write_text("after")
+        os.utime(other, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))  # only the inode tells
+        os.rename(other, file)
+    elif way == "removed":
+        file.unlink()
+    elif way == "made again":
+        file.write_text("again")
+    else:
+        change = 5 if way == "mtime" else -5000
+        os.utime(file, (time.time() + change, time.time() + change))
+    answered_by(it, "two")
+    assert it.output().count("has been touched") > said
+    settled(it, 1)
+    assert it.stop() == 0
+
+
+def test_several_files_and_a_directory(start: Start, home_app: str) -> None:
+    """Each of several files reloads, also one in a directory made later; so does an entry added to a directory."""
+    names = ("a", "b", "later/c", "place")
+    options = [word for name in names for word in ("--touch-spoolers-reload", name)]
+    it = start(*options, app=home_app + "import os\nos.makedirs('place', exist_ok=True)\nVERSION = 'one'\n")
+    it.wait_workers(1)
+    for name in names:
+        version(it, home_app, f"by {name}".replace("/", " "))
+        if name == "place":
+            (it.home / "place" / "entry").touch()
+        else:
+            (it.home / name).parent.mkdir(exist_ok=True)
+            touch(it, name)
+        it.spawned.wait_output(f"{name} has been touched", timeout=20)
+        answered_by(it, f"by {name}".replace("/", " "))
+    assert it.stop() == 0
+
+
+def test_broken_code(start: Start, home_app: str) -> None:
+    """Code that cannot be imported: its traceback is shown, the old code goes on, the next touch tries again."""
+    it = start(*TOUCH, app=home_app + "VERSION = 'one'\n")
+    (pid,) = it.wait_workers(1)
+    version(it, home_app, "broken")
+    touch(it)
+    it.spawned.wait_output("the old code goes on", timeout=20)
+    assert "NameError: name 'no_such_name' is not defined" in it.output()
+    answered_by(it, "one")
+    settled(it, 1)
+    assert it.workers() == [pid]
+    version(it, home_app, "three")
+    touch(it)
+    answered_by(it, "three")
+    assert it.stop() == 0
+
+
+def test_a_touch_while_broken_code_is_imported(start: Start, home_app: str) -> None:
+    """The code is mended and touched again while its broken state is still being imported: the mended one serves."""
+    it = start(*TOUCH, app=home_app + "VERSION = 'one'\n")
+    it.wait_workers(1)
+    (it.home / "app.py").write_text(home_app + "note('importing')\ngate('mended', 60)\nVERSION = no_such_name\n")
+    touch(it)
+    it.wait_runs("importing")
+    version(it, home_app, "two")
+    touch(it)
+    it.spawned.wait_output("has been touched", n=2, timeout=20)
+    it.open_gate("mended")
+    it.spawned.wait_output("the old code goes on", timeout=20)
+    answered_by(it, "two")
+    assert it.stop() == 0
+
+
+def test_the_running_task_finishes(start: Start, home_app: str, wait_for: WaitFor) -> None:
+    """A task that runs at the touch ends in its old process, while the new one already serves."""
+    it = start(*TOUCH, app=home_app + "VERSION = 'one'\n")
+    it.put("note('begin', os.getpid()); gate('long', 60); note('end', os.getpid(), VERSION)")
+    it.wait_count(1)
+    (old,) = it.workers()
+    version(it, home_app, "two")
+    touch(it)
+    answered_by(it, "two")
+    assert f"end {old} one" not in it.runs()
+    it.open_gate("long")
+    it.wait_runs(f"end {old} one")
+    settled(it, 1)
+    assert len([line for line in it.runs() if line.startswith("begin")]) == 1
+    assert it.stop() == 0
+
+
+def test_mercy_ends(start: Start, home_app: str, wait_for: WaitFor) -> None:
+    """After reload-mercy the old process is killed, its task stays and is run by the new one without a poll."""
+    it = start(*TOUCH, "--reload-mercy", "1", "--spooler-frequency", "600", app=home_app + "VERSION = 'one'\n")
+    it.put("note('begin', os.getpid()); gate('long', 60); note('end', os.getpid())")
+    it.wait_count(1)
+    (old,) = it.workers()
+    touch(it)
+    wait_for(lambda: state(old) in ("", "Z"), 30, "the end of the old process")
+    it.wait_count(2)
+    it.open_gate("long")
+    it.wait_empty()
+    ends = [line.split()[1] for line in it.runs() if line.startswith("end")]
+    assert len(ends) == 1
+    assert ends != [str(old)]
+    assert it.stop() == 0
+
+
+def test_reload_and_stop_from_a_task(start: Start, home_app: str) -> None:
+    """uwsgi.reload() in a task brings new code when the task is done; uwsgi.stop() stops the instance."""
+    it = start(app=home_app + "VERSION = 'one'\n")
+    it.wait_workers(1)
+    version(it, home_app, "two")
+    it.put("note(uwsgi.reload())")
+    it.wait_runs("True")
+    answered_by(it, "two")
+    it.put("note('stops', uwsgi.stop())")
+    assert it.spawned.wait_exit(30) == 0
+    it.spawned.assert_nothing_left()
+    assert "stops True" in it.runs()
+
+
+def test_frequency_at_run_time(start: Start) -> None:
+    """set_spooler_frequency() in a task changes the poll: a task that was retried is tried again soon, not in 600 s."""
+    it = start("--spooler-frequency", "600")
+    it.put(
+        "note('try', uwsgi.set_spooler_frequency(1)); "
+        "result = -2 if len(open(os.environ['RUNS']).readlines()) == 3 else -1"
+    )
+    it.wait_empty()
+    assert it.runs() == ["try True"] * 3
+    assert it.stop() == 0
+
+
+# ---- the storm ----
+
+TOUCHES, TASKS, SECONDS = 200, 2000, 20.0
+#: one task in so many takes longer than the mercy, when it is run for the first time
+LONG = 250
+
+STORM = """\
+n = env[b"n"].decode()
+note("begin", n, os.getpid())
+mark = os.path.join(os.environ["GATES"], "long" + n)
+if int(n) % 250 == 7 and not os.path.exists(mark):
+    open(mark, "w").close()
+    time.sleep(3)
+note("end", n, os.getpid())
+"""
+
+
+def test_a_storm_of_reloads(start: Start, home_app: str) -> None:
+    """200 touches in 20 s, every tenth with broken code, while 2,000 tasks flow: none lost, none run twice but
+    those that mercy killed, the newest code serves in the end, and processes and descriptors are as before.
+    """
+    files = [word for n in range(3) for word in ("--touch-spoolers-reload", f"t{n}")]
+    options = ("--spooler-processes", "3", "--reload-mercy", "1", "--spooler-frequency", "600", "--spooler-quiet")
+    app = home_app + f"STORM = {STORM!r}\n"
+    it = start(*options, *files, app=app + "VERSION = 'v'\n")
+    it.wait_workers(3)
+    before = descriptors(it.pid)
+    began = time.monotonic()
+    put = 0
+    for n in range(TOUCHES):
+        version(it, app, "broken" if n % 10 == 8 else f"v{n}")
+        touch(it, f"t{n % 3}")
+        until = began + SECONDS * (n + 1) / TOUCHES
+        while put < TASKS * (n + 1) // TOUCHES:
+            it.put("exec(STORM)", n=str(put))
+            put += 1
+        poll_until(lambda until=until: time.monotonic() >= until, SECONDS, "the next touch")
+    assert put == TASKS
+    it.wait_empty(30)
+    answered_by(it, f"v{TOUCHES - 1}")
+    settled(it, 3)
+    lines = [line.split() for line in it.runs()]
+    ends = Counter(int(words[1]) for words in lines if words[0] == "end")
+    begins = Counter(int(words[1]) for words in lines if words[0] == "begin")
+    long = {n for n in range(TASKS) if n % LONG == 7}
+    assert ends == Counter(range(TASKS))
+    assert {n for n, count in begins.items() if count > 1} <= long
+    killed = sum(begins.values()) - TASKS
+    assert 1 <= killed <= 2 * len(long)
+    # a process that was killed noted a begin and no end
+    ended_by = {(words[1], words[2]) for words in lines if words[0] == "end"}
+    unfinished = [words for words in lines if words[0] == "begin" and (words[1], words[2]) not in ended_by]
+    assert len(unfinished) == killed
+    assert it.output().count("has been touched") >= TOUCHES / 10
+    assert it.output().count("the old code goes on") >= 1
+    assert [state(pid) for pid in children(it.pid)] == ["S"]
+    assert descriptors(it.pid) == before or len(descriptors(it.pid)) == len(before)
+    assert it.stop(signal.SIGINT) == 0

@@ -1,0 +1,119 @@
+"""A debugger in a handler: `spoolsim run --inline` and `pytest --pdb` hand it the terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pexpect
+
+APP = """
+import uwsgi
+
+def charge(env):
+    amount = int(env[b"amount"])
+    breakpoint()
+    print("charged", amount, flush=True)
+    return uwsgi.SPOOL_OK
+
+uwsgi.spooler = charge
+uwsgi.spool({b"amount": b"42"})
+"""
+
+TEST = """
+def handler(env):
+    secret = 6 * 7
+    raise ValueError("in the handler")
+
+import pytest
+
+@pytest.mark.spoolsim(app=handler, timeout=0.3)
+def test_charge(spooler):
+    spooler.spool({"n": "1"})
+    spooler.drain()
+"""
+
+STEPS = """
+import pytest
+
+@pytest.mark.spoolsim(timeout=0.3)
+def test_charge(spooler):
+    import uwsgi
+    def handler(env):
+        amount = 42
+        breakpoint()
+        return -2
+    uwsgi.spooler = handler
+    spooler.spool({"n": "1"})
+    assert [ran.state for ran in spooler.drain()] == ["done"]
+"""
+
+
+def _spawn(arguments: list[str], cwd: Path) -> pexpect.spawn:  # type: ignore[type-arg]
+    child = pexpect.spawn(sys.executable, arguments, cwd=str(cwd), timeout=30, encoding="utf-8", dimensions=(24, 200))
+    child.logfile_read = None
+    return child
+
+
+def test_pdb_in_a_handler_of_run_inline(tmp_path: Path) -> None:
+    """breakpoint() in a handler of `run --inline` gives a prompt that sees its variables; then the task is done."""
+    (tmp_path / "app.py").write_text(APP)
+    child = _spawn(
+        [
+            "-m",
+            "spoolsim",
+            "run",
+            "--inline",
+            "--drain",
+            "--spooler",
+            "spool",
+            "--import",
+            "app",
+            "--spooler-harakiri",
+            "1",
+        ],
+        tmp_path,
+    )
+    child.expect_exact("(Pdb) ")
+    child.sendline("p amount + 1")
+    child.expect_exact("43")
+    child.expect_exact("(Pdb) ")
+    child.sendline("where")
+    child.expect_exact("charge(")
+    child.expect_exact("(Pdb) ")
+    child.sendline("amount = 7")
+    child.expect_exact("(Pdb) ")
+    child.sendline("continue")
+    child.expect_exact("charged 7")
+    child.expect_exact("done with task")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert not list((tmp_path / "spool").glob("uwsgi_spoolfile*"))
+
+
+def test_pytest_pdb_ends_up_in_the_handler(tmp_path: Path) -> None:
+    """`pytest --pdb` on a failing task stops in the handler's own frame."""
+    (tmp_path / "test_it.py").write_text(TEST)
+    child = _spawn(["-m", "pytest", "-p", "no:cacheprovider", "--pdb", "-q", "test_it.py"], tmp_path)
+    child.expect_exact("(Pdb) ")
+    child.sendline("p secret")
+    child.expect_exact("42")
+    child.expect_exact("(Pdb) ")
+    child.sendline("q")
+    child.expect(pexpect.EOF)
+    child.close()
+
+
+def test_the_time_limit_waits_for_a_debugger(tmp_path: Path) -> None:
+    """Somebody at a debugger's prompt inside a task is not interrupted by the time limit of the drain."""
+    (tmp_path / "test_it.py").write_text(STEPS)
+    child = _spawn(["-m", "pytest", "-p", "no:cacheprovider", "-q", "test_it.py"], tmp_path)
+    child.expect_exact("(Pdb) ")
+    child.sendline("import threading; print('waited', threading.Event().wait(1.0))")  # three times the limit
+    child.expect_exact("waited False")
+    child.expect_exact("(Pdb) ")
+    child.sendline("continue")
+    child.expect_exact("1 passed")
+    child.expect(pexpect.EOF)
+    child.close()

@@ -1,0 +1,63 @@
+"""--watch: a change of Python source reloads."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.conftest import poll_until
+from tests.process.conftest import Instance, Start
+
+
+def changed_to(it: Instance, app: str, version: str, *, again: bool = False) -> None:
+    """Write the source, and wait until tasks are run by it. again: every two seconds, until the watch has begun."""
+    written = -10.0
+
+    def answered() -> bool:
+        nonlocal written
+        if written < 0 or (again and time.monotonic() - written > 2):
+            (it.home / "app.py").write_text(f"{app}VERSION = {version!r}\n")
+            written = time.monotonic()
+        it.put("note('version', VERSION)")
+        return f"version {version}" in it.runs() and "source changed" in it.output()
+
+    poll_until(answered, 30, version)
+
+
+def test_source_below_the_path(start: Start, home_app: str) -> None:
+    """New source answers; several writes at once are one reload, or at least fewer than writes."""
+    it = start("--watch", ".", app=home_app + "VERSION = 'one'\n")
+    changed_to(it, home_app, "watched", again=True)
+    before = it.output().count("source changed")
+    for n in range(20):
+        (it.home / f"part{n}.py").write_text("x = 1\n")
+    changed_to(it, home_app, "two")
+    poll_until(lambda: it.output().count("source changed") > before, 20, "the reload that is said")
+    assert it.output().count("source changed") - before < 20
+    assert it.stop() == 0
+
+
+def test_what_is_no_source(start: Start, home_app: str, home: Path) -> None:
+    """Other files, caches and what editors drop beside a file reload nothing."""
+    it = start("--watch", ".", app=home_app + "VERSION = 'one'\n")
+    changed_to(it, home_app, "watched", again=True)
+    before = it.output().count("source changed")
+    (home / "__pycache__").mkdir(exist_ok=True)
+    for name in ("notes.txt", ".#app.py", "#app.py#", ".app.py.swp", "app.py~", "__pycache__/y.py", "app.pyc"):
+        (home / name).write_text("x")
+    for n in range(5):
+        it.put(f"note('ran', {n})")
+        it.wait_runs(f"ran {n}")
+    changed_to(it, home_app, "two")
+    poll_until(lambda: it.output().count("source changed") > before, 20, "the reload that is said")
+    assert it.output().count("source changed") == before + 1
+    assert it.stop() == 0
+
+
+def test_a_path_that_is_not_there(start: Start) -> None:
+    """It is said, and the instance runs without."""
+    it = start("--watch", "nowhere")
+    it.put("note('ran')")
+    it.wait_runs("ran")
+    it.spawned.wait_output("--watch nowhere: there is no such file or directory")
+    assert it.stop() == 0

@@ -1,0 +1,256 @@
+"""The pytest plugin: what it costs when unused, what it does when asked for, what a failing test shows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """`run(*arguments, files=...)`: pytest in a process of its own, in a project of these files."""
+
+    def start(*arguments: str, **files: str) -> subprocess.CompletedProcess[str]:
+        for name, text in files.items():
+            path = tmp_path / (f"{name}.py" if name != "ini" else "pytest.ini")
+            path.write_text(text)
+        env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "SPOOLSIM"))}
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:django"]
+        return subprocess.run(
+            [*command, *arguments], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return start
+
+
+def test_unused_it_loads_nothing(run: Run) -> None:
+    """A run that uses no fixture imports the plugin's module and no other of spoolsim's, and has no `uwsgi`."""
+    done = run(
+        "-q",
+        test_it="""
+import sys
+
+def test_it():
+    ours = sorted(name for name in sys.modules if name.startswith("spoolsim"))
+    assert ours == ["spoolsim", "spoolsim.testing", "spoolsim.testing.plugin"]
+    assert "uwsgi" not in sys.modules
+    try:
+        import uwsgi
+    except ImportError:
+        pass
+    else:
+        assert not hasattr(uwsgi, "_spoolsim")
+""",
+    )
+    assert "1 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("how", ["ini", "command line", "config"])
+def test_asked_for_the_app_can_be_imported_at_collection(run: Run, tmp_path: Path, how: str) -> None:
+    """With `spoolsim = true`, --spoolsim or a configuration, conftest and test modules may import the app."""
+    (tmp_path / "uwsgi.ini").write_text("[uwsgi]\nspooler = /nowhere/spool\nspooler-ordered = true\n")
+    line = {"ini": "spoolsim = true", "command line": "", "config": "spoolsim_config = uwsgi.ini"}[how]
+    done = run(
+        "-q",
+        *(["--spoolsim"] if how == "command line" else []),
+        ini=f"[pytest]\n{line}\n",
+        conftest="import shop\n",
+        shop="from uwsgidecorators import spool\nsent = []\n@spool\ndef mail(env): sent.append(env['to'])\n",
+        test_it=f"""
+import shop
+
+def test_one(spooler):
+    shop.mail(to="ann")
+    spooler.drain()
+    assert shop.sent == ["ann"]
+    assert spooler.options.ordered is {how == "config"}
+
+def test_two(spooler):
+    shop.mail(to="bob")
+    spooler.drain()
+    assert shop.sent == ["ann", "bob"]
+
+def test_without_fixture():
+    import os
+    assert not os.fsdecode(shop.mail(to="eve")).startswith("/nowhere")
+""",
+    )
+    assert "3 passed" in done.stdout, done.stdout
+
+
+def test_a_failure_shows_what_was_queued_run_and_left(run: Run) -> None:
+    """The report of a failing test has a section with the tasks and the log; of a passing one it has not."""
+    done = run(
+        "-q",
+        "-rA",
+        test_it="""
+import uwsgi_handler
+
+def test_fails(spooler):
+    spooler.spool({"order": "7"})
+    spooler.spool({"order": "8", "at": "4000000000"})
+    spooler.drain()
+    assert False
+
+def test_passes(spooler):
+    spooler.spool({"order": "9"})
+    spooler.drain()
+""",
+        uwsgi_handler="",
+        conftest="""
+import pytest
+
+@pytest.fixture(autouse=True)
+def handler(spooler):
+    import uwsgi
+    uwsgi.spooler = lambda env: -2
+""",
+    )
+    assert "1 failed, 1 passed" in done.stdout, done.stdout
+    section = done.stdout.partition("- spoolsim -")[2]
+    assert "task(order='7') done" in section
+    assert "left in the spool: 1\n  task(order='8', at='4000000000') future until" in section
+    assert "order='9'" not in done.stdout
+
+
+def test_a_tasks_traceback_is_its_own(run: Run) -> None:
+    """What pytest shows of a task's exception is the test and the handler, none of spoolsim's frames."""
+    done = run(
+        "-q",
+        test_it="""
+import pytest
+
+def charge(env):
+    raise ValueError("no such order")
+
+@pytest.mark.spoolsim(app=charge)
+def test_it(spooler):
+    spooler.spool({"order": "7"})
+    spooler.drain()
+""",
+    )
+    assert "test_it.py:5: ValueError" in done.stdout
+    assert "engine.py" not in done.stdout
+    assert "worker.py" not in done.stdout
+
+
+def test_markers_are_known_and_bad_ones_are_errors(run: Run) -> None:
+    """The marker is registered (--strict-markers), shown by --markers, and a misspelt option fails the test."""
+    files = {
+        "test_it": """
+import pytest
+
+@pytest.mark.spoolsim(spooler_odered=True)
+def test_it(spooler):
+    pass
+"""
+    }
+    done = run("-q", "--strict-markers", **files)
+    assert "'spooler_odered' is no option" in done.stdout, done.stdout
+    assert "@pytest.mark.spoolsim(app=None" in run("--markers").stdout
+
+
+def test_a_project_with_a_uwsgi_of_its_own(run: Run) -> None:
+    """Where the project fakes `uwsgi` itself, the fixture says what is in its way."""
+    done = run(
+        "-q",
+        conftest="import sys\nfrom unittest.mock import Mock\nsys.modules['uwsgi'] = Mock(spec=['spool'])\n",
+        test_it="def test_it(spooler): pass\n",
+    )
+    assert "sys.modules['uwsgi'] is" in done.stdout, done.stdout
+
+
+def test_unittest_classes_and_parallel_runs(run: Run) -> None:
+    """Fixtures work for unittest classes, and under xdist every test has a directory of its own."""
+    done = run(
+        "-q",
+        "-n",
+        "2",
+        test_it="""
+import unittest
+import pytest
+
+@pytest.fixture
+def harness(request, spooler):
+    request.cls.spooler = spooler
+
+@pytest.mark.usefixtures("harness")
+class TestOld(unittest.TestCase):
+    def test_it(self):
+        import uwsgi
+        uwsgi.spooler = lambda env: -2
+        self.spooler.spool({"a": "b"})
+        self.assertEqual(len(self.spooler.drain()), 1)
+
+@pytest.mark.parametrize("n", range(8))
+def test_own_directory(spooler, n):
+    assert spooler.tasks() == []
+    spooler.spool({"n": str(n)})
+    assert len(spooler.tasks()) == 1
+""",
+    )
+    assert "9 passed" in done.stdout, done.stdout
+
+
+def test_every_fixture_leaves_the_process_as_it_was(run: Run) -> None:
+    """Niceness, umask, working directory, signal handlers, stdin, path, environment, threads: before as after."""
+    done = run(
+        "-q",
+        conftest="""
+import os, signal, sys, threading
+import pytest
+
+def state():
+    umask = os.umask(0o22)
+    os.umask(umask)
+    wakeup = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(wakeup)
+    environ = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
+    handlers = [signal.getsignal(number) for number in sorted(signal.valid_signals())]
+    return (os.nice(0), umask, os.getcwd(), handlers, os.fstat(0), sys.stdin, list(sys.path), environ, wakeup,
+            threading.active_count(), "uwsgi" in sys.modules, sorted(os.listdir("/proc/self/fd")), signal.getitimer(0))
+
+@pytest.fixture(autouse=True)
+def same(tmp_path):
+    before = state()
+    yield
+    after = state()
+    for one, other in zip(before, after, strict=True):
+        assert one == other
+    import subprocess
+    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert str(tmp_path) not in left
+""",
+        test_it="""
+import pytest
+
+def handler(env):
+    return -2
+
+@pytest.mark.spoolsim(app=handler, spooler_chdir="/")
+def test_engine(same, spooler):
+    spooler.spool({"n": "1"})
+    spooler.kill_next(1)
+    spooler.drain()
+
+@pytest.mark.spoolsim(app=handler, faithful=True)
+def test_faithful(same, spooler):
+    spooler.spool({"n": "1"})
+    spooler.drain()
+
+def test_live(same, live_spooler):
+    live_spooler.spool({"n": "1"})
+    live_spooler.kill_worker()
+
+def test_directory(same, spool_dir):
+    pass
+""",
+    )
+    assert "4 passed" in done.stdout, done.stdout

@@ -1,0 +1,235 @@
+"""`spoolsim check`: each fault is found, and nothing where there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from spoolsim.cli.config import check
+from spoolsim.config.check import Finding
+from spoolsim.config.check import check as find
+from spoolsim.config.readers import gather
+
+GOOD = (
+    "[uwsgi]\nmaster = true\nspooler = %dspool\nspooler-ordered = true\nspooler-frequency = 10\nimport = tasks\n"
+    "die-on-term = true\nstrict = true\n"
+)
+TASKS = (
+    "import uwsgi\nfrom uwsgidecorators import spool\n\n@spool\ndef work(arguments):\n    pass\n\n"
+    "def enqueue():\n    work(a='1', priority='5')\n    uwsgi.spool({b'priority': b'3'})\n    other(priority='high')\n"
+)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "spool").mkdir(mode=0o700)
+    (tmp_path / "tasks.py").write_text(TASKS)
+    (tmp_path / "uwsgi.ini").write_text(GOOD)
+    return tmp_path
+
+
+def findings(*words: str) -> list[Finding]:
+    return find(gather(list(words or ["uwsgi.ini"]), {}), os.getcwd())
+
+
+def codes(*words: str) -> list[str]:
+    return [finding.code for finding in findings(*words)]
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(check, list(words), catch_exceptions=False)
+
+
+def test_nothing_is_found_where_nothing_is_wrong(here: Path):
+    """Not even advice; the app is not imported, and nothing is written."""
+    before = sorted(str(path) for path in here.rglob("*"))
+    assert findings() == []
+    result = run("uwsgi.ini", "--all")
+    assert (result.output, result.exit_code) == ("nothing found\n", 0)
+    assert "tasks" not in sys.modules
+    assert sorted(str(path) for path in here.rglob("*")) == before
+
+
+EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("*/uwsgi.ini"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+def test_no_fault_is_found_in_the_examples(path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Advice for production may be given; errors and warnings would be false alarms."""
+    monkeypatch.chdir(path.parent)
+    assert [f.to_plain() for f in findings("uwsgi.ini") if f.severity != "info"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "severity", "line"),
+    [
+        ("spooler = %dno/such", "directory-missing", "error", 9),
+        ("spooler = %dnew", "directory-missing", "info", 9),
+        ("spooler = %dtasks.py", "directory-not-a-directory", "error", 9),
+        ("spooler = %dopen", "directory-world-writable", "warning", 9),
+        ("spooler = spool", "directory-relative", "warning", 9),
+        ("chdir = .\nspooler = spool", "directory-relative", "warning", 10),
+        ("spooler = %dlink", "directory-symlink", "warning", 9),
+        ("spooler = %dlink/below", "directory-symlink", "warning", 9),
+        ("uid = nobody", "directory-not-writable", "error", 3),
+        ("spooler-ordered = false", "priority-unordered", "error", None),
+        ("spooler_quiet = true\nstrict = false", "option-name", "error", 9),
+        ("spooler-quite = true\nstrict = false", "unknown-option", "warning", 9),
+        ("my-own-variable = 1\nstrict = false", None, "", None),
+        ("my-own-variable = 1", "unknown-option", "error", 9),
+        ("set-placeholder = my-own-variable=1", None, "", None),
+        ("spooler-frequency = 0", "frequency-zero", "error", 9),
+        ("spooler-frequency = 0.5", "frequency-zero", "error", 9),
+        ("spooler-frequency = soon", "frequency-zero", "error", 9),
+        ("spooler-frequency = 1.5", "frequency-fraction", "warning", 9),
+        ("spooler-max-tasks = 5k", "option-value", "warning", 9),
+        ("spooler-quiet = none", "option-value", "warning", 9),
+        ("die-on-term = false", "sigterm", "warning", 9),
+        ("spooler-cheap = true", "version-2.1", "error", 9),
+        ("spooler-cheap = true\nstrict = false", "version-2.1", "warning", 9),
+        ("spooler-cheap = true\nuwsgi = 2.1\nstrict = false", None, "", None),
+        ("inline = true", "own-option", "error", 9),
+        ("master = false", "master-off", "error", 9),
+        ("lazy-apps = true", "handler-not-imported", "error", None),
+        ("spooler-external = %dexternal", "external-unserved", "warning", 9),
+        ("spooler-external = %dserved", None, "", None),
+    ],
+)
+def test_each_fault_is_found(here: Path, change: str, code: str | None, severity: str, line: int | None):
+    """With its code, severity and line; one sentence why and one what to do; and nothing else is found."""
+    (here / "open").mkdir()
+    (here / "open").chmod(0o777)
+    for name in ("external", "served"):
+        (here / name).mkdir(mode=0o700)
+    (here / "link").symlink_to("spool")
+    (here / "spool" / "below").mkdir(mode=0o700)
+    (here / "other.ini").write_text("[uwsgi]\nspooler = %dserved\n")
+    if change == "uid = nobody":
+        try:
+            pwd.getpwnam("nobody")
+        except KeyError:
+            pytest.skip("there is no user nobody here")
+    (here / "uwsgi.ini").write_text(f"{GOOD}{change}\n")
+    found = findings()
+    if code is None:
+        assert [f.to_plain() for f in found] == []
+        return
+    assert {(f.code, f.severity) for f in found} == {(code, severity)}
+    assert found[0].why and found[0].advice
+    if line is not None:
+        assert found[0].place == f"uwsgi.ini:{line}"
+
+
+def test_an_unwritable_directory_is_found(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """For the user that runs the check, too (root may write anywhere, so the answer of the system is replaced)."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert codes() == ["directory-not-writable"]
+
+
+CODE = """\
+import uwsgi as u
+import uwsgidecorators
+from uwsgi import send_to_spooler as put
+
+@uwsgidecorators.spoolraw
+def raw(arguments): ...
+
+raw.spool(priority='high')
+u.spool(priority=b'-1')
+put({'priority': b'007', b'x': b'y'})
+raw(priority=computed)
+elsewhere.call(priority='high')
+"""
+
+
+def test_priorities_are_found_in_the_code(here: Path):
+    """In every way to enqueue; constants that are not digits; other functions' priorities are left alone."""
+    (here / "tasks.py").write_text(CODE)
+    found = findings()
+    assert [(f.code, f.place) for f in found] == [
+        ("priority-not-number", "tasks.py:8"),
+        ("priority-not-number", "tasks.py:9"),
+    ]
+    (here / "uwsgi.ini").write_text(GOOD + "spooler-ordered = no\n")
+    unordered = [f.place for f in findings() if f.code == "priority-unordered"]
+    assert unordered == ["tasks.py:8", "tasks.py:9", "tasks.py:10", "tasks.py:11"]
+
+
+def test_a_handler_that_nobody_imports_is_found(here: Path):
+    """Through packages and relative imports; tests and hidden directories are not looked at."""
+    (here / "tasks.py").write_text("from app import mail\n")
+    for directory in ("app", "tests", ".hidden"):
+        (here / directory).mkdir()
+    (here / "app" / "__init__.py").write_text("")
+    (here / "app" / "mail.py").write_text("from . import images\nfrom .more import x\n" + TASKS)
+    (here / "app" / "images.py").write_text(TASKS)
+    (here / "app" / "more.py").write_text(TASKS)
+    (here / "app" / "lost.py").write_text("import uwsgi\n\ndef handler(e): ...\n\nuwsgi.spooler = handler\n")
+    (here / "tests" / "test_app.py").write_text(TASKS)
+    (here / ".hidden" / "x.py").write_text(TASKS)
+    (here / "broken.py").write_text("def (\n")
+    found = findings()
+    assert [(f.code, f.place) for f in found] == [("handler-not-imported", "app/lost.py:5")]
+    assert found[0].advice == "add spooler-import = app.lost"
+    (here / "uwsgi.ini").write_text(GOOD + "spooler-import = app/lost.py\n")
+    assert findings() == []
+
+
+def test_a_spooler_without_any_import_is_found(here: Path):
+    """No function would be there to run a task."""
+    assert "nothing-imported" in codes("--spooler", str(here / "spool"), "--die-on-term")
+
+
+def test_the_command_prints_sorts_and_exits(here: Path):
+    """Errors first; advice on demand; JSON holds everything; status 1 for errors alone."""
+    (here / "uwsgi.ini").write_text(GOOD + "spooler-frequency = 1.5\nspooler = %dnew\nspooler = %dno/such\n")
+    result = run("uwsgi.ini")
+    lines = result.output.splitlines()
+    assert result.exit_code == 1
+    assert lines[0].startswith("uwsgi.ini:11: error: ") and lines[0].endswith("[directory-missing]")
+    assert lines[1].startswith("uwsgi.ini:9: warning: ")
+    assert lines[2] == "1 error, 1 warning; 1 piece of advice for production: --all"
+    plain = json.loads(run("uwsgi.ini", "--json").output)
+    assert [row["severity"] for row in plain] == ["error", "warning", "info"]
+    assert set(plain[0]) == {"code", "severity", "place", "why", "advice"}
+    (here / "uwsgi.ini").write_text(GOOD + "spooler-frequency = 1.5\n")
+    assert run("uwsgi.ini").exit_code == 0
+
+
+def test_one_file_with_every_fault(here: Path):
+    """All of them are found at once."""
+    for name, mode in (("open", 0o777), ("external", 0o700), ("closed", 0o000)):
+        (here / name).mkdir()
+        (here / name).chmod(mode)
+    (here / "link").symlink_to("spool")
+    (here / "tasks.py").write_text(CODE)
+    (here / "lost.py").write_text(TASKS)
+    (here / "uwsgi.ini").write_text(
+        "[uwsgi]\nspooler = spool\nspooler = %dlink\nspooler = %dopen\nspooler = %dclosed\nspooler = %dno/such\n"
+        "spooler-external = %dexternal\nspooler_ordered = true\nspooler-frequency = 0\nimport = tasks\n"
+        "spooler-cheap = true\nspooler-max-tasks = 1.5\nuid = nobody\n"
+    )
+    found = {finding["code"] for finding in json.loads(run("--json").output)}
+    assert found == {
+        "directory-missing",
+        "directory-not-writable",
+        "directory-relative",
+        "directory-symlink",
+        "directory-world-writable",
+        "external-unserved",
+        "frequency-zero",
+        "handler-not-imported",
+        "option-name",
+        "option-value",
+        "priority-not-number",
+        "priority-unordered",
+        "sigterm",
+        "version-2.1",
+    }

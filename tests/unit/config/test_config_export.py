@@ -1,0 +1,153 @@
+"""`spoolsim config`: the effective options with their sources, and exports."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from spoolsim.cli.config import config
+from spoolsim.config.export import export
+from spoolsim.config.readers import gather
+from spoolsim.errors import ConfigError, UsageError
+from spoolsim.options import build
+
+INI = (
+    "[uwsgi]\nspooler = a\nspooler-external = b\nspooler = c\nspooler-frequency = 7\nspooler-freq = 9\nvacuum = true\n"
+    "set-placeholder = x=5\nspooler-max-tasks = %(x)\nimport = tasks\nodd_key = 1\n"
+)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "uwsgi.ini").write_text(INI)
+    return tmp_path
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(config, list(words), catch_exceptions=False)
+
+
+def exported(form: str, *words: str) -> tuple[str, list[str]]:
+    settings = gather(list(words), {})
+    done = export(settings, build(settings), form)
+    return done.text, done.warnings
+
+
+def test_each_effective_option_has_its_source(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """File and line, command line, environment or default; of single values the last, of lists all."""
+    monkeypatch.setenv("UWSGI_SPOOLER_HARAKIRI", "30")
+    rows = json.loads(run("uwsgi.ini", "--spooler-quiet", "--json").output)
+    found = {(row["option"], row["value"]): row["source"] for row in rows}
+    assert found[("spooler", "a")] == "uwsgi.ini:2" and found[("spooler", "c")] == "uwsgi.ini:4"
+    assert found[("spooler-external", "b")] == "uwsgi.ini:3"
+    assert found[("spooler-frequency", "9")] == "uwsgi.ini:6" and ("spooler-frequency", "7") not in found
+    assert found[("spooler-quiet", "true")] == "command line"
+    assert found[("spooler-harakiri", "30")] == "environment UWSGI_SPOOLER_HARAKIRI"
+    assert found[("spooler-max-tasks", "5")] == "uwsgi.ini:9"
+    assert found[("spooler-ordered", "false")] == "default" and found[("spooler-processes", "1")] == "default"
+    assert found[("vacuum", "true")] == "uwsgi.ini:7 (not for the spooler)"
+    assert found[("x", "5")] == "uwsgi.ini:8 (a placeholder)"
+    assert found[("odd_key", "1")] == "uwsgi.ini:11 (unknown, without effect)"
+
+
+def test_as_text_each_option_is_a_line(here: Path):
+    """`name = value`, then the source; without a file the configuration of the directory is taken."""
+    lines = run().output.splitlines()
+    assert any(line.split() == ["spooler", "=", "a", "uwsgi.ini:2"] for line in lines)
+    (here / "uwsgi.ini").unlink()
+    with pytest.raises(UsageError, match="no configuration: name a file"):
+        run()
+
+
+def test_an_export_is_what_the_configuration_says_without_its_directions(here: Path):
+    """Files are inlined, logic is followed, placeholders replaced, our options left out; percent signs are doubled."""
+    (here / "more.ini").write_text(
+        "[uwsgi]\nini = uwsgi.ini\nfor = p q\nenv = %(_)=$(NOSUCH)100%%\nendfor =\nif-env = NOPE\nspooler = no\nendif ="
+    )
+    text, warnings = exported("ini", "more.ini", "--inline", "--spooler-quiet")
+    assert text.splitlines() == [
+        "[uwsgi]",
+        "spooler-quiet = true",
+        "spooler = a",
+        "spooler-external = b",
+        "spooler = c",
+        "spooler-frequency = 7",
+        "spooler-freq = 9",
+        "vacuum = true",
+        "set-placeholder = x=5",
+        "spooler-max-tasks = 5",
+        "import = tasks",
+        "odd_key = 1",
+        "env = p=$(NOSUCH)100%%",
+        "env = q=$(NOSUCH)100%%",
+    ]
+    assert len(warnings) == 2 and all("looks like a placeholder" in warning for warning in warnings)
+
+
+def test_json_and_toml_hold_lists_and_say_what_they_cannot_keep(here: Path):
+    """Values of one option stand together, so that the order of different directories may change."""
+    text, warnings = exported("json", "uwsgi.ini")
+    assert json.loads(text)["uwsgi"]["spooler"] == ["a", "c"]
+    assert len(warnings) == 1 and "change their order" in warnings[0]
+    text, warnings = exported("toml", "uwsgi.ini")
+    assert tomllib.loads(text)["tool"]["spoolsim"]["spooler-max-tasks"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("line", "form", "message"),
+    [
+        ("x = @(two)", "ini", "ini cannot hold a value of several lines"),
+        ("x = a#b", "yaml", "uwsgi.ini:2"),
+        ("set = x= a ", "json", None),
+    ],
+)
+def test_a_value_that_a_form_cannot_hold_is_refused(here: Path, line: str, form: str, message: str | None):
+    """The error names option and source; nothing half right is written."""
+    (here / "two").write_text("1\n2\n")
+    (here / "uwsgi.ini").write_text(f"[uwsgi]\n{line}\n")
+    if message is None:
+        assert exported(form, "uwsgi.ini")[0]
+        return
+    with pytest.raises(ConfigError) as caught:
+        exported(form, "uwsgi.ini")
+    assert message in str(caught.value)
+
+
+def test_options_of_the_next_uwsgi_are_exported_with_a_warning(here: Path):
+    """Under strict, where 2.0 would refuse to start, they are left out; for 2.1 there is nothing to say."""
+    text, warnings = exported("ini", "uwsgi.ini", "--spooler-cheap")
+    assert "spooler-cheap = true" in text
+    assert warnings == ["spooler-cheap (command line) needs uWSGI 2.1: uWSGI 2.0 ignores it"]
+    text, warnings = exported("ini", "--spooler", "a", "--spooler-cheap", "--strict")
+    assert "spooler-cheap" not in text and warnings[0].endswith("refuses to start; left out")
+    assert exported("ini", "uwsgi.ini", "--spooler-cheap", "--uwsgi", "2.1")[1] == []
+
+
+@pytest.mark.parametrize(("die_on_term", "signal"), [("true", "SIGTERM"), ("false", "SIGINT")])
+def test_for_production_writes_reasons_a_unit_and_a_container_file(here: Path, die_on_term: str, signal: str):
+    """The ini means the same; unit and container stop uWSGI by a signal that stops it; directories are volumes."""
+    words = ["uwsgi.ini", "--set", f"die-on-term={die_on_term}"]
+    (here / "out").mkdir()
+    result = run(*words, "--to", "ini", "--for", "production", "--output", "out/prod.ini")
+    assert result.exit_code == 0
+    text = (here / "out" / "prod.ini").read_text()
+    assert "; Tasks are files in this directory" in text
+    assert build(gather(["out/prod.ini"], {})).spoolers == build(gather(["uwsgi.ini"], {})).spoolers
+    unit = (here / "out" / "prod.service").read_text()
+    assert f"KillSignal={signal}\n" in unit and f"--ini {here}/out/prod.ini\n" in unit
+    container = (here / "out" / "Containerfile").read_text()
+    assert f"STOPSIGNAL {signal}\n" in container
+    assert 'VOLUME ["/app/a"]\n' in container and 'CMD ["uwsgi", "--ini", "prod.ini"]' in container
+
+
+def test_for_production_needs_a_place_to_write(here: Path):
+    """A usage error, and so is a place that cannot be written."""
+    with pytest.raises(UsageError, match="say --to ini or --to yaml, and --output FILE"):
+        run("uwsgi.ini", "--to", "ini", "--for", "production")
+    with pytest.raises(UsageError, match=r"--output no/such: cannot be written"):
+        run("uwsgi.ini", "--to", "ini", "--output", "no/such")

@@ -1,0 +1,56 @@
+"""An instance without processes, for what is emulated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spoolsim.emulate import place, store
+from spoolsim.log import Log
+from spoolsim.options import Setting, build
+from spoolsim.spool.directory import SpoolDir
+from spoolsim.work import app as apps
+from spoolsim.work import program
+from spoolsim.work.app import App
+
+
+class Instance:
+    """`instance(cache2="name=a", locks="2")` makes this process one of an instance with these options."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._tmp_path, self._monkeypatch = tmp_path, monkeypatch
+        self.said: list[str] = []
+
+    def __call__(self, *flags: str, role: str = apps.WORKER, **options: str | list[str]) -> App:
+        settings = [Setting(flag, True) for flag in flags]
+        for name, values in options.items():
+            for value in [values] if isinstance(values, str) else values:
+                settings.append(Setting(name.replace("_", "-"), value))
+        spool = self._tmp_path / "sp"
+        spool.mkdir(exist_ok=True)
+        built = build(settings)
+        directory = SpoolDir(os.path.realpath(spool), bare=built.faithful)
+        app = App(built, [(directory, -1)], Log(self._fd()), role=role)
+        self._monkeypatch.setattr(apps, "current", app)
+        return app
+
+    def _fd(self) -> int:
+        self.log = self._tmp_path / "log"
+        return os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A factory of instances, each test's own."""
+    monkeypatch.delenv(program.VARIABLE, raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(program, "_own", program.new_instance())
+    yield Instance(tmp_path, monkeypatch)
+    for opened in store._stores.values():
+        opened.close()
+    store._stores.clear()
+    place._made.clear()

@@ -1,0 +1,187 @@
+"""Each row of the table of slot states."""
+
+from __future__ import annotations
+
+import pytest
+
+from spoolsim.processes import lifecycle
+from spoolsim.processes.lifecycle import BACKOFF, CLOSED, CROWDED, SERVING, STALE, STARTING, Rules, Slot, new, step
+
+RULES = Rules(mercy=60.0)
+NOW = 50.0
+
+
+def slot(state: str, **more: object) -> Slot:
+    """A slot in a state, as it comes to be there."""
+    fields: dict[str, object] = {"state": state}
+    if state in (STARTING, STALE, SERVING):
+        fields["seat"] = 0
+    if state == SERVING:
+        fields["pid"] = 7
+    if state == BACKOFF:
+        fields["until"] = 60.0
+    if state == CROWDED:
+        fields["leaving"] = ((8, 0, 90.0), (9, 1, 95.0))
+    made: Slot = new(3)._replace(**{**fields, **more})
+    return made
+
+
+def test_a_new_slot_is_closed_and_over() -> None:
+    """Before the start there is no process and nothing to wait for."""
+    assert new(3).state == CLOSED
+    assert lifecycle.over(new(3))
+    assert lifecycle.next_look(new(3)) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "after", "actions"),
+    [
+        (CLOSED, ("start",), STARTING, [("spawn", 3, 0)]),
+        (CLOSED, ("wanted",), STARTING, [("spawn", 3, 0)]),
+        (CLOSED, ("reload",), CLOSED, []),
+        (CLOSED, ("spawned", 7), CLOSED, []),
+        (CLOSED, ("died", 7, True), CLOSED, []),
+        (CLOSED, ("tick",), CLOSED, []),
+        (STARTING, ("start",), STARTING, []),
+        (STARTING, ("wanted",), STARTING, []),
+        (STARTING, ("spawned", 7), SERVING, []),
+        (STARTING, ("died", 0, False), STARTING, [("died", 0), ("spawn", 3, 0)]),
+        (STARTING, ("died", 6, False), STARTING, []),
+        (STARTING, ("reload",), STALE, []),
+        (STALE, ("reload",), STALE, []),
+        (STALE, ("spawned", 7), STARTING, [("leave", 7), ("spawn", 3, 1)]),
+        (STALE, ("died", 0, False), STARTING, [("died", 0), ("spawn", 3, 0)]),
+        (SERVING, ("wanted",), SERVING, []),
+        (SERVING, ("spawned", 8), SERVING, []),
+        (SERVING, ("died", 7, True), STARTING, [("died", 7), ("spawn", 3, 0)]),
+        (SERVING, ("died", 6, True), SERVING, []),
+        (SERVING, ("tick",), SERVING, []),
+        (SERVING, ("reload",), STARTING, [("leave", 7), ("spawn", 3, 1)]),
+        (BACKOFF, ("wanted",), BACKOFF, []),
+        (BACKOFF, ("tick",), BACKOFF, []),
+        (BACKOFF, ("reload",), STARTING, [("spawn", 3, 0)]),
+        (CROWDED, ("reload",), CROWDED, []),
+        (CROWDED, ("died", 9, False), STARTING, [("spawn", 3, 1)]),
+        (CROWDED, ("died", 6, False), CROWDED, []),
+    ],
+)
+def test_row(state: str, event: tuple[object, ...], after: str, actions: list[tuple[object, ...]]) -> None:
+    """In this state, this event leads to that state with those actions."""
+    found, did = step(slot(state), event, NOW, RULES)
+    assert (found.state, did) == (after, actions)
+
+
+@pytest.mark.parametrize(
+    ("state", "after", "actions"),
+    [
+        (CLOSED, CLOSED, []),
+        (STARTING, STARTING, []),
+        (STALE, STALE, []),
+        (SERVING, CLOSED, [("leave", 7)]),
+        (BACKOFF, CLOSED, []),
+        (CROWDED, CLOSED, []),
+    ],
+)
+def test_stop(state: str, after: str, actions: list[tuple[object, ...]]) -> None:
+    """A stop asks the serving process to leave and wants no other; a fork under way is waited for."""
+    found, did = step(slot(state), ("stop", NOW + 8), NOW, RULES)
+    assert (found.state, found.stopping, did) == (after, True, actions)
+    for event in (("start",), ("wanted",), ("reload",), ("tick",), ("died", 7, False)):
+        after_it, more = step(found, event, NOW + 1, RULES)
+        assert "spawn" not in [action[0] for action in more]
+        assert after_it.stopping
+
+
+@pytest.mark.parametrize("state", [STARTING, STALE])
+def test_a_fork_that_comes_after_the_stop_leaves_at_once(state: str) -> None:
+    """What was being forked when the stop came is asked to leave, and killed at the same deadline as the others."""
+    stopped, _ = step(slot(state), ("stop", 58.0), NOW, RULES)
+    assert not lifecycle.over(stopped)
+    found, did = step(stopped, ("spawned", 7), NOW + 1, RULES)
+    assert (found.state, found.leaving, did) == (CLOSED, ((7, 0, 58.0),), [("leave", 7)])
+    assert step(found, ("tick",), 58.0, RULES)[1] == [("kill", 7)]
+
+
+def test_a_stop_brings_deadlines_forward_only() -> None:
+    """A process that leaves after a reload has until the earlier of its mercy's end and the stop's."""
+    found, _ = step(slot(CROWDED), ("stop", 92.0), NOW, RULES)
+    assert found.leaving == ((8, 0, 90.0), (9, 1, 92.0))
+
+
+def test_kill() -> None:
+    """A kill strikes the serving and the leaving ones alike, and wants no other process."""
+    both = slot(SERVING, seat=1, leaving=((8, 0, 90.0),))
+    found, did = step(both, ("kill",), NOW, RULES)
+    assert sorted(did) == [("kill", 7), ("kill", 8)]
+    assert (found.state, found.stopping) == (CLOSED, True)
+    assert lifecycle.next_look(found) is None
+    for pid in (8, 7):
+        assert not lifecycle.over(found)
+        found, did = step(found, ("died", pid, False), NOW, RULES)
+        assert did == []
+    assert lifecycle.over(found)
+
+
+def test_a_leaver_is_killed_once_at_its_deadline() -> None:
+    """Not before its mercy has run out, and not twice; its death frees the seat."""
+    renewed, _ = step(slot(SERVING), ("reload",), NOW, RULES)
+    assert renewed.leaving == ((7, 0, NOW + 60),)
+    assert lifecycle.next_look(renewed) == NOW + 60
+    assert step(renewed, ("tick",), NOW + 59, RULES) == (renewed, [])
+    killed, did = step(renewed, ("tick",), NOW + 60, RULES)
+    assert did == [("kill", 7)]
+    assert step(killed, ("tick",), NOW + 70, RULES)[1] == []
+    assert step(killed, ("died", 7, False), NOW + 70, RULES)[0].leaving == ()
+
+
+def test_two_reloads_during_a_task_wait_for_a_seat() -> None:
+    """With both seats held by leavers the next process starts when one of them is gone."""
+    first, _ = step(slot(SERVING), ("reload",), NOW, RULES)
+    serving, _ = step(first, ("spawned", 8), NOW, RULES)
+    crowded, did = step(serving, ("reload",), NOW, RULES)
+    assert (crowded.state, did) == (CROWDED, [("leave", 8)])
+    free, did = step(crowded, ("died", 8, False), NOW, RULES)
+    assert (free.state, did) == (STARTING, [("spawn", 3, 1)])
+
+
+def test_deaths_without_work_are_answered_slower_and_slower() -> None:
+    """The first ones at once; then with a pause that doubles up to ten seconds, each named with its count."""
+    found = slot(SERVING)
+    pauses = []
+    for death in range(1, 13):
+        found, did = step(found, ("died", found.pid, False), NOW, RULES)
+        if death <= lifecycle.PATIENCE:
+            assert found.state == STARTING
+        else:
+            assert found.state == BACKOFF
+            assert did == [("died", 7), ("slow", found.until - NOW, death)]
+            pauses.append(found.until - NOW)
+            assert lifecycle.next_look(found) == found.until
+            found, did = step(found, ("tick",), found.until, RULES)
+            assert did == [("spawn", 3, 0)]
+        found, _ = step(found, ("spawned", 7), NOW, RULES)
+    assert pauses == [0.5, 1, 2, 4, 8, 10, 10, 10, 10]
+    assert step(found, ("died", 7, True), NOW, RULES)[0].failures == 0
+
+
+def test_faithful_answers_each_death_after_a_second() -> None:
+    """uWSGI's master looks once a second, and knows no back-off."""
+    rules = Rules(faithful=True)
+    found = slot(SERVING)
+    for _ in range(10):
+        found, did = step(found, ("died", 7, False), NOW, rules)
+        assert (found.state, found.until, did) == (BACKOFF, NOW + 1, [("died", 7)])
+        found, _ = step(found, ("tick",), NOW + 1, rules)
+        found, _ = step(found, ("spawned", 7), NOW + 1, rules)
+        assert found.state == SERVING
+
+
+def test_cheap_starts_nothing_until_wanted() -> None:
+    """No process at the start nor after an end; one when there is work; crashing again and again is still slowed."""
+    rules = Rules(cheap=True)
+    assert step(slot(CLOSED), ("start",), NOW, rules) == (slot(CLOSED), [])
+    assert step(slot(CLOSED), ("wanted",), NOW, rules)[1] == [("spawn", 3, 0)]
+    ended, did = step(slot(SERVING), ("died", 7, True), NOW, rules)
+    assert (ended.state, did) == (CLOSED, [("ended", 7)])
+    crashed, did = step(slot(SERVING, failures=lifecycle.PATIENCE), ("died", 7, False), NOW, rules)
+    assert (crashed.state, [action[0] for action in did]) == (BACKOFF, ["died", "slow"])

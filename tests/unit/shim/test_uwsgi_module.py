@@ -1,0 +1,298 @@
+"""The whole `uwsgi` module: every name that a real uWSGI has, its type, and what calling it does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spoolsim.emulate import surface
+from spoolsim.work.app import SHIM
+
+DATA = Path(__file__).parents[2] / "data"
+
+#: name -> "function", "type" or "TYPE = value", as recorded in a spooler of uWSGI 2.0.31
+RECORDED = dict(
+    line.split("\t", 1) for line in (DATA / "uwsgi-module.tsv").read_text().splitlines() if not line.startswith("#")
+)
+#: what an app sets itself
+SET_BY_THE_APP = {"spooler"}
+
+LOOK = """
+import json, types, uwsgi
+def h(env): pass
+uwsgi.spooler = h
+functions = (types.FunctionType, types.BuiltinFunctionType)
+out = {}
+for name in dir(uwsgi):
+    if not name.startswith("_"):
+        value = getattr(uwsgi, name)
+        kind = "function" if isinstance(value, functions) else type(value).__name__
+        out[name] = (kind, repr(value))
+print(json.dumps(out))
+"""
+
+
+def python(code: str, cwd: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run code under `spoolsim exec` with a spool directory and these options."""
+    command = [sys.executable, "-m", "spoolsim", "exec", "--spooler", "sp", *options, "--", sys.executable, "-c", code]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=check)
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = json.loads(python(LOOK, tmp_path_factory.mktemp("look")).stdout)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(RECORDED))
+def test_each_recorded_name_is_there_with_its_type(names: dict[str, tuple[str, str]], name: str):
+    """A name of the real module is one of ours, of the same type, and a constant of the same value."""
+    kind, _, value = RECORDED[name].partition(" = ")
+    assert name in names
+    assert names[name][0] == kind
+    if value:
+        assert names[name][1] == value
+
+
+def test_there_is_no_other_name(names: dict[str, tuple[str, str]]):
+    """dir(uwsgi) holds nothing that the real module lacks."""
+    assert set(names) == set(RECORDED)
+
+
+def test_the_table_says_something_of_each_name():
+    """Every recorded name stands once in the table of what becomes of it, and the table holds no other."""
+    table = [*surface.WORKS, *(name for some in surface.EMULATED.values() for name in some), *surface.NOT_EMULATED]
+    assert sorted(table) == sorted(RECORDED)
+
+
+def test_a_script_prints_what_becomes_of_each_name():
+    """`python -m spoolsim.emulate.surface` gives each name a line: works, emulated or NotEmulated."""
+    done = subprocess.run(
+        [sys.executable, "-m", "spoolsim.emulate.surface"], capture_output=True, text=True, check=True, timeout=30
+    )
+    printed = dict(line.split("\t") for line in done.stdout.splitlines())
+    assert set(printed) == set(RECORDED)
+    assert printed["spool"] == "works"
+    assert printed["cache_get"] == "emulated"
+    assert set(printed.values()) == {"works", "emulated", "NotEmulated"}
+
+
+def test_the_reference_page_is_current():
+    """`spoolsim help uwsgi-module` is what the table makes."""
+    page = Path(SHIM).parent / "help" / "uwsgi-module.md"
+    assert page.read_text() == surface.page(), "run `python -m spoolsim.cli.help`"
+
+
+def test_what_is_not_emulated_says_so_at_the_call(tmp_path: Path):
+    """Each such function raises NotEmulated, one sentence with its name and where uWSGI runs it."""
+    code = (
+        "import json, sys, uwsgi\nout = {}\nfor name in json.loads(sys.argv[1]):\n"
+        "    try: out[name] = repr(getattr(uwsgi, name)())\n"
+        "    except Exception as error: out[name] = [type(error).__name__, str(error)]\nprint(json.dumps(out))"
+    )
+    command = [sys.executable, "-m", "spoolsim", "exec", "--spooler", "sp", "--", sys.executable, "-c", code]
+    done = subprocess.run(
+        [*command, json.dumps(list(surface.NOT_EMULATED))], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    expected = {
+        name: ["NotEmulated", f"uwsgi.{name}() is not emulated: uWSGI runs it in {where}"]
+        for name, where in surface.NOT_EMULATED.items()
+    }
+    assert json.loads(done.stdout) == expected
+
+
+def test_with_warn_it_returns_none_and_says_so_once(tmp_path: Path):
+    """--not-emulated=warn: two calls give None twice and one line."""
+    done = python("import uwsgi; print(uwsgi.sendfile('x'), uwsgi.sendfile('x'))", tmp_path, "--not-emulated=warn")
+    assert done.stdout == "None None\n"
+    assert done.stderr.count("uwsgi.sendfile() is not emulated") == 1
+
+
+def test_optional_names_are_there_only_with_their_option(tmp_path: Path):
+    """queue_push exists when the option queue is given, and raises NotEmulated; without it, it is no attribute."""
+    code = "import uwsgi; print(hasattr(uwsgi, 'queue_push'), hasattr(uwsgi, 'nonsense'))"
+    assert python(code, tmp_path).stdout == "False False\n"
+    assert python(code, tmp_path, "--queue", "10").stdout == "True False\n"
+    done = python("import uwsgi; uwsgi.queue_push('x')", tmp_path, "--queue", "10", check=False)
+    assert "NotEmulated: uwsgi.queue_push() is not emulated" in done.stderr
+
+
+def test_a_star_import_takes_all(tmp_path: Path):
+    """`from uwsgi import *` binds emulated names and those of the spooler, none of our own."""
+    code = "from uwsgi import *\nprint(cache_get.__name__, spool.__name__, 'os' in dir(), SPOOL_OK)"
+    assert python(code, tmp_path).stdout == "cache_get spool False -2\n"
+
+
+def test_importing_it_loads_no_emulation(tmp_path: Path):
+    """`import uwsgi` alone imports nothing of the emulation, and no slow module of the standard library."""
+    slow = ["sqlite3", "threading", "typing", "dataclasses", "json", "re", "enum", "click"]
+    code = (
+        "import sys; before = set(sys.modules)\nimport uwsgi\n"
+        f"print([n for n in set(sys.modules) - before if n.startswith('spoolsim.emulate') or n in {slow!r}])"
+    )
+    assert python(code, tmp_path).stdout == "[]\n"
+
+
+# --- the same calls, asked of both ---------------------------------------------------------------------------------
+
+#: each is evaluated in the module's namespace; what it gives, or raises, is compared
+CALLS = [
+    *(f"cache_{verb}('k')" for verb in ("get", "exists", "del", "num", "inc", "dec", "mul", "div")),
+    "cache_set('k', b'v')",
+    "cache_update('k', b'v', 10)",
+    "cache_clear()",
+    "cache_keys()",
+    "cache_get(5)",
+    "cache_set('k', 5)",
+    "lock()",
+    "is_locked()",
+    "unlock()",
+    "is_locked()",
+    "lock(1)",
+    "metric_get('m')",
+    "metric_set('m', 5)",
+    "metric_inc('m', 3)",
+    "metric_get(5)",
+    "log('hello')",
+    "log(b'hello')",
+    "log_this_request()",
+    "worker_id()",
+    "mule_id()",
+    "workers()",
+    "[type(n) for n in mem()]",
+    "setprocname('x')",
+    "setprocname(b'x')",
+    "parsefile('/nonexistent')",
+    "register_rpc('late', len)",
+    "rpc_list()",
+    "rpc(b'', b'echo', b'a', b'b')",
+    "rpc('', b'echo')",
+    "rpc(None, b'echo')",
+    "rpc(b'', b'text')",
+    "rpc(b'', b'empty')",
+    "rpc(b'', b'fails')",
+    "rpc(b'', b'nope')",
+    "rpc(b'', 'echo')",
+    "rpc(b'', b'echo', 'a')",
+    "rpc(b'')",
+    "call(b'echo', b'a')",
+    "call('echo')",
+    "call()",
+    "total_requests()",
+    "type(micros())",
+    "listen_queue()",
+    "logsize()",
+    "i_am_the_lord('x')",
+    "in_farm()",
+    "scrolls('x')",
+    "lord_scroll('x')",
+    "mule_msg('x')",
+    "mule_msg(5)",
+    "mule_get_msg()",
+    "farm_msg('f', 'x')",
+    "farm_get_msg()",
+    "embedded_data('x')",
+    "SymbolsZipImporter('x')",
+    "ready()",
+    "numproc",
+    "cores",
+    "sorted(magic_table)",
+    "i_am_the_spooler()",
+]
+CALLS_WITH_ALL = [
+    "cache_set('k', b'v')",
+    "cache_set('k', b'w')",
+    "cache_update('k', 'é', 100)",
+    "cache_get('k')",
+    "cache_exists('k')",
+    "cache_inc('n', 5), cache_dec('n', 2), cache_mul('n', 7), cache_div('n', -2), cache_num('n'), cache_get('n')",
+    "cache_set('s', b'abc'), cache_num('s')",
+    "cache_del('s'), cache_del('s')",
+    "sorted(cache_keys()), sorted(cache_keys('')), cache_keys('second')",
+    "cache_set('k', b'v', 0, 'second'), cache_get('k', 'second'), cache_get('k', 'third')",
+    "cache_keys('third')",
+    "cache_set('long', b'x' * 65), cache_set('k' * 2049, b'x'), cache_set('', b'x'), cache_set('e', b'')",
+    "cache_clear(), cache_keys()",
+    "[cache_set('a%d' % i, b'x') for i in range(8)]",
+    "cache_clear()",
+    "metric_set('m', 10), metric_inc('m', 5), metric_dec('m'), metric_mul('m', 3), metric_div('m', 2), metric_get('m')",
+    "metric_set_max('m', 3), metric_get('m'), metric_set_min('m', 4), metric_get('m')",
+    "metric_div('m', 0), metric_get('m')",
+    "metric_set('m', 2**63 - 1), metric_inc('m'), metric_get('m')",
+    "metric_inc('m', 2**70)",
+    "metric_get('i'), metric_set('unknown', 3), metric_get('unknown')",
+    "len(workers()), sorted(workers()[0])",
+    "listen_queue(), listen_queue(0)",
+    "listen_queue(7)",
+    "numproc",
+]
+APP = """
+import json, os, sys, uwsgi
+calls = json.load(open("calls.json"))
+def ask(where):
+    out = {}
+    for number, call in enumerate(calls):
+        try: out[f"{number} {call}"] = repr(eval(call, vars(uwsgi) | {n: getattr(uwsgi, n) for n in dir(uwsgi)}))
+        except ValueError as error: out[f"{number} {call}"] = ["ValueError", str(error)]
+        except Exception as error: out[f"{number} {call}"] = type(error).__name__
+    with open(f"{where}.tmp", "w") as file: json.dump(out, file)
+    os.rename(f"{where}.tmp", where)
+uwsgi.register_rpc("echo", lambda *a: repr(a).encode())
+uwsgi.register_rpc("text", lambda *a: "t")
+uwsgi.register_rpc("empty", lambda *a: b"")
+uwsgi.register_rpc("fails", lambda *a: 1 / 0)
+here = os.getcwd()
+ask(here + "/master")
+def h(env):
+    ask(here + "/spooler")
+    return -2
+uwsgi.spooler = h
+"""
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    ("calls", "options"),
+    [
+        pytest.param(CALLS, (), id="nothing configured"),
+        pytest.param(
+            CALLS_WITH_ALL,
+            (
+                *("--cache2", "name=first,items=6,blocksize=64", "--cache2", "name=second,items=9"),
+                *("--enable-metrics", "--metric", "m", "--metric", "name=i,type=gauge,initial_value=5"),
+                *("--socket", "u.sock", "--processes", "2"),
+            ),
+            id="cache and metrics",
+        ),
+    ],
+)
+def test_it_answers_as_a_real_uwsgi(
+    spawn: Any, wait_for: Any, uwsgi_binary: str, tmp_path: Path, calls: list[str], options: tuple[str, ...]
+):
+    """At import time and in a spooler every call gives the same value, or the same exception, on both sides."""
+    ours = [sys.executable, "-m", "spoolsim", "run", "--faithful"]
+    found: dict[str, dict[str, Any]] = {}
+    for side, start in (("uwsgi", [uwsgi_binary]), ("spoolsim", ours)):
+        home = tmp_path / side
+        (home / "sp").mkdir(parents=True)
+        (home / "sp" / "uwsgi_spoolfile_on_a").write_bytes(b"\x11\0\0\0")
+        (home / "calls.json").write_text(json.dumps(calls))
+        (home / "app.py").write_text(APP)
+        environment = {**os.environ, "TMPDIR": str(home)}
+        process = spawn(
+            [*start, "--master", "--spooler", "sp", "--pythonpath", ".", "--import", "app", *options],
+            cwd=home,
+            env=environment,
+        )
+        wait_for((home / "spooler").exists, 20, f"the task under {side}; the output was:\n{process.output()}")
+        if side == "spoolsim":  # a real one with workers and metrics does not always end; the fixture kills it
+            process.stop()
+        found[side] = {where: json.loads((home / where).read_text()) for where in ("master", "spooler")}
+    assert len(found["uwsgi"]["spooler"]) == len(calls)
+    assert found["spoolsim"] == found["uwsgi"]

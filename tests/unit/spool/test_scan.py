@@ -1,0 +1,156 @@
+"""Which entries of a spool directory a scan gives."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spoolsim.spool.directory import SpoolDir
+from spoolsim.spool.names import PREFIX
+from spoolsim.spool.scan import scan
+
+NOW = 2_000_000_000.0
+
+
+def names(spool: SpoolDir, *, ordered: bool, skipped: list[tuple[str, str]] | None = None) -> list[str]:
+    """What a scan gives, as paths below the spool directory."""
+    said = skipped if skipped is not None else []
+    walk = scan(spool, ordered=ordered, now=lambda: NOW, skipped=lambda path, why: said.append((path, why)))
+    return [os.path.relpath(f"{level.path}/{name}", spool.path) for level, name in walk]
+
+
+@pytest.fixture
+def kinds(spool: SpoolDir) -> Iterator[SpoolDir]:
+    """One entry of every kind, with a name that counts and one that does not."""
+    home = Path(spool.path)
+    for name in (f"{PREFIX}file", PREFIX, "ztask", "12", "-1", "1a", f".{PREFIX}hidden", f"x{PREFIX}"):
+        (home / name).write_bytes(b"")
+    (home / f"{PREFIX}link").symlink_to(home / f"{PREFIX}file")
+    (home / f"{PREFIX}dangling").symlink_to("nowhere")
+    (home / "8").symlink_to(home)
+    os.mkfifo(home / f"{PREFIX}fifo")
+    for name in (f"{PREFIX}dir", "5", "+3", "1.5", ".spoolsim"):
+        (home / name).mkdir()
+        (home / name / f"{PREFIX}in").write_bytes(b"")
+    (home / "5" / "6" / "7").mkdir(parents=True)
+    (home / "5" / "6" / "7" / "9").write_bytes(b"")
+    fd = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"/proc/self/fd/{fd}/{PREFIX}socket")
+        os.close(fd)
+        yield spool
+
+
+def test_unordered_only_regular_files_with_the_prefix_count(kinds: SpoolDir):
+    """Links, FIFOs, sockets and directories of that name are told of; all other names are passed over in silence."""
+    skipped: list[tuple[str, str]] = []
+    assert sorted(names(kinds, ordered=False, skipped=skipped)) == [PREFIX, f"{PREFIX}file"]
+    assert dict(skipped) == {
+        f"{kinds.path}/{PREFIX}{name}": why
+        for name, why in {
+            "link": "a symbolic link",
+            "dangling": "a symbolic link",
+            "fifo": "not a regular file",
+            "socket": "not a regular file",
+            "dir": "a directory",
+        }.items()
+    }
+    assert len(skipped) == 5
+
+
+def test_ordered_numbers_count_and_directories_are_entered(kinds: SpoolDir):
+    """Ordered, digits and the prefix count, as files and as directories, to any depth; links are still not followed."""
+    skipped: list[tuple[str, str]] = []
+    found = names(kinds, ordered=True, skipped=skipped)
+    assert found == [
+        "5/6/7/9",
+        f"5/{PREFIX}in",
+        "12",
+        PREFIX,
+        f"{PREFIX}dir/{PREFIX}in",
+        f"{PREFIX}file",
+    ]
+    assert sorted(os.path.relpath(path, kinds.path) for path, _ in skipped) == sorted(
+        ["8", *(f"{PREFIX}{name}" for name in ("link", "dangling", "fifo", "socket"))]
+    )
+
+
+def test_numeric_directories_come_before_plain_tasks(spool: SpoolDir):
+    """Numbers sort as version sort has them: leading zeros first, then by value; the plain tasks come last."""
+    for name in ("10", "2", "0", "00", "007", "5"):
+        os.mkdir(f"{spool.path}/{name}")
+        Path(f"{spool.path}/{name}/{PREFIX}x").write_bytes(b"")
+    Path(f"{spool.path}/{PREFIX}a").write_bytes(b"")
+    assert [os.path.dirname(name) for name in names(spool, ordered=True)] == ["007", "00", "0", "2", "5", "10", ""]
+
+
+def test_a_directory_with_a_future_mtime_is_skipped_whole(spool: SpoolDir):
+    """A priority directory whose own mtime lies in the future is not entered; at its second it is."""
+    os.mkdir(f"{spool.path}/5")
+    Path(f"{spool.path}/5/{PREFIX}x").write_bytes(b"")
+    os.utime(f"{spool.path}/5", (NOW + 1, NOW + 1))
+    assert names(spool, ordered=True) == []
+    os.utime(f"{spool.path}/5", (NOW + 0.9, NOW + 0.9))
+    assert names(spool, ordered=True) == [f"5/{PREFIX}x"]
+    os.utime(spool.path, (NOW + 9, NOW + 9))
+    assert names(spool, ordered=True) == [f"5/{PREFIX}x"]
+
+
+def test_a_file_added_during_an_ordered_scan_waits_for_the_next(spool: SpoolDir):
+    """The list of a level is taken beforehand, also of those that vanish: claiming will tell."""
+    for name in "ac":
+        Path(f"{spool.path}/{PREFIX}{name}").write_bytes(b"")
+    walk = scan(spool, ordered=True, now=lambda: NOW)
+    assert next(walk)[1] == f"{PREFIX}a"
+    Path(f"{spool.path}/{PREFIX}b").write_bytes(b"")
+    os.unlink(f"{spool.path}/{PREFIX}c")
+    assert [name for _, name in walk] == [f"{PREFIX}c"]
+
+
+def test_a_priority_directory_that_vanishes_is_passed_over(spool: SpoolDir):
+    """A directory removed, or replaced by a link, after the level was read does not disturb the rest."""
+    for name in ("1", "2", "3", "4"):
+        os.mkdir(f"{spool.path}/{name}")
+        Path(f"{spool.path}/{name}/{PREFIX}x").write_bytes(b"")
+    walk = scan(spool, ordered=True, now=lambda: NOW)
+    assert next(walk)[0].path == f"{spool.path}/1"
+    os.rename(f"{spool.path}/2", f"{spool.path}/gone")
+    os.rename(f"{spool.path}/3", f"{spool.path}/moved")
+    os.symlink("moved", f"{spool.path}/3")
+    assert [level.path for level, _ in walk] == [f"{spool.path}/4"]
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_scan_given_up_closes_what_it_opened(spool: SpoolDir, ordered: bool):
+    """A walk that is closed in the middle, in a sub-directory, leaves no descriptor behind."""
+    os.makedirs(f"{spool.path}/1/2")
+    for path in (spool.path, f"{spool.path}/1/2"):
+        for name in "ab":
+            Path(f"{path}/{PREFIX}{name}").write_bytes(b"")
+    before = descriptors()
+    walk = scan(spool, ordered=ordered, now=lambda: NOW)
+    next(walk)
+    assert descriptors() > before
+    walk.close()
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("instead", ["nothing", "a file", "a link"])
+def test_a_spool_directory_that_is_gone_is_said(spool: SpoolDir, instead: str):
+    """Gone, or something else in its place, is FileNotFoundError with the path."""
+    os.rmdir(spool.path)
+    if instead == "a file":
+        Path(spool.path).write_bytes(b"")
+    elif instead == "a link":
+        Path(spool.path).symlink_to("/")
+    with pytest.raises(FileNotFoundError) as caught:
+        names(spool, ordered=False)
+    assert caught.value.filename == spool.path

@@ -1,0 +1,170 @@
+"""Giving a task up: removed, kept, postponed, set aside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from elsewhere import another_could_lock
+
+from spoolsim.spool import settle
+from spoolsim.spool.claim import Claim, take
+from spoolsim.spool.names import PREFIX
+from spoolsim.spool.scan import Level
+from tests.oracle.packets import packet
+
+NOW = 2_000_000_000.0
+NAME = f"{PREFIX}task"
+
+
+def claimed(level: Level, name: str = NAME, data: bytes = b"") -> Claim:
+    Path(f"{level.path}/{name}").write_bytes(data or packet())
+    claim = take(level, name, NOW)
+    assert isinstance(claim, Claim)
+    return claim
+
+
+def closed(claim: Claim) -> bool:
+    try:
+        os.fstat(claim.fd)
+    except OSError:
+        return True
+    return False
+
+
+def test_done_is_unlinked_then_unlocked(level: Level, monkeypatch: pytest.MonkeyPatch):
+    """I2: while the file is being unlinked its lock is still held; afterwards neither file nor descriptor is there."""
+    claim = claimed(level)
+    unlink = os.unlink
+    seen = []
+
+    def watched(name: str, *, dir_fd: int) -> None:
+        seen.append(another_could_lock(claim.path))
+        unlink(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", watched)
+    settle.remove(claim)
+    assert seen == [False]
+    assert not os.path.exists(claim.path)
+    assert closed(claim)
+
+
+def test_a_file_that_the_handler_removed_is_said(level: Level):
+    """remove() tells that there was nothing to unlink, and closes the descriptor all the same."""
+    claim = claimed(level)
+    os.unlink(claim.path)
+    with pytest.raises(FileNotFoundError):
+        settle.remove(claim)
+    assert closed(claim)
+
+
+def test_kept_is_unlocked_at_once(level: Level):
+    """Released, the file is as it was and free, even while another descriptor of the same lock is open."""
+    claim = claimed(level)
+    copy = os.dup(claim.fd)  # as a child that keeps it would have
+    settle.release(claim)
+    assert another_could_lock(claim.path)
+    assert Path(claim.path).read_bytes() == packet()
+    os.close(copy)
+
+
+def test_postponed_is_a_future_task(level: Level):
+    """A postponed task is free, and due at the time given."""
+    claim = claimed(level)
+    settle.postpone(claim, NOW + 60)
+    assert os.stat(claim.path).st_mtime == NOW + 60
+    assert another_could_lock(claim.path)
+    assert take(level, NAME, NOW) == "future"
+
+
+def test_set_aside_has_the_file_and_its_reason(level: Level):
+    """I4: the file is in .spoolsim/broken as it was, the reason and where it came from beside it."""
+    claim = claimed(level, data=b"\x11\xff\x00\x00cut")
+    target = settle.set_aside(claim, "it is cut")
+    assert target == f"{level.path}/.spoolsim/broken/{NAME}"
+    assert Path(target).read_bytes() == b"\x11\xff\x00\x00cut"
+    assert Path(f"{target}.why").read_text() == f"{level.path}/{NAME}\nit is cut\n"
+    assert not os.path.exists(claim.path)
+    assert closed(claim)
+    assert Path(f"{level.path}/.spoolsim/.gitignore").read_text() == "*\n"
+
+
+def test_set_aside_never_writes_over_another(level: Level):
+    """Files of one name, and one named like another's reason, are all kept with their reasons."""
+    names = [NAME, NAME, f"{NAME}.why", NAME, f"{NAME}.1", f"{NAME}.why", NAME]
+    made = [
+        settle.set_aside(claimed(level, name, b"number %d" % number), f"reason {number}")
+        for number, name in enumerate(names)
+    ]
+    assert len(set(made)) == len(made)
+    for number, target in enumerate(made):
+        assert Path(target).read_bytes() == b"number %d" % number
+        assert Path(f"{target}.why").read_text().splitlines() == [f"{level.path}/{names[number]}", f"reason {number}"]
+    assert len(os.listdir(os.path.dirname(made[0]))) == 2 * len(made)
+
+
+def test_a_reason_file_of_a_later_name_is_not_written_over(level: Level):
+    """A broken task whose name is another's with .why behind it, set aside first, stays as it is."""
+    first = settle.set_aside(claimed(level, f"{NAME}.why", b"the task"), "first")
+    second = settle.set_aside(claimed(level, NAME, b"the other"), "second")
+    assert Path(first).read_bytes() == b"the task"
+    assert Path(second).read_bytes() == b"the other"
+    assert Path(f"{second}.why").read_text().endswith("second\n")
+
+
+@pytest.mark.parametrize("fault", ["no room for the file", "no room for the reason", "no corner"])
+def test_what_cannot_be_set_aside_stays(level: Level, fault: str, monkeypatch: pytest.MonkeyPatch):
+    """OSError tells; the task is where it was, whole and free, and no reason without a file is left, however often."""
+    for _ in range(3):
+        claim = claimed(level, data=b"\x11\xff\x00\x00cut")
+        with monkeypatch.context() as patch:
+            if fault == "no room for the file":
+                patch.setattr(os, "rename", _full)
+            elif fault == "no room for the reason":
+                patch.setattr("builtins.open", _FullWhenWritten)
+            else:
+                patch.setattr(os, "mkdir", _full)
+                patch.setattr(os.path, "isdir", lambda path: False)
+            with pytest.raises(OSError, match="No space"):
+                settle.set_aside(claim, "it is cut")
+        assert closed(claim)
+        assert Path(claim.path).read_bytes() == b"\x11\xff\x00\x00cut"
+        assert another_could_lock(claim.path)
+        assert list(Path(level.path).rglob("*.why")) == []
+
+
+def _full(*args: object, **how: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+_open = open
+
+
+class _FullWhenWritten:
+    """A reason file that is made, and then finds no room."""
+
+    def __init__(self, path: str, mode: str, **how: str) -> None:
+        _open(path, mode, **how).close()
+        self.name = path
+
+    def __enter__(self) -> _FullWhenWritten:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def write(self, text: str) -> None:
+        if self.name.endswith(".why"):
+            _full()
+
+
+def test_a_task_in_a_priority_directory_goes_to_the_same_corner(level: Level):
+    """A broken task of a sub-directory is set aside in the spool directory's own corner."""
+    os.mkdir(f"{level.path}/5")
+    fd = os.open(f"{level.path}/5", os.O_RDONLY)
+    below = Level(level.spool, f"{level.path}/5", fd)
+    target = settle.set_aside(claimed(below), "why")
+    os.close(fd)
+    assert os.path.dirname(target) == f"{level.path}/.spoolsim/broken"
+    assert Path(f"{target}.why").read_text().startswith(f"{level.path}/5/{NAME}\n")
