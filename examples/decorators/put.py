@@ -1,0 +1,6 @@
+"""Enqueue."""
+
+import tasks
+
+print(tasks.greet(name="world"))
+print(tasks.decide(what="lunch"))

@@ -1,0 +1,7 @@
+"""Two addresses."""
+
+from django.urls import path
+
+from shop import views
+
+urlpatterns = [path("orders", views.order), path("orders/<int:number>", views.show)]

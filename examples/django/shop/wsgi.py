@@ -1,0 +1,8 @@
+"""The WSGI application of production; importing it sets Django up, in uWSGI's master and so in the spooler."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+application = get_wsgi_application()
