@@ -1,0 +1,1 @@
+"""What runs inside the contestants, found there through their Python path; and the marks that it leaves."""
