@@ -6,11 +6,10 @@ none); it belongs to one instance, as uWSGI's memory does, and the next instance
 
 from __future__ import annotations
 
+import fcntl
 import os
-import select
 import sqlite3
 import threading
-import time
 
 from spoolsim.emulate import place
 from spoolsim.work import app as apps
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-#: how long to wait for another process's transaction, in seconds
-_PATIENCE = 30.0
-#: and between two tries where SQLite itself does not wait
-_PAUSE = 0.005
 _SCHEMA = """
 create table if not exists item
     (cache text, key blob, value blob not null, expires integer not null, primary key (cache, key)) without rowid;
@@ -37,6 +32,7 @@ class Store:
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._turn: int | None = None
         self._connection: sqlite3.Connection | None = None
 
     def hold(self) -> None:
@@ -53,16 +49,22 @@ class Store:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._turn is not None:
+            os.close(self._turn)
+            self._turn = None
 
     def __enter__(self) -> Store:
         """Begin a transaction that excludes all other processes' and threads'."""
         self._lock.acquire()
         try:
+            # SQLite's own waiting is a sleep that grows, in which a busy neighbour overtakes for ever; the kernel
+            # wakes who waits for a lock, and frees that of the dead
+            fcntl.flock(self._open_turn(), fcntl.LOCK_EX)
             if self._connection is None:
                 self._connection = _connect(self.path)
             self._connection.execute("begin immediate")
         except BaseException:
-            self._lock.release()
+            self._leave()
             raise
         return self
 
@@ -73,7 +75,17 @@ class Store:
             assert self._connection is not None
             self._connection.execute("rollback" if kind else "commit")
         finally:
-            self._lock.release()
+            self._leave()
+
+    def _open_turn(self) -> int:
+        if self._turn is None:
+            self._turn = os.open(f"{self.path}-turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return self._turn
+
+    def _leave(self) -> None:
+        if self._turn is not None:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+        self._lock.release()
 
     def one(self, query: str, *values: object) -> Sequence[object] | None:
         """The first row of a query, inside a transaction."""
@@ -91,21 +103,16 @@ class Store:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-    end = time.clock_gettime(time.CLOCK_MONOTONIC) + _PATIENCE
-    while True:
-        try:
-            # unlike wal, nothing has to be agreed on at the first opening
-            connection.execute("pragma journal_mode=truncate")
-            connection.execute("pragma synchronous=off")
-            connection.executescript(_SCHEMA)
-            return connection
-        except sqlite3.OperationalError as error:
-            # two that open it beside the journal of a killed one are refused at once, whatever the timeout
-            if "locked" not in str(error) or time.clock_gettime(time.CLOCK_MONOTONIC) > end:
-                connection.close()
-                raise
-        select.select((), (), (), _PAUSE)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        # unlike wal, nothing has to be agreed on at the first opening
+        connection.execute("pragma journal_mode=truncate")
+        connection.execute("pragma synchronous=off")
+        connection.executescript(_SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 _stores: dict[str, Store] = {}

@@ -149,29 +149,55 @@ def test_processes_share_the_cache_and_lose_nothing(instance: Any, method: str):
     assert cache.cache_get("before") == b"v"
 
 
+def _count_for_ever() -> int:
+    """The pid of a child that has begun to count in the cache, and does nothing else."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.write(writer, b"!")
+            while True:
+                cache.cache_inc("n")
+                cache.cache_inc("twice", 2)
+        finally:
+            os._exit(1)
+    os.read(reader, 1)
+    os.close(reader)
+    os.close(writer)
+    return child
+
+
+def _kill(child: int) -> None:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
 def test_a_killed_process_leaves_the_cache_whole(instance: Any):
     """Processes that are killed while they count leave the cache usable; no count is half done."""
     instance(**ONE)
     cache.cache_set("before", b"v")
     for _ in range(10):
-        reader, writer = os.pipe()
-        child = os.fork()
-        if not child:
-            os.write(writer, b"!")
-            while True:
-                cache.cache_inc("n")
-                cache.cache_inc("twice", 2)
-        os.read(reader, 1)
-        os.close(reader)
-        os.close(writer)
+        child = _count_for_ever()
         seen = cache.cache_num("n")
         while cache.cache_num("n") < seen + 3:
             pass
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        _kill(child)
         assert 0 <= 2 * cache.cache_num("n") - cache.cache_num("twice") <= 2
         cache.cache_update("twice", (2 * cache.cache_num("n")).to_bytes(8, "little"))
     assert cache.cache_get("before") == b"v"
+
+
+def test_every_process_gets_its_turn_beside_busy_neighbours(instance: Any):
+    """Three processes that do nothing but count keep a fourth waiting for a moment only, not for minutes."""
+    instance(**ONE)
+    children = [_count_for_ever() for _ in range(3)]
+    try:
+        for _ in range(300):
+            cache.cache_inc("mine")
+    finally:
+        for child in children:
+            _kill(child)
+    assert cache.cache_num("mine") == 300
 
 
 def test_the_file_of_a_dead_instance_is_removed(instance: Any, tmp_path: Any):
