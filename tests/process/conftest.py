@@ -123,7 +123,7 @@ class Instance:
         """Send a signal to the master."""
         os.kill(self.pid, number)
 
-    def stop(self, number: int = signal.SIGINT, timeout: float = 15) -> int:
+    def stop(self, number: int = signal.SIGINT, timeout: float = 30) -> int:
         """Stop it; nothing of it may be left."""
         return self.spawned.stop(number, timeout)
 
