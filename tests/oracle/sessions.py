@@ -60,10 +60,11 @@ def _members_by_ps(sid: int) -> list[int]:
 
 @contextmanager
 def signals_not_ignored() -> Iterator[None]:
-    """Undo, meanwhile, what a shell does to a background job: it hands down SIGINT and SIGQUIT ignored, and every
-    program started by the tests would inherit that. To be used from the main thread.
+    """Undo, meanwhile, what a shell does to a background job, and nohup to its command: they hand down SIGINT and
+    SIGQUIT, or SIGHUP, ignored, and every program started by the tests would inherit that. To be used from the main
+    thread.
     """
-    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGQUIT)}
+    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)}
     for s, handler in before.items():
         if handler is signal.SIG_IGN:
             signal.signal(s, signal.default_int_handler if s == signal.SIGINT else signal.SIG_DFL)
