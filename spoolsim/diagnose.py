@@ -227,6 +227,12 @@ NOTES: tuple[Note, ...] = (
         safer=True,
     ),
     _note(
+        "no-file-events",
+        "py-autoreload of uWSGI looks at the files every N seconds, wherever they are; so are these, every second",
+        "nothing; --watch-polling does it for all",
+        safer=True,
+    ),
+    _note(
         "no-cache",
         "uWSGI would have returned None: no cache is configured",
         "add cache2 = name=default,items=1000",

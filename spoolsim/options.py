@@ -294,7 +294,7 @@ OPTIONS: tuple[Option, ...] = (
         "py-autoreload",
         "int",
         "py_autoreload",
-        "Reload when the app's Python source changes.",
+        "Reload when the source of a module that the app imported changes (installed packages are left out).",
         aliases=("py-auto-reload", "python-autoreload", "python-auto-reload"),
         metavar="SECONDS",
     ),
@@ -362,6 +362,13 @@ OPTIONS: tuple[Option, ...] = (
         ours=True,
     ),
     _O("watch", "list", "watch", "Reload when Python source under this path changes.", metavar="PATH", ours=True),
+    _O(
+        "watch-polling",
+        "flag",
+        "watch_polling",
+        "Look at watched source every second, where changes send no events (container mounts are recognised).",
+        ours=True,
+    ),
     _O(
         "not-emulated",
         "choice",
@@ -518,6 +525,7 @@ class Options:
         "uwsgi",
         "virtualenv",
         "watch",
+        "watch_polling",
         "web_processes",
         "web_sockets",
         "wsgi_files",
@@ -573,6 +581,7 @@ class Options:
     map: tuple[str, ...]
     silence: tuple[str, ...]
     watch: tuple[str, ...]
+    watch_polling: bool
     not_emulated: str
     no_journal: bool
     max_attempts: int

@@ -50,7 +50,7 @@ class Clockwork:
             from spoolsim.processes.watch import FileWatch
 
             try:
-                self._watch = FileWatch(self._files, self._touched)
+                self._watch = FileWatch(self._files, self._touched, polling=self.master.touch.polling(self._files))
             except OSError as error:
                 self.master.log.say(f"no file events ({error.strerror}): file monitors raise nothing", error=True)
 

@@ -302,6 +302,7 @@ def main(wire_fd: int, board_fd: int) -> None:
     if setup["worker_pipe"]:
         app.signals.workers = Pipe(*setup["worker_pipe"])
     os.environ[program.VARIABLE] = program.describe(options, directories)
+    before = list(sys.modules)
     try:
         app.prepare()
         kinds = ("shared-import",) if options.lazy_apps else ("shared-import", "import", "module", "wsgi-file")
@@ -312,7 +313,7 @@ def main(wire_fd: int, board_fd: int) -> None:
         wire.send("exit", child.exit_status(end))
         child.leave(0)
     _warn_of_threads(log)
-    wire.send("ready", app.signals.report(), failures)
+    wire.send("ready", app.signals.report(), failures, _sources(app, before))
     places = _places([(directory, slot) for directory, slot in directories if slot >= 0])
     ForkServer(wire, board, app, places, setup["reports"]).serve()
     child.leave(0)
@@ -329,6 +330,15 @@ def _places(served: list[tuple[SpoolDir, int]]) -> list[tuple[SpoolDir, int, int
         index = seen[directory.path] = seen.get(directory.path, -1) + 1
         places.append((directory, index, count[directory.path]))
     return places
+
+
+def _sources(app: App, before: list[str]) -> list[str]:
+    """The files of the app, where py-autoreload wants to know them."""
+    if not app.options.py_autoreload or app.faithful:
+        return []
+    from spoolsim.work import sources
+
+    return [*sources.of_modules(before, app.options.spooler_imports), *app.failed_in]
 
 
 def _warn_of_threads(log: Log) -> None:

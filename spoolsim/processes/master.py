@@ -273,6 +273,7 @@ class Master:
         """One message of a fork server."""
         what = message[0]
         if what == "ready":
+            self.touch.modules(message[3])
             self.ready(generation, message[1], message[2])
         elif what == "spawned":
             generation.pids[message[2]] = message[1]

@@ -1,4 +1,6 @@
-"""The master's part of touch-spoolers-reload and --watch: which files, when to look, and what a touch sets off."""
+"""The master's part of touch-spoolers-reload, --watch and py-autoreload: which files, when to look, and what a touch
+sets off.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,13 @@ import select
 import sys
 import time
 
+from spoolsim.processes.mounts import silent_type
 from spoolsim.processes.touch import touched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from spoolsim.processes.master import Master
     from spoolsim.processes.touch import Seen
     from spoolsim.processes.watch import FileWatch, SourceWatch
@@ -39,6 +44,9 @@ class Touch:
         self._watch: FileWatch | None = None
         self.fd = -1
         self._sources: SourceWatch | None = None
+        #: py-autoreload: the files of the app's modules, and what watches them
+        self._modules: set[str] = set()
+        self._module_watch: FileWatch | None = None
         #: source changed: when it has been quiet for so long, reload
         self.quiet_at: float | None = None
         self._changed = False
@@ -67,12 +75,9 @@ class Touch:
                 self.master.log.say(f"no file events ({error.strerror}): touched files are noticed within a second")
 
     def _watch_sources(self) -> None:
-        """--watch, and py-autoreload, which means the directories that the app is imported from."""
+        """--watch."""
         options = self.master.options
-        wanted = list(options.watch)
-        if options.py_autoreload and not self.faithful:
-            wanted += [options.chdir or ".", *options.pythonpath]
-        paths = [path for path in dict.fromkeys(map(os.path.abspath, wanted)) if os.path.exists(path)]
+        paths = [path for path in dict.fromkeys(map(os.path.abspath, options.watch)) if os.path.exists(path)]
         for path in options.watch:
             if not os.path.exists(path):
                 self.master.log.say(f"--watch {path}: there is no such file or directory", error=True)
@@ -81,12 +86,54 @@ class Touch:
         from spoolsim.processes.watch import SourceWatch
 
         try:
-            self._sources = SourceWatch(paths, self._source_changed)
+            self._sources = SourceWatch(paths, self._source_changed, polling=self.polling(paths))
         except OSError as error:
-            self.master.log.say(f"no file events ({error.strerror}): source is looked at every second")
+            self._say_polling(error)
             self._sources = SourceWatch(paths, self._source_changed, polling=True)
         if any(_newer(path, self.master.import_began) for path in paths):  # written while the watch was not there yet
             self._changed = True
+
+    def modules(self, files: Iterable[str]) -> None:
+        """py-autoreload: the files of the modules that the app has imported, as a fork server found them.
+
+        One that is imported no more stays watched: it may be the one whose import failed.
+        """
+        if self._modules.issuperset(files):
+            return
+        self._modules.update(files)
+        from spoolsim.processes.watch import FileWatch
+
+        if self._module_watch is not None:
+            self._module_watch.close()
+        try:
+            self._module_watch = FileWatch(self._modules, self._module_changed, polling=self.polling(self._modules))
+        except OSError as error:
+            self._say_polling(error)
+            self._module_watch = FileWatch(self._modules, self._module_changed, polling=True)
+        if any(_newer(path, self.master.import_began) for path in self._modules):
+            self._source_changed()
+
+    def polling(self, paths: Iterable[str]) -> bool:
+        """Must the files be looked at, because nobody tells of their changes? The reason is said."""
+        if self.master.options.watch_polling:
+            return True
+        try:
+            with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
+                mounts = table.read()
+        except OSError:  # no Linux
+            return False
+        for path in paths:
+            silent = silent_type(os.path.realpath(path), mounts)
+            if silent:
+                self.master.notes.give("no-file-events", path, f"{silent} does not tell of changes from outside")
+                return True
+        return False
+
+    def _say_polling(self, error: OSError) -> None:
+        self.master.log.say(f"no file events ({error.strerror}): source is looked at every second")
+
+    def _module_changed(self, path: str) -> None:
+        self._source_changed()
 
     def _source_changed(self) -> None:
         self._changed = True
@@ -170,6 +217,8 @@ class Touch:
             os.close(self.fd)
         if self._sources is not None:
             self._sources.close()
+        if self._module_watch is not None:
+            self._module_watch.close()
 
 
 def _newer(path: str, when: float) -> bool:

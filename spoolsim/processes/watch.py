@@ -40,10 +40,13 @@ _CHANGES: list[type[FileSystemEvent]] = [
 
 
 class FileWatch:
-    """Calls `tell(path)` from a thread of its own when something happened to one of `paths` (absolute)."""
+    """Calls `tell(path)` from a thread of its own when something happened to one of `paths` (absolute).
 
-    def __init__(self, paths: Iterable[str], tell: Callable[[str], None]) -> None:
-        self._observer = Observer()
+    polling: look every second instead of waiting for events, for file systems that send none (container mounts).
+    """
+
+    def __init__(self, paths: Iterable[str], tell: Callable[[str], None], *, polling: bool = False) -> None:
+        self._observer = PollingObserver() if polling else Observer()
         handler = _Handler(tell)
         for path in paths:
             handler.paths[path] = path
@@ -63,7 +66,7 @@ class FileWatch:
 class SourceWatch:
     """Calls `tell()` from a thread of its own when Python source below one of `paths` changed.
 
-    polling: look every second instead of waiting for events, for file systems that send none (container mounts).
+    polling: as for FileWatch.
     """
 
     def __init__(self, paths: Iterable[str], tell: Callable[[], None], *, polling: bool = False) -> None:

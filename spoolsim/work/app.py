@@ -45,6 +45,7 @@ class App:
     __slots__ = (
         "board",
         "directories",
+        "failed_in",
         "faithful",
         "harakiri_word",
         "log",
@@ -79,6 +80,8 @@ class App:
         self.worker_id = 0
         self.started = 0
         self.set_frequency = 0
+        #: the source files in which an import failed
+        self.failed_in: list[str] = []
         #: where set_user_harakiri writes its deadline: a word of the scoreboard
         self.harakiri_word: Callable[[int], None] | None = None
         self.notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful)
@@ -187,6 +190,10 @@ class App:
             if isinstance(error, FileNotFoundError) and error.filename == name:
                 self.log.line(f"failed to open python file {name}")
             else:
+                if self.options.py_autoreload:
+                    from spoolsim.work import sources
+
+                    self.failed_in += sources.of_error(error)
                 print_error()
             return f"{kind} = {value}: {type(error).__name__}: {error}"
         if kind in ("module", "wsgi-file") and not hasattr(module, attribute or "application"):

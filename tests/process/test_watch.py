@@ -61,3 +61,59 @@ def test_a_path_that_is_not_there(start: Start) -> None:
     it.wait_runs("ran")
     it.spawned.wait_output("--watch nowhere: there is no such file or directory")
     assert it.stop() == 0
+
+
+def test_py_autoreload_follows_the_imported_modules(start: Start, home_app: str, tmp_path: Path) -> None:
+    """Modules far from the working directory, and those of spooler-import; a file that nobody imports is nothing."""
+    library = tmp_path / "library"
+    (library / "package").mkdir(parents=True)
+    (library / "package" / "__init__.py").touch()
+    part, late = library / "package" / "part.py", library / "late.py"
+    part.write_text("VERSION = 'one'\n")
+    late.write_text("VERSION = 'one'\n")
+    app = (
+        home_app
+        + "import package.part\ndef versions():\n    import late\n    return package.part.VERSION + late.VERSION\n"
+    )
+    it = start("--py-autoreload", "1", "--pythonpath", str(library), "--spooler-import", "late", app=app)
+
+    def answers(wanted: str) -> bool:
+        it.put("note('version', versions())")
+        return f"version {wanted}" in it.runs()
+
+    poll_until(lambda: answers("oneone"), 30, "the first answer")
+    (library / "unused.py").write_text("x = 1\n")
+    part.write_text("VERSION = 'two'\n")
+    poll_until(lambda: answers("twoone"), 30, "the new package.part")
+    late.write_text("VERSION = 'three'\n")
+    poll_until(lambda: answers("twothree"), 30, "the new late")
+    assert it.stop() == 0
+
+
+def test_py_autoreload_when_the_import_fails(start: Start, home_app: str, home: Path) -> None:
+    """From the start, or later: mending the file that failed is enough."""
+    (home / "part.py").write_text("1 / 0\n")
+    it = start("--py-autoreload", "1", app=home_app + "import part\n")
+    it.spawned.wait_output("nothing runs yet")
+    (home / "part.py").write_text("VERSION = 'mended'\n")
+    it.put("note('version', part.VERSION)")
+    it.wait_runs("version mended")
+    (home / "part.py").write_text("this is no Python\n")
+    it.spawned.wait_output("the old code goes on")
+    it.put("note('still', part.VERSION)")
+    it.wait_runs("still mended")
+    (home / "part.py").write_text("VERSION = 'again'\n")
+
+    def answered() -> bool:
+        it.put("note('version', part.VERSION)")
+        return "version again" in it.runs()
+
+    poll_until(answered, 30, "the code that was mended again")
+    assert it.stop() == 0
+
+
+def test_watch_polling(start: Start, home_app: str) -> None:
+    """Where no events come, looking finds the change too."""
+    it = start("--watch", ".", "--watch-polling", app=home_app + "VERSION = 'one'\n")
+    changed_to(it, home_app, "polled", again=True)
+    assert it.stop() == 0
