@@ -16,42 +16,46 @@ pexpect = pytest.importorskip("pexpect")
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 
-#: reads the document with datadog-uwsgi-stats' own parser and collects with its own collectors. The Agent's base
-#: package, datadog-checks-base, is stood in for by two names; the check's own code, parser and all, is as it came
+#: collects as the Agent does; the check and its base class are as they came, and what it submits is in their aggregator
 DATADOG = """
-import sys, types
-base = types.ModuleType("datadog_checks.base")
-class AgentCheck:
-    OK, WARNING, CRITICAL, UNKNOWN = range(4)
-    def __init__(self, name, init_config, instances): self.instance = instances[0]
-    def gauge(self, name, value, tags=()): print("gauge", name, value, *tags, sep="|")
-    def monotonic_count(self, name, value, tags=()): print("count", name, value, *tags, sep="|")
-    def service_check(self, name, status, tags=(), message=None): print("status", name, status, message, sep="|")
-base.AgentCheck = AgentCheck
-base.ConfigurationError = type("ConfigurationError", (Exception,), {})
-sys.modules["datadog_checks.base"] = base
+import sys
+from datadog_checks.base.stubs import aggregator
 from datadog_checks.uwsgi_stats import UwsgiStatsCheck
-for url in sys.argv[1:]:
-    UwsgiStatsCheck("uwsgi_stats", {}, [{}]).check({"stats_url": url})
+UwsgiStatsCheck("uwsgi_stats", {}, [{}]).check({"stats_url": sys.argv[1]})
+for name in aggregator.metric_names:
+    for metric in aggregator.metrics(name):
+        print(name, f"{metric.value:g}", *metric.tags, sep="|")
+print("status", *(check.status for check in aggregator.service_checks("uwsgi.can_connect")), sep="|")
+"""
+
+#: what a scrape of uwsgi_exporter would answer
+EXPORTER = """
+import sys
+from prometheus_client import CollectorRegistry, generate_latest
+from uwsgi_exporter import build_prometheus_stats, get_stats_collector
+registry = CollectorRegistry()
+registry.register(get_stats_collector(lambda: build_prometheus_stats(sys.argv[1])))
+print(generate_latest(registry).decode())
 """
 
 
 @pytest.fixture(scope="module")
 def readers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment with uwsgitop and datadog-uwsgi-stats, without the latter's dependency."""
+    """A fresh environment with uwsgitop, uwsgi_exporter, and datadog-uwsgi-stats with what its base class imports."""
     home = tmp_path_factory.mktemp("readers")
     venv.create(home, with_pip=False, symlinks=True)
     python = str(home / "bin" / "python")
-    wanted = ["--no-deps", "uwsgitop", "datadog-uwsgi-stats", "setuptools"]
-    command = [sys.executable, "-m", "pip", "--python", python, "install", "-q", *wanted]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"uwsgitop, datadog-uwsgi-stats cannot be installed: {done.stderr.strip().splitlines()[-1]}")
+    alone = ["--no-deps", "uwsgitop", "datadog-uwsgi-stats", "datadog-checks-base", "lazy_loader", "packaging"]
+    for wanted in (alone, ["uwsgi-exporter", "setuptools"]):
+        command = [sys.executable, "-m", "pip", "--python", python, "install", "-q", *wanted]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"{' '.join(wanted)} cannot be installed: {done.stderr.strip().splitlines()[-1]}")
     return home
 
 
 @pytest.fixture
-def served(spawn: Spawn, tmp_path: Path) -> tuple[Spawned, Path]:
+def served(spawn: Spawn, tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Spawned, Path]:
     """An instance with a stats socket at `s` that has run three tasks, and its directory."""
     (tmp_path / "app.py").write_text("import uwsgi\nuwsgi.spooler = lambda env: uwsgi.SPOOL_OK\n")
     (tmp_path / "sp").mkdir()
@@ -61,6 +65,8 @@ def served(spawn: Spawn, tmp_path: Path) -> tuple[Spawned, Path]:
     for _ in range(3):
         file.write(str(tmp_path / "sp"), file.next_name(), packet({b"k": b"v"}))
     options = ["--spooler", "sp", "--import", "app", "--stats", "s", "--stand-in-worker"]
+    if request.function is test_uwsgi_exporter:
+        options.append("--stats-http")
     process = spawn([sys.executable, "-m", "spoolsim", "run", *options], cwd=tmp_path)
     process.wait_output("done with task", n=3, timeout=20)
     return process, tmp_path
@@ -92,20 +98,37 @@ def test_uwsgitop(readers: Path, served: tuple[Spawned, Path]) -> None:
     assert process.stop() == 0
 
 
+def said(readers: Path, program: str, address: str) -> list[str]:
+    """The lines that a program prints of the statistics at an address."""
+    command = [str(readers / "bin" / "python"), "-c", program, address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
 def test_datadog_uwsgi_stats(readers: Path, served: tuple[Spawned, Path]) -> None:
     """datadog-uwsgi-stats reads our spoolers: the directory, three tasks, no respawn, none running."""
     process, home = served
-    command = [str(readers / "bin" / "python"), "-c", DATADOG, f"unix://{home / 's'}"]
+    resting = f"uwsgi.spooler.running|0|spooler:{home / 'sp'}"
 
-    def said() -> list[str]:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
+    def at_rest() -> list[str]:
+        found = said(readers, DATADOG, f"unix://{home / 's'}")
+        return found if resting in found else []
 
-    tag = f"spooler:{home / 'sp'}"
-    lines = poll_until(lambda: (found := said()) and f"gauge|spooler.running|0|{tag}" in found and found, 20, "rest")
-    assert f"count|spooler.tasks|3|{tag}" in lines
-    assert f"count|spooler.respawns|0|{tag}" in lines
-    assert "status|can_connect|0|None" in lines
-    assert "gauge|workers.total|1" in lines
+    lines = poll_until(at_rest, 30, "rest")
+    assert f"uwsgi.spooler.tasks|3|spooler:{home / 'sp'}" in lines
+    assert f"uwsgi.spooler.respawns|0|spooler:{home / 'sp'}" in lines
+    assert "uwsgi.workers.total|1" in lines
+    assert "status|0" in lines
+    assert process.stop() == 0
+
+
+def test_uwsgi_exporter(readers: Path, served: tuple[Spawned, Path]) -> None:
+    """uwsgi_exporter, which asks over HTTP, makes Prometheus metrics of our spoolers."""
+    process, home = served
+    address = "http+unix://" + str(home / "s").replace("/", "%2F")
+    poll_until(lambda: "uwsgi_spoolers_running 0.0" in said(readers, EXPORTER, address), 30, "rest")
+    lines = said(readers, EXPORTER, address)
+    assert "uwsgi_spoolers_tasks 3.0" in lines
+    assert "uwsgi_spoolers_respawns 0.0" in lines
     assert process.stop() == 0
