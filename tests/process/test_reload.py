@@ -52,18 +52,25 @@ def settled(it: Instance, processes: int) -> None:
 
 
 def test_an_idle_spooler_answers_a_touch(start: Start, home_app: str) -> None:
-    """A touch is followed by new code, in a process that waits for work, in seconds at most."""
+    """A touch is followed by new code in under half a second, in a process that waits for work.
+
+    The best of ten: a busy machine has slow ones.
+    """
     (it := start(*TOUCH, app=home_app + "VERSION = 'one'\n")).wait_workers(1)
     touch(it)  # it is made: a touch
-    it.spawned.wait_output("touched has been touched", timeout=20)
-    (pid,) = it.workers() if len(it.workers()) == 1 else (0,)
-    version(it, home_app, "two")
-    began = time.monotonic()
-    touch(it)
-    answered_by(it, "two", 15)
-    assert time.monotonic() - began < 10
-    settled(it, 1)
-    assert it.workers() != [pid]
+    it.spawned.wait_output("touched has been touched")
+    took = []
+    while len(took) < 10 and min(took, default=1.0) >= 0.5:
+        settled(it, 1)
+        before = it.workers()
+        version(it, home_app, f"v{len(took)}")
+        began = time.monotonic()
+        touch(it)
+        answered_by(it, f"v{len(took)}")
+        took.append(time.monotonic() - began)
+        settled(it, 1)
+        assert it.workers() != before
+    assert min(took) < 0.5
     assert "unable to stat() touched" in it.output()
     assert it.stop() == 0
 

@@ -201,6 +201,30 @@ def test_decorators(start: Start, home_app: str) -> None:
     assert it.stop() == 0
 
 
+def test_decorators_that_raise_nothing(start: Start, home_app: str) -> None:
+    """postfork, thread, lock and harakiri in a task, and uWSGI 2.1's mstimer, over the real module."""
+    app = home_app + (
+        "import uwsgidecorators as d\n"
+        "@d.postfork\ndef forked(): note('postfork', uwsgi.worker_id(), locked())\n"
+        "@d.mstimer(50, target='spooler')\ndef beat(n): note('mstimer')\n"
+        "@d.lock\ndef locked(): return uwsgi.is_locked()\n"
+        "@d.thread\ndef beside(): note('thread', threading.current_thread().daemon)\n"
+        "@d.harakiri(1)\ndef stuck():\n    note('stuck')\n    while True: pass\n"
+        "@d.harakiri(60)\ndef quick(): return 'quick'\n"
+        "uwsgi.spooler = spooler\n"
+    )
+    it = start(*LONG_POLL, "--uwsgi", "2.1", "--stand-in-worker", app=app)
+    it.wait_runs("postfork 0 None", "postfork 1 True", "mstimer")  # a spooler has no locks: there it calls nothing
+    it.put("note(quick()); beside()")
+    it.wait_runs("quick", "thread True")
+    path = it.put("stuck()")
+    it.wait_runs("stuck")
+    it.spawned.wait_output("*** HARAKIRI ON THE SPOOLER")
+    poll_until(lambda: it.runs().count("stuck") >= 2, 30, "the retry")
+    os.unlink(path)
+    assert it.stop() in (0, 1)
+
+
 WORKER = HANDLER + "uwsgi.register_signal(5, 'worker', heard)\nuwsgi.add_timer(5, 1)\n"
 
 
