@@ -273,18 +273,19 @@ def signal_registered(number: int) -> bool | None:
     return True if _spoolsim.signals.number(number) in _spoolsim.signals.handlers else None
 
 
-def signal_wait(number: int = -1, /) -> None:
+def signal_wait(number: int = -1, /) -> bytes | None:
     """Wait in the stand-in worker for a signal to workers (a certain one, if given), and run its handler.
 
-    Raises NotEmulated elsewhere.
+    Returns b'', as uWSGI does. Raises NotEmulated elsewhere.
     """
     pipe = _spoolsim.signals.workers
     if _spoolsim.role != _app.WORKER or pipe is None:
         from spoolsim.emulate.missing import refuse
 
         refuse("signal_wait", "a web worker; with --stand-in-worker, there")
-        return
+        return None
     _spoolsim.signals.wait(pipe, number)
+    return b""
 
 
 def signal_received() -> int:

@@ -3,6 +3,7 @@ import os
 
 from ..harness import scenario
 from ..packets import PREFIX
+from ._common import clean
 from .s_deco import deco
 from .s_sig import SIG, touch
 
@@ -228,3 +229,65 @@ uwsgi.add_timer(5, 1)
     rows = [r["kind"] for r in i.obs()]
     done = i.obs("done")[0]["t"]
     return {"none_during_the_task": rows.index("done") < rows.index("sig"), "two_at_once_after_it": i.obs("sig")[1]["t"] - done < .7}
+
+
+@scenario()
+def signal_queue_overflow(h):
+    """a task raises more than the queue holds: how many are handled, what is said of the rest"""
+    d = h.mkdir("sp"); h.drop(d, PREFIX + "x")
+    i = h.start([("spooler", d), ("spooler-frequency", 60)], """
+import uwsgi
+from oracleobs import *
+count = 0
+def s(num):
+    global count
+    count += 1
+def last(num): obs('handled', count=count)
+def h(env):
+    r = [uwsgi.signal(5) for _ in range(1000)]
+    obs('raised', returns=sorted({repr(x) for x in r}))
+    return -2
+uwsgi.spooler = h
+uwsgi.register_signal(5, 'spooler', s)
+uwsgi.register_signal(6, 'spooler', last)
+uwsgi.add_timer(6, 1)
+""")
+    i.wait_obs("raised"); i.wait(lambda: any(x["count"] for x in i.obs("handled")), 9)
+    handled = max(x["count"] for x in i.obs("handled"))
+    # how many exactly depends on how fast the master empties the task's pipe into the spoolers'
+    return {"some_were_handled": handled >= 250, "some_were_lost": handled < 1000, "returns": i.obs("raised")[0]["returns"], "said": i.shapes("SIGNAL QUEUE")}
+
+
+@scenario()
+def signal_wait_in_a_worker(h):
+    """signal_wait() in worker 1: its result, whose handler runs, what signal_received() says; with a number and without"""
+    d = h.mkdir("sp"); h.drop(d, PREFIX + "x")
+    i = h.start([("spooler", d), ("spooler-frequency", 60), ("socket", h.path("s.sock"))], SIG + """
+for n in (5, 6, 7): uwsgi.register_signal(n, 'worker', s)
+def pf():
+    if uwsgi.worker_id() == 1:
+        obs('waits')
+        obs('any', r=repr(uwsgi.signal_wait()), got=uwsgi.signal_received())
+        obs('seven', r=repr(uwsgi.signal_wait(7)), got=uwsgi.signal_received())
+uwsgi.post_fork_hook = pf
+def h(env):
+    await_cue('go')
+    for n in (5, 6, 7): uwsgi.signal(n)
+    obs('done'); return -2
+uwsgi.spooler = h
+""")
+    i.wait_obs("waits"); i.cue("go"); i.wait_obs("seven", 1, 9)
+    return {"any": clean(i.obs("any")[0]), "seven": [clean(x) for x in i.obs("seven")], "handled": [x["num"] for x in i.obs("sig")]}
+
+
+@scenario()
+def rb_timer_without_a_period(h):
+    """add_rb_timer(n, 0) and add_timer(n, 0): does it fire, spin, or rest?"""
+    d = h.mkdir("sp")
+    i = h.start([("spooler", d), ("spooler-frequency", 60)], SIG + """
+for n in (1, 2, 3): uwsgi.register_signal(n, 'spooler', s)
+obs('r', r=[repr(uwsgi.add_rb_timer(1, 0, 3)), repr(uwsgi.add_timer(2, 0)), repr(uwsgi.add_rb_timer(3, 1, 3))])
+""")
+    i.wait(lambda: sum(x["num"] == 3 for x in i.obs("sig")) >= 3, 12); h.give_time(1.2)
+    runs = {n: sum(x["num"] == n for x in i.obs("sig")) for n in (1, 2, 3)}
+    return {"returns": i.obs("r")[0]["r"], "rb_timer_0_runs": runs[1], "timer_0_runs": runs[2], "rb_timer_1_runs": runs[3]}
