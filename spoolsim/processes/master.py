@@ -391,8 +391,9 @@ class Master:
         elif was_serving and not self.stopping:
             self.log.say("the fork server was killed: starting another one", error=True)
             self._abandon()
-            if self.coming is None:
-                self.begin_generation()
+            if self.coming is not None:  # it was given the scoreboard that has just gone
+                os.kill(self.coming.pid, signal.SIGKILL)
+            self.begin_generation()
         else:
             for pid, number in list(generation.pids.items()):
                 self.happen(number, "died", pid, True)

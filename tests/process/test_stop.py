@@ -264,6 +264,24 @@ def test_a_reload_whose_fork_server_is_killed(start: Start, home_app: str, wait_
     assert it.stop() == 0
 
 
+def test_the_serving_fork_server_is_killed_during_a_reload(start: Start, home_app: str, wait_for: WaitFor) -> None:
+    """The new one was to write to a scoreboard that went with the old: another one, with the new, takes its place."""
+    app = home_app + "note('imported')\nif len(open(os.environ['RUNS']).readlines()) == 2: gate('import', 60)\n"
+    it = start(app=app)
+    it.wait_workers(1)
+    (serving,) = it.fork_servers()
+    it.send(signal.SIGHUP)
+    it.wait_count(2)
+    os.kill(serving, signal.SIGKILL)
+    it.spawned.wait_output("the fork server was killed")
+    it.open_gate("import")
+    it.put("note('ran')")
+    it.wait_runs("ran")
+    it.wait_workers(1)
+    wait_for(lambda: len(it.fork_servers()) == 1, 30, "one fork server")
+    assert it.stop() == 0
+
+
 # ---- signals to the others ----
 
 

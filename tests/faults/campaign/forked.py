@@ -1,0 +1,214 @@
+"""Producers and spoolers that are killed in a forked child of ours: some thousand points a minute.
+
+What they do is drawn by a seed; at which system call they die is handed in.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+
+from spoolsim.diagnose import Notes
+from spoolsim.log import Log
+from spoolsim.options import Options
+from spoolsim.spool import file
+from spoolsim.spool.directory import SpoolDir
+from spoolsim.spool.enqueue import Producer
+from spoolsim.spool.names import PREFIX
+from spoolsim.work.app import SPOOLER, App, install
+from spoolsim.work.worker import Worker
+from tests.faults.campaign.ledger import Verdict
+from tests.faults.ptrace import Child
+from tests.oracle.packets import packet
+
+PAST = 1_000_000_000
+
+
+class Bench:
+    """A directory for kills one after the other, and an app whose handler notes each task it is given."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.spool = home / "spool"
+        self.spool.mkdir()
+        self._notes = os.open(home / "notes", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._acknowledged, self._acknowledge = os.pipe()
+        os.set_blocking(self._acknowledged, False)
+        #: the handler's answers by task, before the kill; afterwards each is done
+        self.answers: dict[bytes, str] = {}
+        self.answers_before: dict[bytes, str] = {}
+        self.app = self._app(Options(quiet=True))
+        self.app.prepare()
+        sys.modules["uwsgi"].__dict__["spooler"] = self.handle
+
+    def _app(self, options: Options) -> App:
+        directory = SpoolDir(str(self.spool))
+        app = install(App(options, [(directory, 0)], Log()))
+        app.become(SPOOLER)
+        return app
+
+    def handle(self, env: dict[str | bytes, bytes]) -> int:
+        """The handler."""
+        number = env[b"number"]
+        os.write(self._notes, number + b"\n")
+        answer = self.answers.get(number, "done")
+        if answer == "raise":
+            raise ValueError("as drawn")
+        return -1 if answer == "retry" else -2
+
+    # ---- a producer ----
+
+    def producer(self, seed: int, at: int) -> Verdict:
+        """One enqueue is killed."""
+        draw = random.Random(seed)
+        job: dict[object, object] = {b"number": b"0", b"filler": b"v" * draw.choice((0, 10, 3000, 60_000))}
+        if draw.random() < 0.4:
+            job[b"body"] = os.urandom(8) * draw.choice((1, 500, 20_000))
+        if draw.random() < 0.3:
+            job[b"at"] = str(PAST + seed).encode()
+        if draw.random() < 0.3:
+            job[b"priority"] = str(draw.randrange(3)).encode()
+        expected = packet({key: value for key, value in job.items() if key != b"body"}) + job.get(b"body", b"")
+        directory = SpoolDir(str(self.spool))
+        producer = Producer(
+            [directory],
+            log=Log(),
+            notes=Notes(lambda *said: None),
+            ordered=True,
+            quiet=True,
+            durable=draw.random() < 0.2,
+        )
+        verdict = self._struck(lambda: os.write(self._acknowledge, producer.spool(job) + b"\n"), at)
+        found = self._tasks()
+        acknowledged = self._acknowledgements()
+        verdict.acknowledged = len(acknowledged)
+        for path in acknowledged:
+            if found.get(path) != expected:
+                verdict.wrong.append(f"acknowledged, but {path} is {_told(found.get(path))}")
+        verdict.empty = sum(not data for data in found.values())
+        for path, data in found.items():
+            if data not in (b"", expected):
+                verdict.wrong.append(f"half a task is visible: {path} is {_told(data)}")
+        self._drain(Options(quiet=True, ordered=True), verdict)
+        runs = self._runs()
+        there = sum(data == expected for data in found.values())
+        if runs[b"0"] != there:
+            verdict.wrong.append(f"{there} tasks were there, and {runs[b'0']} were run")
+        left = [path for path, data in self._tasks().items() if data]
+        if left:
+            verdict.wrong.append(f"not run: {left}")
+        self._clear()
+        return verdict
+
+    # ---- a spooler ----
+
+    def spooler(self, seed: int, at: int) -> Verdict:
+        """One scan is killed; the next one, by another process, ends what is left."""
+        draw = random.Random(seed)
+        options = {
+            "quiet": True,
+            "ordered": draw.random() < 0.5,
+            "no_journal": draw.random() < 0.2,
+            "max_tasks": draw.choice((0, 0, 2)),
+            "max_attempts": draw.choice((0, 0, 5)),
+            "retry_delay": draw.choice((0.0, 0.0, 0.001)),
+        }
+        count = draw.randrange(1, 4)
+        self.answers = {b"%d" % n: draw.choice(("done", "done", "done", "retry", "raise")) for n in range(count)}
+        for n in range(count):
+            home = self.spool
+            if options["ordered"] and draw.random() < 0.3:
+                home = self.spool / "5"
+                home.mkdir(exist_ok=True)
+            data = packet({b"number": b"%d" % n})
+            file.write(str(home), file.next_name(), data, b"b" * draw.choice((0, 9, 9000)), at=draw.choice((0, PAST)))
+        broken = b""
+        if draw.random() < 0.3:
+            broken = b"\x11\xff\x00\x00" + os.urandom(20)
+            file.write(str(self.spool), file.next_name(), broken)
+        verdict = self._struck(lambda: self._worker(Options(**options)).cycle(), at)
+        verdict.acknowledged = count
+        before = self._runs()
+        held = {data.partition(b"number")[2][2:3] for data in self._tasks().values() if data != broken}
+        for n in range(count):
+            number = b"%d" % n
+            if number not in held and (not before[number] or self.answers[number] != "done"):
+                verdict.wrong.append(
+                    f"lost: task {n}, {self.answers[number]}, is gone; it was run {before[number]} times"
+                )
+        self.answers_before, self.answers = self.answers, {}
+        self._drain(Options(**{**options, "max_attempts": 0, "max_tasks": 0}), verdict)
+        runs = self._runs()
+        for n in range(count):
+            number = b"%d" % n
+            again = runs[number] - before[number]
+            if again != (number in held):
+                verdict.wrong.append(f"task {n} was run {again} times afterwards, and was there: {number in held}")
+            # it was noted and its file is still there: its process died in it, or was told to keep it
+            verdict.twice += before[number] > 0 and number in held and self.answers_before[number] == "done"
+        left = self._tasks()
+        if left:
+            verdict.wrong.append(f"left behind: {list(left)}")
+        if broken:
+            aside = [path.read_bytes() for path in self.spool.glob(f".spoolsim/broken/{PREFIX}*[0-9]")]
+            if aside != [broken]:
+                verdict.wrong.append(f"the broken file was set aside {len(aside)} times")
+        self._clear()
+        return verdict
+
+    # ---- what both need ----
+
+    def _worker(self, options: Options) -> Worker:
+        return Worker(self._app(options), SpoolDir(str(self.spool)))
+
+    def _struck(self, action: object, at: int) -> Verdict:
+        count, status = Child(action).run(at)  # type: ignore[arg-type]  # called by nobody else
+        struck = os.WIFSIGNALED(status)
+        verdict = Verdict(struck)
+        if not struck and (status or not 0 <= count < at):
+            verdict.wrong.append(f"ended by itself with status {status} after {count} system calls")
+        return verdict
+
+    def _drain(self, options: Options, verdict: Verdict) -> None:
+        """What a spooler that starts now does: in a process of its own, since locks are a process's."""
+
+        def scans() -> None:
+            worker = self._worker(options)
+            for _ in range(3):
+                worker.cycle()
+
+        _, status = Child(scans).run()
+        if status:
+            verdict.wrong.append(f"the next spooler ended with status {status}")
+
+    def _tasks(self) -> dict[str, bytes]:
+        """Every file under a task's name, by path."""
+        found = {}
+        for home in (self.spool, *self.spool.glob("[0-9]*")):
+            for entry in os.scandir(home):
+                if entry.name.startswith(PREFIX):
+                    with open(entry.path, "rb") as opened:
+                        found[entry.path] = opened.read()
+        return found
+
+    def _runs(self) -> Counter[bytes]:
+        return Counter(os.pread(self._notes, 1 << 20, 0).split(b"\n")[:-1])
+
+    def _acknowledgements(self) -> list[str]:
+        try:
+            return [os.fsdecode(line) for line in os.read(self._acknowledged, 65536).split(b"\n")[:-1]]
+        except BlockingIOError:
+            return []
+
+    def _clear(self) -> None:
+        os.ftruncate(self._notes, 0)
+        shutil.rmtree(self.spool)
+        self.spool.mkdir()
+
+
+def _told(data: bytes | None) -> str:
+    return "not there" if data is None else f"{len(data)} bytes, {data[:20]!r} and so on"

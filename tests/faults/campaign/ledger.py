@@ -1,0 +1,83 @@
+"""What one kill, and all of them together, came to."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Point:
+    """One kill: of what kind, with which drawn circumstances, at which system call (from 1)."""
+
+    kind: str
+    seed: int
+    at: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.seed}:{self.at}"
+
+    @classmethod
+    def parse(cls, text: str) -> Point:
+        kind, seed, at = text.split(":")
+        return cls(kind, int(seed), int(at))
+
+
+@dataclass
+class Verdict:
+    """What was seen after one kill. struck: the process got as far as the chosen system call."""
+
+    struck: bool = False
+    acknowledged: int = 0
+    empty: int = 0
+    twice: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Ledger:
+    """All kills of a campaign."""
+
+    seed: int
+    tried: Counter[str] = field(default_factory=Counter)
+    acknowledged: int = 0
+    empty: int = 0
+    twice: int = 0
+    wrong: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def enter(self, point: Point, verdict: Verdict) -> None:
+        """Count one in; a process that never got to the chosen system call was not killed, but was looked at."""
+        self.tried[point.kind] += verdict.struck
+        self.acknowledged += verdict.acknowledged
+        self.empty += verdict.empty
+        self.twice += verdict.twice
+        self.wrong += [f"{point}: {what}" for what in verdict.wrong]
+
+    @property
+    def kills(self) -> int:
+        return sum(self.tried.values())
+
+    def to_json(self) -> str:
+        """The counts, to keep."""
+        counts = {
+            "seed": self.seed,
+            "kills": self.kills,
+            "kills_by_kind": dict(sorted(self.tried.items())),
+            "tasks_acknowledged": self.acknowledged,
+            "lost_or_half_written_or_unexplained": len(self.wrong),
+            "empty_files_left_by_killed_producers": self.empty,
+            "run_twice_because_their_process_died_in_them": self.twice,
+            "wrong": self.wrong[:100],
+            "seconds": round(self.seconds),
+        }
+        return json.dumps(counts, indent=1) + "\n"
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self.tried.items()))
+        return (
+            f"{self.kills} kills ({kinds}) in {self.seconds:.0f} s, seed {self.seed}: {self.acknowledged} tasks "
+            f"acknowledged, {len(self.wrong)} wrong, {self.empty} empty files left, {self.twice} run twice because "
+            "their process died in them"
+        )
