@@ -41,6 +41,8 @@ _HANGUP_GRACE = 1.0
 _SAME_PRESS = 0.3
 #: seconds that a fork server has from the end of its line to its own
 _BURIAL = 2.0
+#: code that has served is tried so often again when the import kills the fork server
+_TRIES = 5
 
 
 class Master:
@@ -99,6 +101,8 @@ class Master:
             self.poll.register(self.reports[0], select.POLLIN)
         self._restart = False
         self._again = False
+        #: how many more fork servers may die while they import code that has served before
+        self._tries = 0
         #: the app could not be imported at the start; a change of what is watched tries again
         self.waiting = False
         #: when the newest fork server began to import the app, epoch seconds
@@ -307,6 +311,7 @@ class Master:
             self._reload_again()
             return
         self.waiting = False
+        self._tries = _TRIES
         generation.ready = True
         generation.timed = timed
         old, self.serving, self.coming = self.serving, generation, None
@@ -383,7 +388,7 @@ class Master:
             if not self.stopping and not self._restart:
                 self.log.say("the fork server ended before it was ready", error=True)
                 if self.serving is None:
-                    self.status = FAILED
+                    self._start_again()
         if self._restart:
             if not self.generations:
                 self._restart = False
@@ -400,6 +405,14 @@ class Master:
             for slot in self.slots:  # it still owed us these
                 if slot.state == lifecycle.STALE:
                     self.happen(slot.number, "died", 0, True)
+
+    def _start_again(self) -> None:
+        """Nobody serves, and the fork server that was to has died. Code that has served before is tried again."""
+        if self._tries:
+            self._tries -= 1
+            self.begin_generation()
+        else:
+            self.status = FAILED
 
     def _abandon(self) -> None:
         """The fork server was killed: its spoolers finish the task they hold, and write to a scoreboard of the past."""

@@ -113,7 +113,10 @@ class Seized:
             pass  # it died meanwhile; its parent cannot bury it before we have collected it
         status = _wait(self.pid, None)
         if os.WIFSTOPPED(status):
-            _ptrace(_DETACH, self.pid, 0, 0 if _is_trace_stop(status) else os.WSTOPSIG(status))
+            try:
+                _ptrace(_DETACH, self.pid, 0, 0 if _is_trace_stop(status) else os.WSTOPSIG(status))
+            except ProcessLookupError:
+                _wait(self.pid, None)
 
 
 def _follow(pid: int, kill_at: int, deadline: float | None) -> tuple[int, int]:
@@ -144,7 +147,10 @@ def _is_trace_stop(status: int) -> bool:
 
 def _entering(pid: int) -> bool:
     info = _Info()
-    _ptrace(_GET_SYSCALL_INFO, pid, ctypes.sizeof(info), ctypes.byref(info))
+    try:
+        _ptrace(_GET_SYSCALL_INFO, pid, ctypes.sizeof(info), ctypes.byref(info))
+    except ProcessLookupError:
+        return False  # somebody else killed it just now
     entering: bool = info.op == _ENTRY
     return entering
 

@@ -282,6 +282,22 @@ def test_the_serving_fork_server_is_killed_during_a_reload(start: Start, home_ap
     assert it.stop() == 0
 
 
+def test_the_next_fork_server_is_killed_too(start: Start, home_app: str, wait_for: WaitFor) -> None:
+    """While it imports code that has served before: yet another one is tried, and the instance lives on."""
+    app = home_app + "note('imported')\nif len(open(os.environ['RUNS']).readlines()) == 2: gate('import', 60)\n"
+    it = start(app=app)
+    it.wait_workers(1)
+    (serving,) = it.fork_servers()
+    os.kill(serving, signal.SIGKILL)
+    it.wait_count(2)
+    wait_for(lambda: len(it.fork_servers()) == 1 and it.fork_servers() != [serving], 30, "the next fork server")
+    os.kill(it.fork_servers()[0], signal.SIGKILL)
+    it.spawned.wait_output("ended before it was ready")
+    it.put("note('ran')")
+    it.wait_runs("ran")
+    assert it.stop() == 0
+
+
 # ---- signals to the others ----
 
 
