@@ -40,6 +40,7 @@ DEADLINE = 60.0
 #: seconds of quiet after which a traced process is taken to have nothing more to do
 QUIET = 0.4
 SPOOLERS = 2
+ROOT = str(Path(__file__).resolve().parents[3])
 TASKS = 5
 
 
@@ -71,7 +72,7 @@ class Tree:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "spoolsim", "run", *options],
                 cwd=self.home,
-                env={**os.environ, "RUNS": str(self.runs), sessions.MARK: self.mark},
+                env={**os.environ, "PYTHONPATH": ROOT, "RUNS": str(self.runs), sessions.MARK: self.mark},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
