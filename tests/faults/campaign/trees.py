@@ -98,7 +98,10 @@ class Tree:
             words = memoryview((self.spool / ".spoolsim" / "run" / str(self.master)).read_bytes())
         except FileNotFoundError:
             return []
-        seats = words[: HEAD * 8 + SPOOLERS * 2 * WIDTH * 8].cast("Q")
+        size = (HEAD + SPOOLERS * 2 * WIDTH) * 8
+        if len(words) < size:  # it is being made
+            return []
+        seats = words[:size].cast("Q")
         return [pid for seat in range(SPOOLERS * 2) if (pid := seats[HEAD + seat * WIDTH + PID])]
 
     def fork_servers(self) -> list[int]:
