@@ -56,7 +56,7 @@ class SpoolDir:
         """The directory that an option names, made with mode 0750 if it is missing (one level only).
 
         path: as typed; a relative one is taken from `start`, the directory we were started in (not from `chdir`).
-        Raises SpoolDirError, whose `errno` says why it cannot be used.
+        Raises SpoolDirError, its cause the OSError that says why it cannot be used.
         """
         full = os.path.join(start, path)
         try:

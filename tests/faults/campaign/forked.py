@@ -10,6 +10,7 @@ import random
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from spoolsim.diagnose import Notes
@@ -41,6 +42,8 @@ class Bench:
         #: the handler's answers by task, before the kill; afterwards each is done
         self.answers: dict[bytes, str] = {}
         self.answers_before: dict[bytes, str] = {}
+        #: told of each task in place of the notes
+        self.seen: Callable[[bytes], object] | None = None
         self.app = self._app(Options(quiet=True))
         self.app.prepare()
         sys.modules["uwsgi"].__dict__["spooler"] = self.handle
@@ -53,6 +56,9 @@ class Bench:
 
     def handle(self, env: dict[str | bytes, bytes]) -> int:
         """The handler."""
+        if self.seen is not None:
+            self.seen(env["spooler_task_name"])
+            return -2
         number = env[b"number"]
         os.write(self._notes, number + b"\n")
         answer = self.answers.get(number, "done")
@@ -101,7 +107,7 @@ class Bench:
         left = [path for path, data in self._tasks().items() if data]
         if left:
             verdict.wrong.append(f"not run: {left}")
-        self._clear()
+        self.clear()
         return verdict
 
     # ---- a spooler ----
@@ -157,7 +163,7 @@ class Bench:
             aside = [path.read_bytes() for path in self.spool.glob(f".spoolsim/broken/{PREFIX}*[0-9]")]
             if aside != [broken]:
                 verdict.wrong.append(f"the broken file was set aside {len(aside)} times")
-        self._clear()
+        self.clear()
         return verdict
 
     # ---- what both need ----
@@ -204,7 +210,12 @@ class Bench:
         except BlockingIOError:
             return []
 
-    def _clear(self) -> None:
+    def scan(self, *, ordered: bool) -> None:
+        """One scan by a spooler in this process."""
+        self._worker(Options(quiet=True, ordered=ordered, silence=("broken-file",), no_journal=True)).cycle()
+
+    def clear(self) -> None:
+        """An empty directory for the next."""
         os.ftruncate(self._notes, 0)
         shutil.rmtree(self.spool)
         self.spool.mkdir()

@@ -73,3 +73,25 @@ def test_a_bare_directory_has_its_corner_elsewhere(tmp_path: Path, monkeypatch: 
     assert path.startswith(str(tmp_path / "tmp"))
     assert SpoolDir(str(tmp_path / "spool"), bare=True).corner("run") == path
     assert os.listdir(spool.path) == []
+
+
+def test_a_directory_that_may_not_be_written_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Serving needs reading and writing; a command that only looks does not."""
+    (tmp_path / "spool").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(SpoolDirError, match="spooler directory spool: Permission denied") as caught:
+        SpoolDir.resolve("spool", start=str(tmp_path))
+    assert isinstance(caught.value.__cause__, PermissionError)
+    assert SpoolDir.resolve("spool", start=str(tmp_path), make=False).path == os.path.realpath(tmp_path / "spool")
+
+
+def test_a_corner_of_somebody_elses_is_not_used(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch):
+    """In a directory that others can write to, they could have made it first."""
+    monkeypatch.setattr(os, "getuid", lambda: os.stat(spool.path).st_uid + 1)
+    with pytest.raises(PermissionError, match=r"\.spoolsim belongs to somebody else"):
+        spool.make_corner("broken")
+
+
+def test_a_directory_is_shown_by_its_path(spool: SpoolDir):
+    """In a failed test, say."""
+    assert repr(spool) == f"SpoolDir({spool.path!r})"

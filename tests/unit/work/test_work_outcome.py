@@ -106,3 +106,8 @@ def test_missing_broken_and_exit():
     assert exited(3).state == RETRY
     assert "sys.exit(3)" in exited(3).why
     assert "sys.exit()" in exited(None).why
+
+
+def test_an_outcome_is_shown_with_its_reason():
+    """In a failed test, say."""
+    assert repr(returned(None)).startswith("Outcome('retry', 'returned None")
