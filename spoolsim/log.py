@@ -12,6 +12,14 @@ import time
 #: ANSI colours by kind of line
 _COLOURS = {"note": "33", "say": "36", "error": "31", "done": "32", "dim": "2"}
 
+#: what a name on the disk could use to end our line and begin one of its own, or to command a terminal
+_CONTROLS = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160))}
+
+
+def printable(text: str) -> str:
+    """The text with its control characters shown as `\\x0a` and the like: a file's name may hold any."""
+    return text.translate(_CONTROLS)
+
 
 class Log:
     """Writes lines to a file descriptor.
@@ -40,11 +48,11 @@ class Log:
 
     def say(self, text: str, *, error: bool = False) -> None:
         """A diagnosis of ours."""
-        self._write(f"[spoolsim] {text}", "error" if error else "say", "")
+        self._write(f"[spoolsim] {text if self.as_json else printable(text)}", "error" if error else "say", "")
 
     def note(self, code: str, text: str) -> None:
         """A production note: what uWSGI would have done here."""
-        self._write(f"[production] {text} ({code})", "note", code)
+        self._write(f"[production] {text if self.as_json else printable(text)} ({code})", "note", code)
 
     def raw(self, text: str) -> None:
         """Text as it is, such as a traceback."""

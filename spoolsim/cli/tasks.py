@@ -8,6 +8,7 @@ import time
 import click
 
 from spoolsim.errors import SpoolsimError, UsageError
+from spoolsim.log import printable
 from spoolsim.spool.directory import BROKEN, FAILED, SpoolDir
 from spoolsim.spool.journal import Line, read
 from spoolsim.spool.lock import try_lock
@@ -45,13 +46,13 @@ def tasks(directories: tuple[str, ...], ordered: bool, variables: bool) -> None:
                 words.append(f"{line.outcome} {line.attempt}x: {line.why or 'asked to be retried (SPOOL_RETRY)'}")
             if found.why:
                 words.append(found.why)
-            click.echo(f"{name}  {found.size} bytes  {'; '.join(words)}")
+            click.echo(f"{printable(name)}  {found.size} bytes  {'; '.join(words)}")
             if variables:
                 _show_variables(found.path)
         for corner in (BROKEN, FAILED):
             for name in aside(spool, corner):
                 count += 1
-                click.echo(f"{name}  {corner}: {_why(spool, corner, name)}")
+                click.echo(f"{printable(name)}  {corner}: {_why(spool, corner, name)}")
         click.echo(f"{spool.path}: {count} tasks")
 
 
@@ -97,7 +98,7 @@ def retry(directories: tuple[str, ...], from_broken: bool, names: tuple[str, ...
             if name not in there:
                 raise UsageError(f"{name} is not in {spool.corner(corner)}; there are: {', '.join(there) or 'none'}")
         for name in names or there:
-            click.echo(bring_back(spool, corner, name))
+            click.echo(printable(bring_back(spool, corner, name)))
 
 
 def bring_back(spool: SpoolDir, corner: str, name: str) -> str:
@@ -117,15 +118,19 @@ def bring_back(spool: SpoolDir, corner: str, name: str) -> str:
 
 
 def _origin(spool: SpoolDir, corner: str, name: str) -> str:
-    """The path it had, if the note beside it names one inside the directory; else the top level."""
+    """The path it had, if the note beside it names one inside the directory; else the top level.
+
+    A name with a line break in it, which the note's first line cannot hold, is what it is called now.
+    """
     try:
         with open(spool.corner(corner, f"{name}.why"), encoding="utf-8", errors="surrogateescape") as file:
             path = file.readline().rstrip("\n")
     except OSError:
         path = ""
-    if os.path.realpath(os.path.dirname(path) or "/").startswith(spool.path):
-        return path
-    return os.path.join(spool.path, name)
+    home = os.path.realpath(os.path.dirname(path) or "/")
+    if home != spool.path and not home.startswith(spool.path + os.sep):
+        home = spool.path
+    return os.path.join(home, name if "\n" in name else os.path.basename(path) or name)
 
 
 @click.command()
@@ -137,13 +142,13 @@ def sweep(directories: tuple[str, ...], yes: bool) -> None:
     for spool in _open(directories):
         for found in look(spool, ordered=True, now=now):
             if found.state == UNFINISHED and now - found.mtime > _OLD and _free(found.path):
-                click.echo(f"{found.path}: {found.why}")
+                click.echo(f"{printable(found.path)}: {found.why}")
                 if yes:
                     os.rename(found.path, os.path.join(spool.make_corner(BROKEN), os.path.basename(found.path)))
         for name in sorted(os.listdir(spool.path)):
             path = os.path.join(spool.path, name)
             if name.startswith(".uwsgi_spoolfile_on_") and now - os.lstat(path).st_mtime > _OLD and _free(path):
-                click.echo(f"{path}: a temporary file without a producer")
+                click.echo(f"{printable(path)}: a temporary file without a producer")
                 if yes:
                     os.unlink(path)
 

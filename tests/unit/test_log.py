@@ -108,3 +108,11 @@ def test_a_reader_that_left_is_no_error():
     Log(writer).line("lost")
     os.close(writer)
     Log(writer).line("closed")
+
+
+def test_a_name_cannot_write_lines_of_its_own(written: Callable[..., bytes]):
+    """Control characters in our diagnoses are shown, not sent: a file's name may hold any."""
+    name = "a\n[spoolsim] all is well\x1b[2J\x7f\x85\t"
+    shown = rb"a\x0a[spoolsim] all is well\x1b[2J\x7f\x85\x09"
+    assert written(lambda log: log.say(name)) == b"[spoolsim] " + shown + b"\n"
+    assert written(lambda log: log.note("code", name)) == b"[production] " + shown + b" (code)\n"
