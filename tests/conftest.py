@@ -26,12 +26,12 @@ hypothesis.settings.register_profile("tests", deadline=None, suppress_health_che
 hypothesis.settings.load_profile("tests")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give a failed test one second try, as most here drive real processes; the summary names each that needed it.
 
     Not the drawn properties, which know no process, and not the scenarios, whose pool has a second look of its own.
     """
-    for item in items:
+    for item in items if config.pluginmanager.hasplugin("rerunfailures") else ():
         if item.path.parent.name != "property" and item.path.name != "test_conformance.py":
             item.add_marker(pytest.mark.flaky(reruns=1))
 

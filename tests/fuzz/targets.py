@@ -33,8 +33,9 @@ def packet(data: bytes) -> None:
 
 
 def names(data: bytes) -> None:
-    """Two names compare as glibc's strverscmp compares them."""
+    """Two names, of 255 bytes at most as file systems have them, compare as glibc's strverscmp compares them."""
     left, _, right = data.replace(b"\0", b"0").replace(b"/", b".").partition(b"\n")
+    left, right = left[:255], right[:255]
     keys = [version_key(name.decode("utf-8", "surrogateescape")) for name in (left, right)]
     order: int = _LIBC.strverscmp(left, right)
     assert (keys[0] > keys[1]) - (keys[0] < keys[1]) == (order > 0) - (order < 0)
