@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spoolsim.spool.scan import Level
 
 #: O_NONBLOCK: never hang on a FIFO that took the name; O_NOFOLLOW: a link is not a task
-_OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 _open, _fstat, _read = os.open, os.fstat, os.read
@@ -60,7 +60,7 @@ def take(level: Level, name: str, now: float, *, record: bool = False, limit: in
     that memory does not hold. Where uWSGI is followed (`record`) that is a MemoryError: it dies of it.
     """
     try:
-        fd = _open(name, _OPEN, dir_fd=level.fd)
+        fd = _open(name, OPEN, dir_fd=level.fd)
     except FileNotFoundError:
         return GONE
     except OSError:
@@ -69,7 +69,7 @@ def take(level: Level, name: str, now: float, *, record: bool = False, limit: in
     try:
         if not try_lock(fd, record=record):
             return LOCKED
-        _held.fd = fd
+        held.fd = fd
         status = _fstat(fd)
         size = status.st_size
         mtime = status.st_mtime
@@ -98,7 +98,7 @@ def take(level: Level, name: str, now: float, *, record: bool = False, limit: in
         return UNREADABLE
     finally:
         if why:
-            _held.fd = -1
+            held.fd = -1
             os.close(fd)
 
 
@@ -124,13 +124,14 @@ class _Held:
         self.fd = -1
 
 
-_held = _Held()
+#: what this process runs now
+held = _Held()
 
 
 def _close_in_child() -> None:
-    if _held.fd >= 0:
-        os.close(_held.fd)
-        _held.fd = -1
+    if held.fd >= 0:
+        os.close(held.fd)
+        held.fd = -1
 
 
 if hasattr(os, "register_at_fork"):

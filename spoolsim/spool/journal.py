@@ -51,12 +51,14 @@ class Line:
 class Journal:
     """Writes the journal of one directory, for one process."""
 
-    __slots__ = ("_attempts", "_inode", "_lines", "_offset", "_pid", "_spool")
+    __slots__ = ("_attempts", "_first", "_inode", "_lines", "_offset", "_pid", "_spool")
 
     def __init__(self, spool: SpoolDir) -> None:
         self._spool = spool
         self._lines: list[str] = []
         self._pid = os.getpid()
+        #: what stands between time and duration in the line of a task that is done at the first try
+        self._first = f"\t{self._pid}\tdone\t1\t"
         #: task -> attempts so far, of tasks that stayed
         self._attempts: dict[str, int] = {}
         #: how far the file has been read back
@@ -65,9 +67,12 @@ class Journal:
 
     def done(self, task: str, took: int) -> None:
         """A task is done, after `took` nanoseconds. Hot: once for each task."""
-        attempt = self._attempts.pop(task, 0) + 1 if self._attempts else 1
         lines = self._lines
-        lines.append(f"{time.time_ns() // 1000}\t{self._pid}\tdone\t{attempt}\t{took // 1000}\t{task}\t\n")
+        if self._attempts:
+            attempt = self._attempts.pop(task, 0) + 1
+            lines.append(f"{time.time_ns() // 1000}\t{self._pid}\tdone\t{attempt}\t{took // 1000}\t{task}\t\n")
+        else:
+            lines.append(f"{time.time_ns() // 1000}{self._first}{took // 1000}\t{task}\t\n")
         if len(lines) >= _GATHERED:
             self.flush()
 

@@ -17,13 +17,14 @@ except ImportError:  # no POSIX: one process alone, which remembers what it hold
     from spoolsim.spool import held_here as fcntl  # type: ignore[no-redef]
 
 #: struct flock of 64-bit Linux: l_type, l_whence, padding, l_start, l_len, l_pid
-_WRITE = pack("hh4xqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+EXCLUSIVE = pack("hh4xqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 _READ = pack("hh4xqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
 _UNLOCK = pack("hh4xqqi4x", fcntl.F_UNLCK, os.SEEK_SET, 0, 0, 0)
 _has_ofd = sys.maxsize > 2**32  # the layout above is that of 64-bit systems
-_OFD_SETLK: int | None = getattr(fcntl, "F_OFD_SETLK", None) if _has_ofd else None
+OFD_SETLK: int | None = getattr(fcntl, "F_OFD_SETLK", None) if _has_ofd else None
 _OFD_SETLKW: int | None = getattr(fcntl, "F_OFD_SETLKW", None) if _has_ofd else None
-_fcntl = fcntl.fcntl
+#: fcntl(2)
+call = fcntl.fcntl
 
 
 def try_lock(fd: int, *, record: bool = False) -> bool:
@@ -32,10 +33,10 @@ def try_lock(fd: int, *, record: bool = False) -> bool:
     record: take the POSIX record lock, as uWSGI does.
     """
     try:
-        if record or _OFD_SETLK is None:
+        if record or OFD_SETLK is None:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         else:
-            _fcntl(fd, _OFD_SETLK, _WRITE)
+            call(fd, OFD_SETLK, EXCLUSIVE)
     except (BlockingIOError, PermissionError):  # EAGAIN or EACCES, as POSIX leaves open
         return False
     return True
@@ -46,21 +47,21 @@ def lock(fd: int) -> None:
     if _OFD_SETLKW is None:
         fcntl.lockf(fd, fcntl.LOCK_EX)
     else:
-        _fcntl(fd, _OFD_SETLKW, _WRITE)
+        call(fd, _OFD_SETLKW, EXCLUSIVE)
 
 
 def unlock(fd: int, *, record: bool = False) -> None:
     """Give the lock up even if a forked child still holds the descriptor."""
-    if record or _OFD_SETLK is None:
+    if record or OFD_SETLK is None:
         fcntl.lockf(fd, fcntl.LOCK_UN)
     else:
-        _fcntl(fd, _OFD_SETLK, _UNLOCK)
+        call(fd, OFD_SETLK, _UNLOCK)
 
 
 def held(fd: int) -> bool:
     """Does somebody hold the exclusive lock? Asked without taking it; always False where that cannot be asked."""
-    if _OFD_SETLK is None:
+    if OFD_SETLK is None:
         return False
-    found: bytes = _fcntl(fd, fcntl.F_GETLK, _READ)
+    found: bytes = call(fd, fcntl.F_GETLK, _READ)
     kind: int = unpack_from("h", found)[0]
     return kind != fcntl.F_UNLCK

@@ -21,7 +21,7 @@ def remove(claim: Claim) -> None:
     try:
         os.unlink(claim.name, dir_fd=claim.level.fd)
     finally:
-        claims._held.fd = -1
+        claims.held.fd = -1
         os.close(claim.fd)
 
 
@@ -30,7 +30,7 @@ def release(claim: Claim) -> None:
     try:
         unlock(claim.fd, record=claim.record)
     finally:
-        claims._held.fd = -1
+        claims.held.fd = -1
         os.close(claim.fd)
 
 
@@ -58,7 +58,7 @@ def set_aside(claim: Claim, reason: str, *, home: str = BROKEN) -> str:
         moved = True
     finally:
         if moved:
-            claims._held.fd = -1
+            claims.held.fd = -1
             os.close(claim.fd)
         else:
             release(claim)

@@ -15,7 +15,7 @@ from spoolsim.spool.journal import Journal
 from spoolsim.spool.packet import HEADER
 from spoolsim.spool.scan import scan
 from spoolsim.work import outcome as outcomes
-from spoolsim.work import run
+from spoolsim.work import plain, run
 from spoolsim.work.app import NO_HANDLER
 from spoolsim.work.scoreboard import (
     BUSY,
@@ -72,23 +72,24 @@ class Worker:
     """
 
     __slots__ = (
-        "_before",
         "_began",
         "_overflowed",
         "_said",
-        "_serial",
         "app",
         "around",
+        "before",
         "call",
         "chdir",
         "fresh",
         "in_process",
         "journal",
+        "looked",
         "options",
         "parent",
         "pid",
         "place",
         "recycled",
+        "serial",
         "settled",
         "share",
         "spool",
@@ -133,15 +134,18 @@ class Worker:
         self.around: Callable[[bool], None] | None = None
         #: the process whose child we are: when it is gone we finish the task we hold, not the scan; 0 to go on
         self.parent = 0
+        #: when it was last seen whether the parent lives, monotonic nanoseconds
+        self.looked = 0
         #: something rang outside of a task: scan again at once
         self.woken = False
         #: the last cycle ran a task that came after the cycle before it began
         self.fresh = False
         #: when the cycle before this one, and this one, began: epoch seconds
-        self._before = 0.0
+        self.before = 0.0
         self._began = 0.0
         self._overflowed = False
-        self._serial = 0
+        #: the number of the running task, twice; the scoreboard has it
+        self.serial = 0
         self._said: dict[tuple[str, str], None] = {}
         app.harakiri_word = self._arm_user
 
@@ -159,24 +163,36 @@ class Worker:
         limit = options.max_body
         parent = self.parent
         getppid = os.getppid
+        short = None
         words[STATE] = SCANNING
         self.unfinished.clear()
         self.fresh = False
-        self._before, self._began = self._began, time.time()
+        self.before, self._began = self._began, time.time()
         skipped = None if record else self._skipped
+        if not self.in_process:
+            short = plain.way(self)
         walk = self.walk(self.spool, ordered=options.ordered, share=self.share, now=_now, skipped=skipped)
         try:
             for level, name in walk:
                 if only is not None and name not in only:
                     continue
-                claim = take(level, name, time.time(), record=record, limit=limit)
-                if claim.__class__ is not Claim:
+                if short is not None:
+                    claim = short(level, name)
+                else:
+                    claim = take(level, name, time.time(), record=record, limit=limit)
+                if claim is None:
+                    count += 1
+                    if self.recycled or words[LEAVE]:
+                        break
+                    continue
+                if claim.__class__ is Claim:
+                    count += self.manage(claim)
+                else:
                     if claim is claims.UNFINISHED or claim is claims.LOCKED:
                         self.unfinished.add(name)
                     elif claim is claims.UNREADABLE and not record:
                         self._skipped(f"{level.path}/{name}", "unreadable, or not writable, for this user")
                     continue
-                count += self.manage(claim)
                 if self.recycled or words[LEAVE] or (parent and getppid() != parent):
                     break
         finally:
@@ -204,11 +220,10 @@ class Worker:
                 self._fail(claim, "its spooler died", attempts)
                 return False
         app = self.app
-        words = self.words
         quiet = options.quiet
         if not quiet:
             app.log.line(f"[spooler {self.spool.path} pid: {self.pid}] managing request {claim.name} ...")
-        if claim.mtime >= self._before:
+        if claim.mtime >= self.before:
             self.fresh = True
         if self.around is not None:
             self.around(False)
@@ -242,20 +257,31 @@ class Worker:
         except BaseException:
             self._end()
             raise
-        words[HARAKIRI] = 0
-        words[STARTED] = 0
-        words[STATE] = SCANNING
-        if words[USER]:
-            app.notes.give("user-harakiri-armed")
+        self.finish(claim, outcome, reason, began, handler, env)
+        return True
+
+    def finish(
+        self,
+        claim: Claim,
+        outcome: Outcome,
+        reason: str,
+        began: int,
+        handler: object,
+        env: dict[str | bytes, bytes] | None,
+    ) -> None:
+        """A task has been run: settle it, and say what will become of it.
+
+        reason: why it is broken, if it is. began: monotonic nanoseconds. env: None where the handler was not called.
+        """
+        self._end()
         self._settle(claim, outcome, reason, began)
         if self.around is not None:
             self.around(True)
         if outcome.why:
             if outcome.overflow:
-                self._overflowed = app.faithful
-                app.notes.give("return-overflow", claim.name)
+                self._overflowed = self.app.faithful
+                self.app.notes.give("return-overflow", claim.name)
             self._tell(claim, outcome, "none" if env is None else run.title(handler, env))
-        return True
 
     def _strike(self) -> Outcome:
         """uWSGI leaves the error of an int too big pending: it strikes the next task, which is not run."""
@@ -275,14 +301,14 @@ class Worker:
     def _begin(self) -> int:
         words = self.words
         began = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        self._serial += 2
-        words[SERIAL] = self._serial - 1
+        self.serial += 2
+        words[SERIAL] = self.serial - 1
         words[STARTED] = began
         words[STATE] = BUSY
         harakiri = self.options.harakiri
         if harakiri:
             words[HARAKIRI] = self.deadline(harakiri, began)
-        words[SERIAL] = self._serial
+        words[SERIAL] = self.serial
         return began
 
     def _end(self) -> None:
@@ -384,27 +410,34 @@ class Worker:
         """One more task, or signal under spooler-signal-as-task, towards spooler-max-tasks."""
         self.tasks += 1
         self.words[TASKS] = self.tasks
+        if 0 < self.options.max_tasks <= self.tasks:
+            self.recycle()
+
+    def recycle(self) -> None:
+        """This process has run as many tasks as it may."""
         limit = self.options.max_tasks
-        if 0 < limit <= self.tasks:
-            self.app.log.line(
-                f"[spooler {self.spool.path} pid: {self.pid}] maximum number of tasks reached ({limit}) recycling ..."
-            )
-            self.recycled = True
+        self.app.log.line(
+            f"[spooler {self.spool.path} pid: {self.pid}] maximum number of tasks reached ({limit}) recycling ..."
+        )
+        self.recycled = True
 
     def _remove(self, claim: Claim) -> Ended | None:
         try:
             settle.remove(claim)
         except OSError as error:
-            log = self.app.log
             if self.app.faithful:
-                log.line(f"unlink(): {error.strerror} [core/spooler.c line 164]")
-                log.line(HORRIBLE)
+                self.app.log.line(f"unlink(): {error.strerror} [core/spooler.c line 164]")
+                self.app.log.line(HORRIBLE)
                 return Ended(1, HORRIBLE)
-            if isinstance(error, FileNotFoundError):
-                self.app.notes.give("own-file-removed", claim.path)
-            else:
-                log.say(f"{claim.path} is done but cannot be removed: {error.strerror}; it will run again", error=True)
+            self.unremoved(claim.path, error)
         return None
+
+    def unremoved(self, path: str, error: OSError) -> None:
+        """Say that a task that is done could not be removed."""
+        if isinstance(error, FileNotFoundError):
+            self.app.notes.give("own-file-removed", path)
+        else:
+            self.app.log.say(f"{path} is done but cannot be removed: {error.strerror}; it will run again", error=True)
 
     def _short(self, claim: Claim) -> None:
         """The header announces more than there is."""

@@ -118,7 +118,12 @@ class Tree:
             self._calls[kind] = max(self._strike(who, during, 0, Verdict()), 1)
             self._end(during)
         verdict = Verdict()
-        self._strike(who, during, at or draw.randint(1, self._calls[kind]), verdict)
+        try:
+            self._strike(who, during, at or draw.randint(1, self._calls[kind]), verdict)
+        except TimeoutError as error:
+            left = "; ".join(map(sessions.describe, sessions.members(self.master, self.mark)))
+            verdict.wrong.append(f"{error}; there are {left}; the log: {self._log()}")
+            self.stop()
         self._end(during)
         return verdict
 
