@@ -3,7 +3,7 @@
     time  pid  outcome  attempt  took  task  why
 
 Fields are separated by tabs; `time` in microseconds since 1970, `attempt` from 1, `took` in microseconds, `task` below
-the spool directory. It only
+the spool directory, written as a Python string would be where it holds anything but printable characters. It only
 observes: what cannot be written is left out, and never a reason for a task to fail. Lines are gathered and written
 together, at the latest when a scan ends. It is bounded: at LIMIT bytes it becomes `journal.1`, in place of an older
 one.
@@ -67,6 +67,8 @@ class Journal:
         """A task is done, after `took` nanoseconds. Hot: once for each task."""
         attempt = self._attempts.pop(task, 0) + 1 if self._attempts else 1
         lines = self._lines
+        if "\\" in task or not task.isprintable():
+            task = _escaped(task)
         lines.append(f"{time.time_ns() // 1000}\t{self._pid}\tdone\t{attempt}\t{took // 1000}\t{task}\t\n")
         if len(lines) >= _GATHERED:
             self.flush()
@@ -79,6 +81,8 @@ class Journal:
             attempt = self.attempts(task) + 1
             self._remember(task, attempt)
         why = why.replace("\t", " ").replace("\n", " ")
+        if "\\" in task or not task.isprintable():
+            task = _escaped(task)
         self._lines.append(
             f"{time.time_ns() // 1000}\t{self._pid}\t{outcome}\t{attempt}\t{took // 1000}\t{task}\t{why}\n"
         )
@@ -107,7 +111,7 @@ class Journal:
             return
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
-        for text in whole.decode("utf-8", "surrogateescape").splitlines():
+        for text in whole.decode("utf-8", "surrogateescape").split("\n"):
             found = parse(text)
             if found is not None:
                 self._take(found)
@@ -150,7 +154,7 @@ def read(spool: SpoolDir) -> Iterator[Line]:
 
 def _lines_of(path: str) -> Iterator[Line]:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             for text in file:
                 if (line := parse(text)) is not None:
                     yield line
@@ -163,6 +167,13 @@ def parse(text: str) -> Line | None:
     fields = text.rstrip("\n").split("\t")
     try:
         when, pid, outcome, attempt, took, task, why = fields
+        if "\\" in task:
+            task = task.encode("ascii").decode("unicode_escape")
         return Line(int(when) / 1e6, int(pid), outcome, int(attempt), int(took) / 1e6, task, why)
     except ValueError:
         return None
+
+
+def _escaped(task: str) -> str:
+    """A file name may hold tabs and ends of lines, with which it would end its field, or forge a line."""
+    return task.encode("unicode_escape").decode("ascii")

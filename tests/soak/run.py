@@ -47,6 +47,8 @@ class Report:
     done: int = 0
     again: int = 0
     events: Counter[str] = field(default_factory=Counter)
+    #: seconds from the start to the end of each part of it
+    phases: dict[str, float] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
@@ -63,6 +65,7 @@ class Report:
             "done": self.done,
             "lost": self.acknowledged - self.done,
             "done_again_after_a_spooler_died": self.again,
+            "phases": self.phases,
             "events": dict(sorted(self.events.items())),
             "samples_taken": len(self.samples),
             "series": {
@@ -144,14 +147,22 @@ class Soak:
     def _run(self) -> None:
         self._wait(lambda: self._quiet(SPOOLERS), "all spoolers to be there")
         at_rest = self._descriptors()
+        self._phase("started")
         self._produce()
         self._storm()
+        self._phase("all done")
         self._wait(lambda: all(producer.poll() is not None for producer in self._producers), "the producers")
         self._finish()
+        self._phase("all cleared away")
         self._wait(lambda: self._descriptors() == at_rest, f"descriptors to be as at rest, {at_rest}")
+        self._phase("at rest")
         self._count_board()
         self._stop()
+        self._phase("stopped")
         self._settle_accounts()
+
+    def _phase(self, name: str) -> None:
+        self.report.phases[name] = round(time.monotonic() - self.began, 2)
 
     # ---- while it runs ----
 

@@ -20,7 +20,7 @@ def test_two_thousand_tasks(tmp_path: Path) -> None:
     """Recycling, reloads, harakiri, retries and poison: each task is done once, and nothing is left or held."""
     soak = Soak(tmp_path, seconds=4, tasks=2000, seed=int.from_bytes(os.urandom(3)), every=0.3, reload=1.5)
     report = soak.run()
-    print(f"seed {report.seed}, {dict(report.events)}")
+    print(f"seed {report.seed}, {report.phases}, {dict(report.events)}")
     assert report.wrong == []
     assert report.acknowledged == report.done == 2000
     for event in (

@@ -112,7 +112,7 @@ def test_a_corner_that_somebody_else_laid_out_is_refused(spool: SpoolDir, tmp_pa
     else:
         corner.mkdir(0o700)
         (corner / "broken").symlink_to(outside)
-    with pytest.raises(OSError, match="not a directory of ours|Not a directory"):
+    with pytest.raises(OSError, match=r"not a directory of ours"):
         spool.make_corner("broken")
     assert os.listdir(outside) == []
     assert not (tmp_path / "nowhere").exists()
