@@ -103,6 +103,9 @@ def _warn_of_neighbours(directory: SpoolDir, log: Log) -> None:
         log.say(f"{directory.path} belongs to another user ({status.st_uid}), who can make it run code", error=True)
     if status.st_mode & 0o002:
         log.say(f"{directory.path} can be written to by everybody, who can make it run code: chmod o-w", error=True)
+    elif status.st_mode & 0o020 and status.st_gid not in (os.getgid(), 0):
+        who = f"by the group {status.st_gid}"
+        log.say(f"{directory.path} can be written to {who}, who can make it run code: chmod g-w", error=True)
 
 
 def _directories(options: Options, log: Log) -> list[tuple[SpoolDir, int]]:
