@@ -8,16 +8,19 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import pickle
+import shutil
 import signal
 import struct
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from spoolsim.work.scoreboard import LEAVE
-from tests.oracle.harness import Bench, Facts, Run, Scenario, run_scenario
-from tests.oracle.launchers import Launcher, SpoolsimLauncher, UwsgiLauncher, find_uwsgi
+from tests.oracle.harness import Bench, Facts, Run, Scenario, Unavailable, run_scenario
+from tests.oracle.launchers import Launcher, Option, SpoolsimLauncher, UwsgiLauncher, find_uwsgi
 from tests.oracle.packets import PREFIX, packet
 from tests.oracle.sessions import signals_not_ignored
 from tests.soak.look import board
@@ -235,10 +238,74 @@ def _gone(h: Bench) -> Facts:
     return {"ran": _ran(i), "same process": len({row["pid"] for row in i.obs("ran")}) == 1}
 
 
+def _tiny(size: int) -> Callable[[Bench], Facts]:
+    """Tasks of so many bytes each are put into a directory of 64 KiB until it is full, and further."""
+
+    def stage(h: Bench) -> Facts:
+        d = h.mkdir("sp")
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", d]
+        if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+            raise Unavailable("a small file system cannot be mounted here")
+        try:
+            text = (
+                f"for _ in range(40): answer('spooled', 'x', lambda: uwsgi.spool({{b'body': bytes({size})}}) and 1)\n"
+            )
+            i = h.start([("spooler-external", d)], APP + text)
+            i.wait_obs("spooled", 40, _DEADLINE)
+            answers = {row["r"] for row in i.obs("spooled")}
+            whole = [os.stat(os.path.join(d, name)).st_size == size + 4 for name in os.listdir(d)]
+            taken = sum(row["r"] == "1" for row in i.obs("spooled"))
+            return {
+                "refused": "ValueError('unable to spool job')" in answers,
+                "whole": all(whole),
+                "all": len(whole) == taken,
+            }
+        finally:
+            for instance in h.insts:
+                instance.stop()
+            subprocess.run(["umount", "-l", d], check=True)
+
+    return stage
+
+
+class _Traced:
+    """A launcher under strace, with a fault at each call of a kind that concerns one file."""
+
+    pythonpath: tuple[str, ...] = ()
+
+    def __init__(self, launcher: Launcher, path: str, fault: str) -> None:
+        self.launcher, self.path, self.fault = launcher, path, fault
+        self.side = launcher.side
+        self.pythonpath = launcher.pythonpath
+
+    def argv(self, opts: list[Option], need: str) -> list[str]:
+        trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", self.path, "-e", f"inject={self.fault}"]
+        return [*trace, *self.launcher.argv(opts, need)]
+
+
+def _eio(h: Bench) -> Facts:
+    """The disk gives an error whenever one task's file is read."""
+    probe = ["strace", "-qq", "-o", "/dev/null", "true"]
+    if not shutil.which("strace") or subprocess.run(probe, capture_output=True, check=False).returncode:
+        raise Unavailable("strace is missing, or may not trace here")
+    d = h.mkdir("sp")
+    path = h.drop(d, PREFIX + "special")
+    h.launcher = _Traced(h.launcher, path, "read:error=EIO")  # type: ignore[assignment]  # all that start() needs
+    return _outcome(h, d, PREFIX + "special")
+
+
+def _later(h: Bench) -> Facts:
+    """A task whose time is later than now, as all are that were put before the clock was set back."""
+    d = h.mkdir("sp")
+    h.drop(d, PREFIX + "special", mtime=time.time() + 3600)
+    return _outcome(h, d, PREFIX + "special")
+
+
 _KEPT = {"ran": False, "left": True, "aside": False}
 _DELETED = {"ran": False, "left": False, "aside": False}
 _ASIDE = {"ran": False, "left": False, "aside": True}
 _DONE = {"ran": True, "left": False, "aside": False}
+_FULL = {"refused": True, "whole": True, "all": True}
 _REFUSED = {"answer": "ValueError('unable to spool job')", "inside": [], "outside": []}
 _TASK = packet({b"code": b""})
 
@@ -292,6 +359,28 @@ FAULTS = (
         "run; the journal and its counts are not misled",
         _file("a\nb", _TASK),
         (_DONE, _DONE),
+    ),
+    Fault(
+        "the disk gives an error at reading (EIO)",
+        "kept, tried at each scan",
+        "the same, and said once",
+        _eio,
+        (_KEPT, _KEPT),
+    ),
+    Fault("the disk is full", "refused: ValueError; nothing is left", "the same", _tiny(3000), (_FULL, _FULL)),
+    Fault(
+        "a write that is cut short on a full disk",
+        "refused: ValueError; nothing is left",
+        "the same",
+        _tiny(100_000),
+        (_FULL, _FULL),
+    ),
+    Fault(
+        "the clock set back",
+        "what was put before waits until that time comes again",
+        "the same; deadlines go by a clock that nobody sets",
+        _later,
+        (_KEPT, _KEPT),
     ),
     Fault(
         "another task renamed over the file of a running one",
@@ -422,7 +511,7 @@ def problems(fault: Fault, runs: tuple[Run, Run]) -> list[str]:
     return [
         f"{fault.title}, {side}: wanted {want}, got {run.facts if run.error is None else run.error}"
         for side, want, run in zip(("uWSGI", "spoolsim"), fault.facts, runs, strict=True)
-        if run.facts != want
+        if run.unavailable is None and run.facts != want
     ]
 
 
