@@ -32,6 +32,8 @@ MAX_ATTEMPTS = 3
 HARAKIRI = 2
 #: tasks that may wait at a time: producers are held back beyond
 BACKLOG = 2000
+#: descriptors that a busy process may have more than at rest; a reload would hide a leak from the slope
+BUSY = 12
 #: seconds for anything that has to happen in the end
 DEADLINE = 120.0
 
@@ -159,6 +161,7 @@ class Soak:
         self._count_board()
         self._stop()
         self._phase("stopped")
+        self._ceilings(at_rest)
         self._settle_accounts()
 
     def _phase(self, name: str) -> None:
@@ -337,6 +340,12 @@ class Soak:
         again = len(_lines(self.home / "ledger.again"))  # their first spooler died before, or after it counted them
         if not self.report.tasks <= counted <= self.report.tasks + again:
             self.report.wrong.append(f"the scoreboard counts {counted} tasks done of {self.report.tasks}")
+
+    def _ceilings(self, at_rest: dict[str, list[int]]) -> None:
+        for role in ("master", "forkserver", "spooler"):
+            highest = max((sample.values[f"fds_{role}"] for sample in self.report.samples), default=0)
+            if highest > max(at_rest[role]) + BUSY:
+                self.report.wrong.append(f"the {role} had {highest:g} descriptors, at rest {max(at_rest[role])}")
 
     def _stop(self) -> None:
         self.process.send_signal(signal.SIGINT)

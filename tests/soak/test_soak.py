@@ -80,6 +80,16 @@ def test_a_scoreboard_that_is_wrong_is_seen() -> None:
     assert "serve 2 slots" in look.scoreboard_fault([seat(5), seat(6), seat(7)], [5, 6, 7], 2)
 
 
+def test_a_leak_that_reloads_hide_is_seen(tmp_path: Path) -> None:
+    """More descriptors than a busy process needs, at any time, in a process that is then replaced."""
+    soak = Soak(tmp_path, seconds=1, tasks=1, seed=1, every=1, reload=1)
+    for most in (14.0, 40.0):
+        values = {"fds_master": 11.0, "fds_forkserver": most, "fds_spooler": 12.0}
+        soak.report.samples.append(look.Sample(most, values))
+        soak._ceilings({"master": [11], "forkserver": [14], "spooler": [12, 12]})
+    assert soak.report.wrong == ["the forkserver had 40 descriptors, at rest 14"]
+
+
 def test_what_is_lost_or_done_again_is_seen(tmp_path: Path) -> None:
     """A task that was never done, and one done twice with and without a dead spooler, in the accounts."""
     soak = Soak(tmp_path, seconds=1, tasks=4, seed=1, every=1, reload=1)
