@@ -138,7 +138,9 @@ class Journal:
             fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 os.write(fd, data)
-                if os.fstat(fd).st_size > LIMIT:
+                status = os.fstat(fd)
+                # not when another process has just done so: the new one would take the place of the one that is full
+                if status.st_size > LIMIT and os.stat(path).st_ino == status.st_ino:
                     os.rename(path, self._spool.corner(OLDER))
             finally:
                 os.close(fd)

@@ -150,3 +150,22 @@ def _there(spool: SpoolDir) -> list[str]:
         if os.path.isdir(spool.corner())
         else []
     )
+
+
+def test_two_that_rotate_at_once_lose_nothing(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process rotates between our write and our look at the size: its older file is not overwritten."""
+    monkeypatch.setattr(journal, "LIMIT", 100)
+    real = os.write
+
+    def slow(fd: int, data: bytes) -> int:
+        written = real(fd, data)
+        monkeypatch.setattr(os, "write", real)
+        os.rename(spool.corner(journal.NAME), spool.corner(journal.OLDER))
+        monkeypatch.setattr(journal, "LIMIT", 100_000)
+        Journal(spool).add("another", "retry", 0)
+        monkeypatch.setattr(journal, "LIMIT", 100)
+        return written
+
+    monkeypatch.setattr(os, "write", slow)
+    Journal(spool).add(TASK, "retry", 0, "x" * 100)
+    assert [line.task for line in read(spool)] == [TASK, "another"]
