@@ -16,9 +16,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spoolsim.options import Options, Setting
 
-NOTHING = """\
-nothing to run: no spooler option, and no [tool.spoolsim] in pyproject.toml, spoolsim.ini or uwsgi.ini here.
-A uwsgi.ini to begin with:
+NOTHING = (
+    "nothing to run: no spooler option, and no [tool.spoolsim] in pyproject.toml, spoolsim.ini or uwsgi.ini here. "
+    "A uwsgi.ini to begin with:"
+)
+_TO_BEGIN_WITH = """\
 
     [uwsgi]
     spooler = spool
@@ -35,7 +37,9 @@ def main(argv: list[str]) -> int:
         if not any(setting.name in _SAYS_WHAT for setting in settings):
             found = discover(os.getcwd())
             if found is None:
-                raise UsageError(NOTHING)
+                log.say(NOTHING, error=True)
+                log.raw(_TO_BEGIN_WITH)
+                return UsageError.exit_code
             settings = found[1] + settings
         log = Log(as_json=any(setting.name == "log-json" for setting in settings))
         if found is not None:
@@ -103,6 +107,9 @@ def _warn_of_neighbours(directory: SpoolDir, log: Log) -> None:
         log.say(f"{directory.path} belongs to another user ({status.st_uid}), who can make it run code", error=True)
     if status.st_mode & 0o002:
         log.say(f"{directory.path} can be written to by everybody, who can make it run code: chmod o-w", error=True)
+    elif status.st_mode & 0o020 and status.st_gid not in (os.getgid(), 0):
+        who = f"by the group {status.st_gid}"
+        log.say(f"{directory.path} can be written to {who}, who can make it run code: chmod g-w", error=True)
 
 
 def _directories(options: Options, log: Log) -> list[tuple[SpoolDir, int]]:

@@ -127,10 +127,11 @@ def _origin(spool: SpoolDir, corner: str, name: str) -> str:
             path = file.readline().rstrip("\n")
     except OSError:
         path = ""
-    home = os.path.realpath(os.path.dirname(path) or "/")
-    if home != spool.path and not home.startswith(spool.path + os.sep):
-        home = spool.path
-    return os.path.join(home, name if "\n" in name else os.path.basename(path) or name)
+    home, base = os.path.split(path)
+    home = os.path.realpath(home or "/")
+    if base in (".", "..") or (home != spool.path and not home.startswith(spool.path + os.sep)):
+        return os.path.join(spool.path, name)
+    return os.path.join(home, name if "\n" in name else base or name)
 
 
 @click.command()

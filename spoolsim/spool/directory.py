@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from spoolsim.errors import SpoolDirError
 
@@ -88,20 +89,25 @@ class SpoolDir:
         return os.path.join(home, f"spoolsim-{os.getuid()}", f"{status.st_dev:x}-{status.st_ino:x}")
 
     def make_corner(self, *parts: str) -> str:
-        """The same, as a directory that exists, readable by its owner only."""
+        """The same, as a directory that exists, readable by its owner only.
+
+        Raises PermissionError when it is a link, or another user's.
+        """
         corner = self.corner()
-        if not os.path.isdir(corner):
+        if not os.path.lexists(corner):
             if self.bare:
                 os.makedirs(corner, 0o700, exist_ok=True)
             else:  # never the spool directory itself, which somebody has perhaps removed just now
                 _make(corner)
-            if os.stat(corner).st_uid != os.getuid():
-                raise PermissionError(errno.EPERM, f"{corner} belongs to somebody else")
+            _own(corner)
             with open(os.path.join(corner, ".gitignore"), "w", encoding="ascii") as ignore:
                 ignore.write("*\n")
+        else:
+            _own(corner)
         for part in parts:
             corner = os.path.join(corner, part)
             _make(corner)
+            _own(corner)
         return corner
 
     def __repr__(self) -> str:
@@ -113,3 +119,10 @@ def _make(path: str) -> None:
         os.mkdir(path, 0o700)
     except FileExistsError:
         pass
+
+
+def _own(path: str) -> None:
+    """What others laid out in our place, a link above all, leads where they want it to."""
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode) or os.getuid() not in (status.st_uid, 0):
+        raise PermissionError(errno.EPERM, f"{path} is not a directory of ours")

@@ -3,7 +3,7 @@
     time  pid  outcome  attempt  took  task  why
 
 Fields are separated by tabs; `time` in microseconds since 1970, `attempt` from 1, `took` in microseconds, `task` below
-the spool directory. It only
+the spool directory, written as a Python string would be where it holds anything but printable characters. It only
 observes: what cannot be written is left out, and never a reason for a task to fail. Lines are gathered and written
 together, at the latest when a scan ends. It is bounded: at LIMIT bytes it becomes `journal.1`, in place of an older
 one.
@@ -68,11 +68,13 @@ class Journal:
     def done(self, task: str, took: int) -> None:
         """A task is done, after `took` nanoseconds. Hot: once for each task."""
         lines = self._lines
-        if self._attempts:
-            attempt = self._attempts.pop(task, 0) + 1
-            lines.append(f"{time.time_ns() // 1000}\t{self._pid}\tdone\t{attempt}\t{took // 1000}\t{task}\t\n")
-        else:
+        attempt = self._attempts.pop(task, 0) + 1 if self._attempts else 1
+        if "\\" in task or not task.isprintable():
+            task = _escaped(task)
+        if attempt == 1:
             lines.append(f"{time.time_ns() // 1000}{self._first}{took // 1000}\t{task}\t\n")
+        else:
+            lines.append(f"{time.time_ns() // 1000}\t{self._pid}\tdone\t{attempt}\t{took // 1000}\t{task}\t\n")
         if len(lines) >= _GATHERED:
             self.flush()
 
@@ -84,6 +86,8 @@ class Journal:
             attempt = self.attempts(task) + 1
             self._remember(task, attempt)
         why = why.replace("\t", " ").replace("\n", " ")
+        if "\\" in task or not task.isprintable():
+            task = _escaped(task)
         self._lines.append(
             f"{time.time_ns() // 1000}\t{self._pid}\t{outcome}\t{attempt}\t{took // 1000}\t{task}\t{why}\n"
         )
@@ -112,7 +116,7 @@ class Journal:
             return
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
-        for text in whole.decode("utf-8", "surrogateescape").splitlines():
+        for text in whole.decode("utf-8", "surrogateescape").split("\n"):
             found = parse(text)
             if found is not None:
                 self._take(found)
@@ -139,7 +143,9 @@ class Journal:
             fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 os.write(fd, data)
-                if os.fstat(fd).st_size > LIMIT:
+                status = os.fstat(fd)
+                # not when another process has just done so: the new one would take the place of the one that is full
+                if status.st_size > LIMIT and os.stat(path).st_ino == status.st_ino:
                     os.rename(path, self._spool.corner(OLDER))
             finally:
                 os.close(fd)
@@ -155,7 +161,7 @@ def read(spool: SpoolDir) -> Iterator[Line]:
 
 def _lines_of(path: str) -> Iterator[Line]:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             for text in file:
                 if (line := parse(text)) is not None:
                     yield line
@@ -168,6 +174,13 @@ def parse(text: str) -> Line | None:
     fields = text.rstrip("\n").split("\t")
     try:
         when, pid, outcome, attempt, took, task, why = fields
+        if "\\" in task:
+            task = task.encode("ascii").decode("unicode_escape")
         return Line(int(when) / 1e6, int(pid), outcome, int(attempt), int(took) / 1e6, task, why)
     except ValueError:
         return None
+
+
+def _escaped(task: str) -> str:
+    """A file name may hold tabs and ends of lines, with which it would end its field, or forge a line."""
+    return task.encode("unicode_escape").decode("ascii")

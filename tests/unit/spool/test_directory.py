@@ -88,10 +88,42 @@ def test_a_directory_that_may_not_be_written_to_is_refused(tmp_path: Path, monke
 def test_a_corner_of_somebody_elses_is_not_used(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch):
     """In a directory that others can write to, they could have made it first."""
     monkeypatch.setattr(os, "getuid", lambda: os.stat(spool.path).st_uid + 1)
-    with pytest.raises(PermissionError, match=r"\.spoolsim belongs to somebody else"):
+    with pytest.raises(PermissionError, match=r"\.spoolsim is not a directory of ours"):
         spool.make_corner("broken")
 
 
 def test_a_directory_is_shown_by_its_path(spool: SpoolDir):
     """In a failed test, say."""
     assert repr(spool) == f"SpoolDir({spool.path!r})"
+
+
+@pytest.mark.parametrize("kind", ["a link", "a dangling link", "a file", "a link in it"])
+def test_a_corner_that_somebody_else_laid_out_is_refused(spool: SpoolDir, tmp_path: Path, kind: str):
+    """A link in the place of our corner, or of a part of it, would lead out of the spool directory (I5)."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    corner = Path(spool.path) / ".spoolsim"
+    if kind == "a link":
+        corner.symlink_to(outside)
+    elif kind == "a dangling link":
+        corner.symlink_to(tmp_path / "nowhere")
+    elif kind == "a file":
+        corner.touch()
+    else:
+        corner.mkdir(0o700)
+        (corner / "broken").symlink_to(outside)
+    with pytest.raises(OSError, match=r"not a directory of ours"):
+        spool.make_corner("broken")
+    assert os.listdir(outside) == []
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_corner_of_another_user_is_refused(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch):
+    """Its owner could put links into it at any time; root alone may use it, who looks after everybody's directories."""
+    spool.make_corner()
+    owner = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    with pytest.raises(PermissionError, match="not a directory of ours"):
+        spool.make_corner()
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    assert spool.make_corner() == spool.corner()

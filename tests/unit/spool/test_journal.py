@@ -1,0 +1,171 @@
+"""The journal: one line for each outcome, bounded, and never in the way of a task."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from spoolsim.spool import journal
+from spoolsim.spool.directory import SpoolDir
+from spoolsim.spool.journal import DIED, FAILED, Journal, parse, read
+
+TASK = "uwsgi_spoolfile_on_a_1_1_1_1_1"
+
+
+def lines(spool: SpoolDir) -> list[tuple[str, int, str, str]]:
+    """What is written."""
+    return [(line.outcome, line.attempt, line.task, line.why) for line in read(spool)]
+
+
+def test_each_outcome_is_one_line(spool: SpoolDir) -> None:
+    """With the attempt it was, how long it took, and why; the file is the owner's alone."""
+    written = Journal(spool)
+    assert written.add(TASK, "retry", 2_000_000, "raised\tValueError:\nx") == 1
+    assert written.add(TASK, "retry", 0) == 2
+    written.done(TASK, 5_000_000)
+    written.flush()
+    assert lines(spool) == [
+        ("retry", 1, TASK, "raised ValueError: x"),
+        ("retry", 2, TASK, ""),
+        ("done", 3, TASK, ""),
+    ]
+    assert [line.seconds for line in read(spool)] == [0.002, 0.0, 0.005]
+    assert stat.S_IMODE(os.stat(spool.corner(journal.NAME)).st_mode) == 0o600
+
+
+def test_attempts_are_counted_over_all_processes(spool: SpoolDir) -> None:
+    """A retry by one, a death told by another: the third knows of both; done and failed begin anew."""
+    one, two, three = (Journal(spool) for _ in range(3))
+    one.add(TASK, "retry", 0)
+    assert two.add(TASK, DIED, 0, "its spooler was killed") == 2
+    assert three.attempts(TASK) == 2
+    three.add(TASK, FAILED, 0, "tried 2 times")
+    assert (one.attempts(TASK), two.attempts(TASK), Journal(spool).attempts(TASK)) == (0, 0, 0)
+    assert one.add(TASK, "retry", 0) == 1
+
+
+def test_it_is_bounded_and_rotated(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two files of LIMIT bytes at most, and what was gathered; attempts are known across the rotation."""
+    monkeypatch.setattr(journal, "LIMIT", 20_000)
+    written = Journal(spool)
+    written.add("the first", "retry", 0)
+    sizes = []
+    for number in range(3000):
+        written.done(f"{TASK}{number}", 0)
+        sizes.append(sum(os.stat(spool.corner(name)).st_size for name in _there(spool)))
+    written.flush()
+    written.done(f"{TASK}3000", 0)
+    written.flush()
+    assert _there(spool) == [journal.NAME, journal.OLDER]
+    assert max(sizes) < 2 * (20_000 + 128 * 100)
+    kept = [line.task for line in read(spool)]
+    assert kept == [f"{TASK}{number}" for number in range(3001 - len(kept), 3001)]
+    assert len(kept) > 100
+
+
+def test_attempts_outlive_a_rotation(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The older file is read too, by a process that begins after the rotation, and by one that was there."""
+    monkeypatch.setattr(journal, "LIMIT", 100)
+    there = Journal(spool)
+    there.add(TASK, "retry", 0, "x" * 100)
+    assert _there(spool) == [journal.OLDER]
+    assert (there.attempts(TASK), Journal(spool).attempts(TASK)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "fault", ["no directory", "a directory in its place", "a link in its place", "corner is a file"]
+)
+def test_what_cannot_be_written_is_left_out(spool: SpoolDir, tmp_path: Path, fault: str) -> None:
+    """Never an error for the task; and never through a link."""
+    outside = tmp_path / "outside"
+    outside.write_text("kept")
+    if fault == "no directory":
+        os.rmdir(spool.path)
+    elif fault == "corner is a file":
+        Path(spool.corner()).touch()
+    elif fault == "a link in its place":
+        os.symlink(outside, os.path.join(spool.make_corner(), journal.NAME))
+    else:
+        spool.make_corner(journal.NAME)
+    written = Journal(spool)
+    for attempt in (1, 2, 3):
+        assert written.add(TASK, "retry", 0) == attempt
+    written.done(TASK, 0)
+    written.flush()
+    assert outside.read_text() == "kept"
+
+
+def test_a_full_disk_is_no_matter(spool: SpoolDir) -> None:
+    """ENOSPC at the write, as /dev/full gives it."""
+    full = Journal(spool)
+    path = os.path.join(spool.make_corner(), journal.NAME)
+    real = os.open
+
+    def opened(name: str, *rest: int, **more: int) -> int:
+        return real("/dev/full" if name == path else name, *rest, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", opened)
+        assert full.add(TASK, "retry", 0) == 1
+    assert full.add(TASK, "retry", 0) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", "x", "1\t2\tdone\t1\t1\tname", "1\t2\tdone\tx\t1\tname\t", "\t\t\t\t\t\t", "1\t2\t3\t4\t5\t6\t7\t8"],
+)
+def test_what_is_no_line_is_passed_over(spool: SpoolDir, text: str) -> None:
+    """Half a line of a killed process, or a person's edit."""
+    assert parse(text) is None
+    written = Journal(spool)
+    written.add(TASK, "retry", 0)
+    with open(spool.corner(journal.NAME), "a", encoding="utf-8") as file:
+        file.write(f"{text}\n")
+    assert Journal(spool).add(TASK, "retry", 0) == 2
+
+
+def test_names_that_are_no_text(spool: SpoolDir) -> None:
+    """A name of bytes that are no UTF-8 is written and read back as it is."""
+    name = os.fsdecode(b"uwsgi_spoolfile_on_\xff\xfe")
+    Journal(spool).add(name, "retry", 0)
+    assert Journal(spool).attempts(name) == 1
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r", "\t", "\x1c", "\u2028", "\x85"])
+def test_names_with_ends_of_lines(spool: SpoolDir, ending: str) -> None:
+    """A name may hold anything but a slash: it is still one task, its attempts are counted, and no line is forged."""
+    name = f"uwsgi_spoolfile_on_a{ending}1\t1\tdone\t1\t1\tother\t"
+    Journal(spool).add("other", "retry", 0)
+    Journal(spool).add(name, "retry", 0)
+    assert Journal(spool).attempts(name) == 1
+    assert Journal(spool).attempts("other") == 1
+
+
+def _there(spool: SpoolDir) -> list[str]:
+    return (
+        sorted(name for name in os.listdir(spool.corner()) if name.startswith("journal"))
+        if os.path.isdir(spool.corner())
+        else []
+    )
+
+
+def test_two_that_rotate_at_once_lose_nothing(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process rotates between our write and our look at the size: its older file is not overwritten."""
+    monkeypatch.setattr(journal, "LIMIT", 100)
+    real = os.write
+
+    def slow(fd: int, data: bytes) -> int:
+        written = real(fd, data)
+        monkeypatch.setattr(os, "write", real)
+        os.rename(spool.corner(journal.NAME), spool.corner(journal.OLDER))
+        monkeypatch.setattr(journal, "LIMIT", 100_000)
+        Journal(spool).add("another", "retry", 0)
+        monkeypatch.setattr(journal, "LIMIT", 100)
+        return written
+
+    monkeypatch.setattr(os, "write", slow)
+    Journal(spool).add(TASK, "retry", 0, "x" * 100)
+    assert [line.task for line in read(spool)] == [TASK, "another"]
