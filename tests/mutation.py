@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -105,6 +106,7 @@ def survives(module: str, source: str, tests: list[str]) -> bool:
             os.dup2(1, 2)
             status = 1
             try:
+                importlib.import_module(name)  # before pytest, which has a finder of its own for its plugins' packages
                 status = pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:rerunfailures", *_LOADED, *tests])
             finally:
                 os._exit(int(status))
