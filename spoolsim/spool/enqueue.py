@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 NOT_BYTES = "spooler callable dictionary must contains only bytes"
 UNABLE = "unable to spool job"
+#: variables that say where and when; an empty key is only told of
+_STEERING = frozenset((b"at", b"priority", b"spooler", b""))
+#: so many digits may be too many for 64 bits
+_SAFE_DIGITS = 19
 
 
 class Producer:
@@ -78,7 +82,10 @@ class Producer:
             body = b""
             if job is self._stripped:  # the same dictionary again: its body went with the first call
                 self.notes.give("body-removed")
-        variables = [(_key(key), _value(key, value)) for key, value in dict.items(job)]
+        variables = [
+            (key, value) if type(key) is type(value) is bytes else (_key(key), _value(key, value))
+            for key, value in dict.items(job)
+        ]
         refused = ""
         try:
             data = encode(variables, truncate=self.faithful)
@@ -92,7 +99,7 @@ class Producer:
             raise _unable(f"{refused}; pass big data as b'body'")
         at = 0
         priority = name = b""
-        for key, value in variables:
+        for key, value in () if _STEERING.isdisjoint(dict.keys(job)) else variables:
             if key == b"at":
                 at = self._at(value)
             elif key == b"priority":
@@ -131,7 +138,9 @@ class Producer:
 
     def _at(self, text: bytes) -> int:
         head = text.partition(b".")[0]
-        if head and not head.isdigit():
+        if head.isdigit():
+            return int(head) if len(head) < _SAFE_DIGITS else number(head)
+        if head:
             self.notes.give("at-not-a-number", repr(text))
         return number(head)
 

@@ -10,7 +10,7 @@ import errno
 import os
 import time
 from itertools import count
-from random import randrange
+from random import getrandbits
 
 from spoolsim.spool.lock import lock
 from spoolsim.spool.names import task_name
@@ -28,7 +28,7 @@ def next_name() -> str:
     """The name of this process's next spool file; the counter begins at 1."""
     now = time.time()
     sec = int(now)
-    return task_name(_host, os.getpid(), next(_counter), randrange(2**31), sec, int((now - sec) * 1_000_000))
+    return task_name(_host, os.getpid(), next(_counter), getrandbits(31), sec, int((now - sec) * 1_000_000))
 
 
 def write(
