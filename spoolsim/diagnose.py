@@ -54,6 +54,12 @@ NOTES: tuple[Note, ...] = (
         safer=True,
     ),
     _note(
+        "own-file-replaced",
+        "uWSGI would have removed the new file unrun: another one was moved to the name of the running task",
+        "enqueue through uwsgi.spool(), whose names are never the same",
+        safer=True,
+    ),
+    _note(
         "own-file-removed",
         "uWSGI would have ended this spooler process: the handler removed its own task file",
         "return SPOOL_OK and let the spooler remove it",

@@ -28,17 +28,18 @@ class Claim:
 
     level: the directory it is in. name: its base name. task: its path below the spool directory, which is how
     scoreboard and journal name it. fd: the locked descriptor. data: the file's bytes.
-    mtime: in epoch seconds. record: the lock is a POSIX record lock, as uWSGI's.
+    mtime: in epoch seconds. inode: the file's. record: the lock is a POSIX record lock, as uWSGI's.
     """
 
-    __slots__ = ("data", "fd", "level", "mtime", "name", "record", "task")
+    __slots__ = ("data", "fd", "inode", "level", "mtime", "name", "record", "task")
 
-    def __init__(self, level: Level, name: str, fd: int, data: bytes, mtime: float, record: bool) -> None:
+    def __init__(self, level: Level, name: str, fd: int, data: bytes, mtime: float, inode: int, record: bool) -> None:
         self.level = level
         self.name = name
         self.fd = fd
         self.data = data
         self.mtime = mtime
+        self.inode = inode
         self.record = record
         self.task = level.below + name
 
@@ -91,7 +92,7 @@ def take(level: Level, name: str, now: float, *, record: bool = False, limit: in
                     raise
                 data = b""
             why = ""
-            return Claim(level, name, fd, data, mtime, record)
+            return Claim(level, name, fd, data, mtime, status.st_ino, record)
         unlock(fd, record=record)
         return why
     except OSError:  # the disk gives an error, or the file system has no locks

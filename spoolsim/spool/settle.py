@@ -5,6 +5,7 @@ The file is unlinked while its lock is held, so that nobody can claim it in betw
 
 from __future__ import annotations
 
+import errno
 import os
 
 from spoolsim.spool import claim as claims
@@ -16,9 +17,19 @@ if TYPE_CHECKING:
     from spoolsim.spool.claim import Claim
 
 
+class Replaced(OSError):
+    """Another file has taken the name of a task while it was run."""
+
+
 def remove(claim: Claim) -> None:
-    """Done: unlink, then unlock. Raises FileNotFoundError when the handler removed the file itself."""
+    """Done: unlink, then unlock. Raises FileNotFoundError when the handler removed the file itself, Replaced when
+    there is another one in its place: that is a task of its own.
+    """
     try:
+        if not claim.record:
+            there = os.stat(claim.name, dir_fd=claim.level.fd, follow_symlinks=False)
+            if there.st_ino != claim.inode:
+                raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path)
         os.unlink(claim.name, dir_fd=claim.level.fd)
     finally:
         claims.held.fd = -1

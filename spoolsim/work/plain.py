@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 _SMALL = 16_384
 #: after so many nanoseconds it is seen whether the parent lives: a system call for each task would be too many
 _LOOK = 1_000_000
+#: a handler that took no longer, in nanoseconds, had no time to put another file in the place of its own
+_GLIMPSE = 20_000
 _SECOND = 1_000_000_000
 _REGULAR = 0o100000
 
@@ -115,7 +117,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
             except (PacketError, OSError):
                 handler = NO_HANDLER
         if handler is NO_HANDLER:
-            return Claim(level, name, fd, data, mtime, False)
+            return Claim(level, name, fd, data, mtime, status[1], False)
         if mtime >= before:
             worker.fresh = True
         if place is not None:
@@ -129,8 +131,10 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
             words[HARAKIRI] = began + harakiri
         words[SERIAL] = worker.serial
         outcome = call(handler, env)
-        if outcome is not done or words[USER]:
-            worker.finish(Claim(level, name, fd, data, mtime, False), outcome, "", began, handler, env)
+        ended = now(CLOCK_MONOTONIC)
+        if outcome is not done or words[USER] or ended - began > _GLIMPSE:
+            claim = Claim(level, name, fd, data, mtime, status[1], False)
+            worker.finish(claim, outcome, "", began, handler, env)
             return None
         words[HARAKIRI] = 0
         words[STARTED] = 0
@@ -142,7 +146,6 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
             worker.unremoved(f"{level.path}/{name}", error)
         held.fd = -1
         close(fd)
-        ended = now(CLOCK_MONOTONIC)
         if journal is not None:
             journal.done(level.below + name, ended - began)
         if parent and ended - worker.looked > _LOOK:

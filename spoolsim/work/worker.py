@@ -436,6 +436,8 @@ class Worker:
         """Say that a task that is done could not be removed."""
         if isinstance(error, FileNotFoundError):
             self.app.notes.give("own-file-removed", path)
+        elif isinstance(error, settle.Replaced):
+            self.app.notes.give("own-file-replaced", path)
         else:
             self.app.log.say(f"{path} is done but cannot be removed: {error.strerror}; it will run again", error=True)
 

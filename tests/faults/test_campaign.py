@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from spoolsim.spool import claim, file, settle
-from spoolsim.work import worker
+from spoolsim.work import plain, worker
 from tests.conftest import poll_until
 from tests.faults import ptrace
 from tests.faults.campaign.forked import Bench
@@ -75,6 +75,7 @@ def test_a_task_removed_too_early_is_seen(bench: Bench, monkeypatch: pytest.Monk
         return claimed
 
     monkeypatch.setattr(worker, "take", take)
+    monkeypatch.setattr(plain, "way", lambda worker: None)
     monkeypatch.setattr(settle, "remove", lambda claimed: os.close(claimed.fd))
     assert any("lost" in what for what in series(bench, "spooler", 3))
 
@@ -96,6 +97,7 @@ def test_a_task_written_in_place_is_seen(bench: Bench, monkeypatch: pytest.Monke
 def test_a_task_that_is_not_removed_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were a task kept that is done, the campaign would say so."""
     monkeypatch.setattr(settle, "remove", settle.release)
+    monkeypatch.setattr(plain, "way", lambda worker: None)
     assert series(bench, "spooler", 1) != []
 
 

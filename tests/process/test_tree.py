@@ -415,3 +415,17 @@ def test_a_spool_that_cannot_be_written_to(start: Start, home: Path) -> None:
     lines = [line for line in it.output().splitlines() if line]
     assert len(lines) == 1
     assert "file" in lines[0]
+
+
+def test_a_task_that_takes_the_name_of_a_running_one(start: Start) -> None:
+    """Moved over its file while it runs, the new one is not removed with it, but run."""
+    it = start("--spooler-quiet")
+    path = it.put("note('first'); gate('go', 60)")
+    it.wait_runs("first")
+    other = put(it.home, "note('second')")
+    os.rename(other, path)
+    it.open_gate("go")
+    it.wait_runs("second")
+    it.wait_empty()
+    assert "(own-file-replaced)" in it.output()
+    assert it.stop() == 0

@@ -102,6 +102,15 @@ def test_a_fork_that_comes_after_the_stop_leaves_at_once(state: str) -> None:
     assert step(found, ("tick",), 58.0, RULES)[1] == [("kill", 7)]
 
 
+@pytest.mark.parametrize("state", [STARTING, STALE])
+def test_a_fork_that_fails_after_the_stop_is_the_end(state: str) -> None:
+    """What was being forked when the stop came, and could not be, is not tried again."""
+    stopped, _ = step(slot(state), ("stop", 58.0), NOW, RULES)
+    found, did = step(stopped, ("died", 0, False), NOW + 1, RULES)
+    assert (found.state, did) == (CLOSED, [])
+    assert lifecycle.over(found)
+
+
 def test_a_stop_brings_deadlines_forward_only() -> None:
     """A process that leaves after a reload has until the earlier of its mercy's end and the stop's."""
     found, _ = step(slot(CROWDED), ("stop", 92.0), NOW, RULES)

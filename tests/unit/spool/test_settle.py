@@ -168,3 +168,21 @@ def test_a_task_in_a_priority_directory_goes_to_the_same_corner(level: Level):
     os.close(fd)
     assert os.path.dirname(target) == f"{level.path}/.spoolsim/broken"
     assert Path(f"{target}.why").read_text().startswith(f"{level.path}/5/{NAME}\n")
+
+
+def test_a_file_in_the_place_of_the_task_is_left_alone(level: Level, tmp_path: Path):
+    """remove() tells that another file has taken the name, and unlinks nothing; as uWSGI would, it does."""
+    for record in (False, True):
+        Path(f"{level.path}/{NAME}").write_bytes(packet())
+        claim = take(level, NAME, NOW, record=record)
+        assert isinstance(claim, Claim)
+        (tmp_path / "other").write_bytes(b"another task")
+        os.rename(tmp_path / "other", claim.path)
+        if record:
+            settle.remove(claim)
+        else:
+            with pytest.raises(settle.Replaced):
+                settle.remove(claim)
+            assert Path(claim.path).read_bytes() == b"another task"
+        assert closed(claim)
+    assert not os.path.exists(claim.path)

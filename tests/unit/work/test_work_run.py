@@ -16,7 +16,7 @@ from tests.oracle.packets import packet
 
 
 def claim(data: bytes, name: str = "uwsgi_spoolfile_on_x") -> Claim:
-    return Claim(Level(SpoolDir("/spool"), "/spool/5", -1), name, -1, data, 0.0, False)
+    return Claim(Level(SpoolDir("/spool"), "/spool/5", -1), name, -1, data, 0.0, 0, False)
 
 
 def test_the_environment_has_uwsgis_keys_and_types():
