@@ -396,13 +396,15 @@ class Master:
         elif was_serving and not self.stopping:
             self.log.say("the fork server was killed: starting another one", error=True)
             self._abandon()
-            if self.coming is not None:  # it was given the scoreboard that has just gone
-                os.kill(self.coming.pid, signal.SIGKILL)
+            if self.coming is not None:  # it was given the scoreboard that has just gone; what it says counts no more
+                useless, self.coming = self.coming, None
+                os.kill(useless.pid, signal.SIGKILL)
+                self.lost(useless)
             self.begin_generation()
         else:
             for pid, number in list(generation.pids.items()):
                 self.happen(number, "died", pid, True)
-            for slot in self.slots:  # it still owed us these
+            for slot in self.slots if generation.ready else ():  # it still owed us these
                 if slot.state == lifecycle.STALE:
                     self.happen(slot.number, "died", 0, True)
 

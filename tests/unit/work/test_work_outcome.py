@@ -111,3 +111,22 @@ def test_missing_broken_and_exit():
 def test_an_outcome_is_shown_with_its_reason():
     """In a failed test, say."""
     assert repr(returned(None)).startswith("Outcome('retry', 'returned None")
+
+
+@pytest.mark.parametrize(("size", "shown"), [(59, 59), (60, 60), (61, 60)])
+def test_how_long_a_value_may_be_to_be_told_whole(size: int, shown: int):
+    """Up to 60 characters; of a longer one the first 57, and three dots."""
+
+    class Told:
+        def __repr__(self) -> str:
+            return "x" * size
+
+    text = returned(Told()).why.removeprefix("returned ").removesuffix(", which is no int")
+    assert text == ("x" * size if size <= 60 else "x" * 57 + "...")
+    assert len(text) == shown
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 2**63, -(2**63) - 1])
+def test_what_fits_a_c_long(value: int):
+    """The first number beyond it, on either side, is the overflow that uWSGI prints."""
+    assert returned(value).overflow == (not -(2**63) <= value < 2**63)
