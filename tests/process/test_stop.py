@@ -282,6 +282,32 @@ def test_the_serving_fork_server_is_killed_during_a_reload(start: Start, home_ap
     assert it.stop() == 0
 
 
+def test_the_serving_fork_server_is_killed_when_the_next_is_ready(
+    start: Start, home_app: str, wait_for: WaitFor
+) -> None:
+    """Both are told in one turn of the master, the death first: what the given up one had said counts no more."""
+    late = "if len(open(os.environ['RUNS']).readlines()) == 3: gate('import', 60)\n"
+    it = start(app=home_app + "note('imported')\n" + late + "note('loaded')\n")
+    it.wait_workers(1)
+    (serving,) = it.fork_servers()
+    it.send(signal.SIGHUP)
+    wait_for(lambda: it.runs().count("imported") == 2, 30, "the second import")
+    (coming,) = set(it.fork_servers()) - {serving}
+    it.send(signal.SIGSTOP)
+    wait_for(lambda: state(it.pid) == "T", 30, "the stopped master")
+    it.open_gate("import")
+    wait_for(lambda: it.runs().count("loaded") == 2 and state(coming) == "S", 30, "its readiness")
+    os.kill(serving, signal.SIGKILL)
+    wait_for(lambda: state(serving) in ("", "Z"), 30, "the death")
+    it.send(signal.SIGCONT)
+    it.put("note('ran')")
+    it.wait_runs("ran")
+    wait_for(lambda: len(it.fork_servers()) == 1, 30, "one fork server")
+    it.wait_workers(1)
+    assert it.output().count("the fork server was killed") == 1
+    assert it.stop() == 0
+
+
 def test_the_next_fork_server_is_killed_too(start: Start, home_app: str, wait_for: WaitFor) -> None:
     """While it imports code that has served before: yet another one is tried, and the instance lives on."""
     app = home_app + "note('imported')\nif len(open(os.environ['RUNS']).readlines()) == 2: gate('import', 60)\n"
