@@ -385,9 +385,9 @@ FAULTS = (
     Fault(
         "another task renamed over the file of a running one",
         "**removed without running** when the first is done",
-        "the same: never reuse a name",
+        "said, and the new file is run after it",
         _replaced,
-        ({"second ran": False, "left": []}, {"second ran": False, "left": []}),
+        ({"second ran": False, "left": []}, {"second ran": True, "left": []}),
     ),
     Fault(
         "a handler that removes its own file",
