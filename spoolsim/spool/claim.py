@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from stat import S_ISREG
 
-from spoolsim.spool.lock import try_lock, unlock
+from spoolsim.spool.lock import close, try_lock, unlock
 from spoolsim.spool.packet import HEADER
 
 TYPE_CHECKING = False
@@ -100,7 +100,7 @@ def take(level: Level, name: str, now: float, *, record: bool = False, limit: in
     finally:
         if why:
             held.fd = -1
-            os.close(fd)
+            close(fd)
 
 
 def _read_rest(fd: int, data: bytes, size: int) -> bytes:

@@ -100,8 +100,8 @@ class SpoolDir:
             else:  # never the spool directory itself, which somebody has perhaps removed just now
                 _make(corner)
             _own(corner)
-            with open(os.path.join(corner, ".gitignore"), "w", encoding="ascii") as ignore:
-                ignore.write("*\n")
+            with open(os.path.join(corner, ".gitignore"), "wb") as ignore:
+                ignore.write(b"*\n")
         else:
             _own(corner)
         for part in parts:

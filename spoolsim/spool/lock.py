@@ -25,6 +25,7 @@ OFD_SETLK: int | None = getattr(fcntl, "F_OFD_SETLK", None) if _has_ofd else Non
 _OFD_SETLKW: int | None = getattr(fcntl, "F_OFD_SETLKW", None) if _has_ofd else None
 #: fcntl(2)
 call = fcntl.fcntl
+_close = os.close
 
 
 def try_lock(fd: int, *, record: bool = False) -> bool:
@@ -56,6 +57,14 @@ def unlock(fd: int, *, record: bool = False) -> None:
         fcntl.lockf(fd, fcntl.LOCK_UN)
     else:
         call(fd, OFD_SETLK, _UNLOCK)
+
+
+def close(fd: int) -> None:
+    """Close, and so unlock, a descriptor through which nothing was written: its error would say nothing."""
+    try:
+        _close(fd)
+    except OSError:
+        pass
 
 
 def held(fd: int) -> bool:

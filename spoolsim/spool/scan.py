@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from spoolsim.spool import names
+from spoolsim.spool.lock import close
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def scan(
     share: tuple[int, int] | None = None,
     now: Callable[[], float],
     skipped: Callable[[str, str], None] | None = None,
+    failed: Callable[[OSError], None] | None = None,
 ) -> Generator[tuple[Level, str]]:
     """The names that may be tasks, as (level, name), each directory's descriptor open while it is walked.
 
@@ -49,6 +51,7 @@ def scan(
         of its own share, so that they do not all try the same files, and then helps the others.
     now: epoch seconds; a directory with an mtime in the future is skipped whole, as uWSGI does.
     skipped: called with (path, why) for an entry whose name counts but that can never run.
+    failed: called with the error that ends the walk early, of the disk or for want of descriptors; without it, raised.
 
     Raises FileNotFoundError when the spool directory is gone: also when something else is in its place, or nobody
     may enter it any more.
@@ -57,14 +60,23 @@ def scan(
         fd = os.open(spool.path, _OPEN_DIR)
     except (NotADirectoryError, PermissionError) as error:
         raise FileNotFoundError(error.errno, error.strerror, spool.path) from None
+    except OSError as error:
+        if failed is None or isinstance(error, FileNotFoundError):
+            raise
+        failed(error)
+        return
     try:
         level = Level(spool, spool.path, fd)
         if ordered:
             yield from _ordered(level, now, skipped)
         else:
             yield from _unordered(level, share, skipped)
+    except OSError as error:
+        if failed is None:
+            raise
+        failed(error)
     finally:
-        os.close(fd)
+        close(fd)
 
 
 def _unordered(
@@ -125,7 +137,7 @@ def _ordered(
             if names.due(os.fstat(fd).st_mtime, now()):
                 yield from _ordered(Level(level.spool, f"{level.path}/{name}", fd), now, skipped)
         finally:
-            os.close(fd)
+            close(fd)
 
 
 def _kind(entry: os.DirEntry[str]) -> str:

@@ -10,7 +10,7 @@ import os
 
 from spoolsim.spool import claim as claims
 from spoolsim.spool.directory import BROKEN
-from spoolsim.spool.lock import unlock
+from spoolsim.spool.lock import close, unlock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,16 +33,18 @@ def remove(claim: Claim) -> None:
         os.unlink(claim.name, dir_fd=claim.level.fd)
     finally:
         claims.held.fd = -1
-        os.close(claim.fd)
+        close(claim.fd)
 
 
 def release(claim: Claim) -> None:
     """Kept: unlock at once, also for a child of the handler that still holds the descriptor."""
     try:
         unlock(claim.fd, record=claim.record)
+    except OSError:
+        pass  # closing it is all that can be done
     finally:
         claims.held.fd = -1
-        os.close(claim.fd)
+        close(claim.fd)
 
 
 def postpone(claim: Claim, until: float) -> None:
@@ -70,7 +72,7 @@ def set_aside(claim: Claim, reason: str, *, home: str = BROKEN) -> str:
     finally:
         if moved:
             claims.held.fd = -1
-            os.close(claim.fd)
+            close(claim.fd)
         else:
             release(claim)
             if why:

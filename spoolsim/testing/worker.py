@@ -54,8 +54,12 @@ class TestingWorker(Worker):
         share: tuple[int, int] | None = None,
         now: Callable[[], float],
         skipped: Callable[[str, str], None] | None = None,
+        failed: Callable[[OSError], None] | None = None,
     ) -> Generator[tuple[Level, str]]:
-        """As `scan`, but in a certain order also where uWSGI promises none, and no further than the test wants."""
+        """As `scan`, but in a certain order also where uWSGI promises none, and no further than the test wants.
+
+        An error of the disk is raised: a test is told of it, not a log.
+        """
         enough = self.harness._enough
         if ordered:
             if clock.frozen() is not None:

@@ -71,7 +71,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
     limit, parent = options.max_tasks, worker.parent
     names = sys.modules["uwsgi"].__dict__
     fcntl, setlk, exclusive = lock.call, lock.OFD_SETLK, lock.EXCLUSIVE
-    open_, fstat, read, close = os.open, os.fstat, os.read, os.close
+    open_, fstat, read, close = os.open, os.fstat, os.read, lock.close
     unlink, fchdir, flags = os.unlink, os.fchdir, claims.OPEN
     now = clock_gettime_ns
 

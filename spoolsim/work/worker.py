@@ -171,7 +171,9 @@ class Worker:
         skipped = None if record else self._skipped
         if not self.in_process:
             short = plain.way(self)
-        walk = self.walk(self.spool, ordered=options.ordered, share=self.share, now=_now, skipped=skipped)
+        walk = self.walk(
+            self.spool, ordered=options.ordered, share=self.share, now=_now, skipped=skipped, failed=self._unscanned
+        )
         try:
             for level, name in walk:
                 if only is not None and name not in only:
@@ -210,7 +212,7 @@ class Worker:
             why = f"it is larger than --max-body ({limit} bytes)" if limit else "it is larger than the memory there is"
             self._set_aside(claim, why, "body-too-large")
             return False
-        if len(data) < HEADER + (data[1] | data[2] << 8):
+        if len(data) < HEADER or len(data) < HEADER + (data[1] | data[2] << 8):
             self._short(claim)
             return False
         options = self.options
@@ -219,6 +221,8 @@ class Worker:
             if attempts >= options.max_attempts:  # the last one killed its spooler
                 self._fail(claim, "its spooler died", attempts)
                 return False
+        if self.chdir and not self._enter(claim):
+            return False
         app = self.app
         quiet = options.quiet
         if not quiet:
@@ -233,8 +237,6 @@ class Worker:
         env = None
         reason = ""
         try:
-            if self.chdir:
-                os.fchdir(claim.level.fd)
             if options.chdir_task:
                 self._change_directory(claim.level, options.chdir_task)
             handler = app.handler()
@@ -282,6 +284,16 @@ class Worker:
                 self._overflowed = self.app.faithful
                 self.app.notes.give("return-overflow", claim.name)
             self._tell(claim, outcome, "none" if env is None else run.title(handler, env))
+
+    def _enter(self, claim: Claim) -> bool:
+        """Into the task's own directory; where that cannot be had the task is kept."""
+        try:
+            os.fchdir(claim.level.fd)
+        except OSError as error:
+            settle.release(claim)
+            self._once(claim.path, "chdir", f"{claim.path} is kept: its directory: {error.strerror}")
+            return False
+        return True
 
     def _strike(self) -> Outcome:
         """uWSGI leaves the error of an int too big pending: it strikes the next task, which is not run."""
@@ -385,9 +397,15 @@ class Worker:
         if 0 < options.max_attempts <= attempt:
             self._fail(claim, outcome.why or "asked to be retried (SPOOL_RETRY)", attempt)
         elif options.retry_delay and outcome.state is outcomes.RETRY:
-            settle.postpone(claim, time.time() + options.retry_delay)
+            self._postpone(claim, options.retry_delay)
         else:
             settle.release(claim)
+
+    def _postpone(self, claim: Claim, seconds: float) -> None:
+        try:
+            settle.postpone(claim, time.time() + seconds)
+        except OSError as error:
+            self._once(claim.path, "delay", f"{claim.path} cannot be given its --retry-delay: {error.strerror}")
 
     def _fail(self, claim: Claim, why: str, attempts: int) -> None:
         """It was tried often enough (--max-attempts): to `.spoolsim/failed/`, from where `spoolsim retry` takes it."""
@@ -460,6 +478,10 @@ class Worker:
 
     def _skipped(self, path: str, why: str) -> None:
         self._once(path, why, f"{path} is {why}: uWSGI passes over it in silence, and so it never runs")
+
+    def _unscanned(self, error: OSError) -> None:
+        path = self.spool.path
+        self._once(path, str(error), f"{path} cannot be scanned: {error.strerror}; it is tried again at each scan")
 
     def _tell(self, claim: Claim, outcome: Outcome, function: str) -> None:
         """Say once why a task will come back."""

@@ -1,24 +1,37 @@
-"""Killing a process at its N-th system call, from outside, through ptrace(2).
+"""Killing or disturbing a process at its N-th system call, from outside, through ptrace(2).
 
-What strace's `inject=…:signal=KILL:when=N` does, without a strace for each kill: thousands of kills a minute.
+What strace's `inject=…:signal=KILL:when=N` and `inject=…:error=E:when=N` do, without a strace for each time:
+thousands a minute.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import select
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 
-_TRACEME, _CONT, _DETACH, _SYSCALL = 0, 7, 17, 24
+_TRACEME, _CONT, _GETREGS, _SETREGS, _DETACH, _SYSCALL = 0, 7, 12, 13, 17, 24
 _SETOPTIONS, _SEIZE, _INTERRUPT, _GET_SYSCALL_INFO = 0x4200, 0x4206, 0x4207, 0x420E
 _SYSGOOD, _EXITKILL = 1, 0x100000
 _ENTRY = 1
 _SYSCALL_STOP = signal.SIGTRAP | 0x80
 _EVENT_STOP = 128
+
+#: registers are laid out differently elsewhere
+CAN_REFUSE = sys.platform == "linux" and platform.machine() == "x86_64"
+#: of x86-64: the calls that name a file or a descriptor of one
+FILE_CALLS = frozenset(
+    (0, 1, 2, 3, 5, 8, 20, 72, 74, 77, 79, 80, 81, 82, 83, 84, 86, 87, 217, 257, 258, 262, 263, 264, 265, 280, 316, 332)
+)
+UNLINKS = frozenset((87, 263))
+_CLOSE = 3
+_NUMBER, _RESULT, _REGISTERS = 15, 10, 27
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
@@ -63,6 +76,8 @@ class Child:
                 os.kill(os.getpid(), signal.SIGSTOP)
                 action()
                 os._exit(0)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(1)
         _, status = os.waitpid(self.pid, 0)
@@ -75,6 +90,19 @@ class Child:
         Returns how many it entered, and its wait status. The call it was killed at was not carried out.
         """
         return _follow(self.pid, kill_at, deadline=None)
+
+    def disturb(self, at: int, how: Callable[[int, int], None], seconds: float) -> tuple[int, int]:
+        """Let it run; as it enters its `at`-th call of FILE_CALLS, call how(pid, number of the call).
+
+        Returns how many of these it entered, and its wait status: -1 if it was not done after so many seconds, for
+        which it was killed.
+        """
+        count, status = _follow(self.pid, at, time.monotonic() + seconds, how)
+        if status < 0:
+            os.kill(self.pid, signal.SIGKILL)
+            while not os.WIFSIGNALED(_wait(self.pid, None)):
+                pass
+        return count, status
 
 
 class Seized:
@@ -119,7 +147,9 @@ class Seized:
                 _wait(self.pid, None)
 
 
-def _follow(pid: int, kill_at: int, deadline: float | None) -> tuple[int, int]:
+def _follow(
+    pid: int, at: int, deadline: float | None, how: Callable[[int, int], None] | None = None
+) -> tuple[int, int]:
     count = 0
     pass_on = 0
     while True:
@@ -132,27 +162,50 @@ def _follow(pid: int, kill_at: int, deadline: float | None) -> tuple[int, int]:
             return count, status
         pass_on = 0
         if os.WSTOPSIG(status) == _SYSCALL_STOP:
-            if _entering(pid):
-                count += 1
-                if count == kill_at:
-                    os.kill(pid, signal.SIGKILL)
-                    return count, _wait(pid, None)
+            number = _entering(pid)
+            if number < 0 or (how is not None and number not in FILE_CALLS):
+                continue
+            count += 1
+            if count != at:
+                continue
+            if how is None:
+                os.kill(pid, signal.SIGKILL)
+                return count, _wait(pid, None)
+            how(pid, number)
         elif not _is_trace_stop(status):
             pass_on = os.WSTOPSIG(status)
+
+
+def refuse(pid: int, error: int) -> None:
+    """The system call that a stopped process enters is not carried out, and gives this error instead.
+
+    A descriptor is closed also when close(2) gives an error, so that one is carried out.
+    """
+    registers = (ctypes.c_uint64 * _REGISTERS)()
+    _ptrace(_GETREGS, pid, 0, ctypes.byref(registers))
+    if registers[_NUMBER] != _CLOSE:
+        registers[_NUMBER] = 2**64 - 1
+        _ptrace(_SETREGS, pid, 0, ctypes.byref(registers))
+    _ptrace(_SYSCALL, pid)
+    status = _wait(pid, None)
+    assert os.WIFSTOPPED(status) and os.WSTOPSIG(status) == _SYSCALL_STOP, status
+    _ptrace(_GETREGS, pid, 0, ctypes.byref(registers))
+    registers[_RESULT] = 2**64 - error
+    _ptrace(_SETREGS, pid, 0, ctypes.byref(registers))
 
 
 def _is_trace_stop(status: int) -> bool:
     return os.WSTOPSIG(status) in (_SYSCALL_STOP, signal.SIGTRAP) or status >> 16 == _EVENT_STOP
 
 
-def _entering(pid: int) -> bool:
+def _entering(pid: int) -> int:
+    """The number of the system call it enters; -1 when it enters none."""
     info = _Info()
     try:
         _ptrace(_GET_SYSCALL_INFO, pid, ctypes.sizeof(info), ctypes.byref(info))
     except ProcessLookupError:
-        return False  # somebody else killed it just now
-    entering: bool = info.op == _ENTRY
-    return entering
+        return -1  # somebody else killed it just now
+    return int(info.number) if info.op == _ENTRY else -1
 
 
 def _wait(pid: int, deadline: float | None) -> int:

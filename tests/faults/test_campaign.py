@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from spoolsim.spool import claim, file, settle
+from spoolsim.spool.lock import unlock
 from spoolsim.work import plain, worker
 from tests.conftest import poll_until
 from tests.faults import ptrace
@@ -52,10 +53,10 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     sys.modules.pop("uwsgi", None)
 
 
-def series(bench: Bench, kind: str, seeds: int) -> list[str]:
-    """What was wrong when each system call of some drawn circumstances was the last."""
+def series(bench: Bench, kind: str, seeds: int, first: int = 0) -> list[str]:
+    """What was wrong when each system call of some drawn circumstances was the last, or was disturbed."""
     wrong = []
-    for seed in range(seeds):
+    for seed in range(first, first + seeds):
         verdict, at = Verdict(struck=True), 0
         while verdict.struck and not wrong:
             at += 1
@@ -99,6 +100,38 @@ def test_a_task_that_is_not_removed_is_seen(bench: Bench, monkeypatch: pytest.Mo
     monkeypatch.setattr(settle, "remove", settle.release)
     monkeypatch.setattr(plain, "way", lambda worker: None)
     assert series(bench, "spooler", 1) != []
+
+
+@pytest.mark.skipif(not ptrace.CAN_REFUSE, reason="a system call is made to fail on x86-64 Linux only")
+@pytest.mark.parametrize("kind", ["failing_producer", "failing_spooler", "raced_spooler"])
+def test_what_befalls_between_two_steps_harms_no_other_task(bench: Bench, kind: str) -> None:
+    """Each call fails once; somebody is at the files between any two."""
+    assert series(bench, kind, 2) == []
+
+
+@pytest.mark.skipif(not ptrace.CAN_REFUSE, reason="a system call is made to fail on x86-64 Linux only")
+def test_a_failure_that_ends_the_spooler_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were an error of the disk not caught, the campaign would say so."""
+
+    def release(claimed: claim.Claim) -> None:
+        unlock(claimed.fd, record=claimed.record)
+        os.close(claimed.fd)
+
+    monkeypatch.setattr(settle, "release", release)
+    assert any("ended with" in what for what in series(bench, "failing_spooler", 3))
+
+
+@pytest.mark.skipif(not ptrace.CAN_REFUSE, reason="a system call is made to fail on x86-64 Linux only")
+def test_a_newcomer_that_is_removed_unrun_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were a task removed by name alone, the one that was laid in its place meanwhile would be missed."""
+
+    def remove(claimed: claim.Claim) -> None:
+        os.unlink(claimed.path)
+        os.close(claimed.fd)
+
+    monkeypatch.setattr(settle, "remove", remove)
+    monkeypatch.setattr(plain, "way", lambda worker: None)
+    assert any("in another's place" in what for what in series(bench, "raced_spooler", 3, first=12))
 
 
 PROGRAM = """

@@ -9,17 +9,20 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.faults.campaign.forked import Bench
 from tests.faults.campaign.ledger import Ledger, Point, Verdict
 from tests.faults.campaign.trees import Tree
-from tests.faults.ptrace import unavailable
+from tests.faults.ptrace import CAN_REFUSE, unavailable
 from tests.oracle.sessions import signals_not_ignored
 
 #: who is killed in a child of ours, in series of one kill for each system call; and how often that is drawn
 FORKED = {"producer": 3, "spooler": 2}
+#: who has a call that fails, or somebody at its files, in the same way
+DISTURBED = {"failing_producer": 1, "failing_spooler": 1, "raced_spooler": 1} if CAN_REFUSE else {}
+SERIES = {**FORKED, **DISTURBED}
 #: who is killed in a running instance, and during what, once for each draw
 TREES = {
     "spooler-tree": 3,
@@ -53,11 +56,11 @@ class Campaign:
         return verdict
 
     def _run(self, point: Point) -> Verdict:
-        if point.kind in FORKED:
+        if point.kind in SERIES:
             if self._bench is None:
                 (self._home / "forked").mkdir()
                 self._bench = Bench(self._home / "forked")
-            run = self._bench.producer if point.kind == "producer" else self._bench.spooler
+            run: Callable[[int, int], Verdict] = getattr(self._bench, point.kind)
             return run(point.seed, point.at)
         if self._tree is None:
             (self._home / "tree").mkdir()
@@ -74,10 +77,10 @@ class Campaign:
 def points(seed: int) -> Iterator[Point]:
     """For ever: of the forked ones a whole series, one for each system call; of the trees one at a drawn call."""
     draw = random.Random(seed)
-    every = {**FORKED, **TREES}
+    every = {**SERIES, **TREES}
     while True:
         (kind,) = draw.choices(list(every), list(every.values()))
-        yield Point(kind, draw.randrange(10**6), 1 if kind in FORKED else 0)
+        yield Point(kind, draw.randrange(10**6), 1 if kind in SERIES else 0)
 
 
 def main() -> int:

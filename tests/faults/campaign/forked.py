@@ -1,6 +1,6 @@
-"""Producers and spoolers that are killed in a forked child of ours: some thousand points a minute.
+"""Producers and spoolers that are killed or disturbed in a forked child of ours: some thousand points a minute.
 
-What they do is drawn by a seed; at which system call they die is handed in.
+What they do is drawn by a seed; at which system call they are struck is handed in.
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ from spoolsim.spool.names import PREFIX
 from spoolsim.work.app import SPOOLER, App, install
 from spoolsim.work.worker import Worker
 from tests.faults.campaign.ledger import Verdict
+from tests.faults.campaign.meddle import NEWCOMER, Race, Refusal
 from tests.faults.ptrace import Child
 from tests.oracle.packets import packet
 
 PAST = 1_000_000_000
+#: exit status of a producer whose enqueue was refused with a clear error
+REFUSED = 3
+#: of one that could not tell that it had succeeded
+UNTOLD = 4
+#: so long nothing takes that does not hang, in seconds
+_HANGS = 60.0
 
 
 class Bench:
@@ -68,8 +75,12 @@ class Bench:
 
     # ---- a producer ----
 
-    def producer(self, seed: int, at: int) -> Verdict:
-        """One enqueue is killed."""
+    def failing_producer(self, seed: int, at: int) -> Verdict:
+        """One call of one enqueue fails: it is refused, or has succeeded."""
+        return self.producer(seed, at, Refusal(random.Random(seed)))
+
+    def producer(self, seed: int, at: int, befalls: Refusal | None = None) -> Verdict:
+        """One enqueue is killed, or something befalls it."""
         draw = random.Random(seed)
         job: dict[object, object] = {b"number": b"0", b"filler": b"v" * draw.choice((0, 10, 3000, 60_000))}
         if draw.random() < 0.4:
@@ -88,7 +99,18 @@ class Bench:
             quiet=True,
             durable=draw.random() < 0.2,
         )
-        verdict = self._struck(lambda: os.write(self._acknowledge, producer.spool(job) + b"\n"), at)
+
+        def put() -> None:
+            try:
+                name = producer.spool(job)
+            except ValueError:
+                os._exit(REFUSED)
+            try:
+                os.write(self._acknowledge, name + b"\n")
+            except OSError:
+                os._exit(UNTOLD)
+
+        verdict = self._struck(put, at, befalls, (0, REFUSED, UNTOLD))
         found = self._tasks()
         acknowledged = self._acknowledgements()
         verdict.acknowledged = len(acknowledged)
@@ -112,8 +134,16 @@ class Bench:
 
     # ---- a spooler ----
 
-    def spooler(self, seed: int, at: int) -> Verdict:
-        """One scan is killed; the next one, by another process, ends what is left."""
+    def failing_spooler(self, seed: int, at: int) -> Verdict:
+        """One call of one scan fails; the spooler goes on."""
+        return self.spooler(seed, at, Refusal(random.Random(seed)))
+
+    def raced_spooler(self, seed: int, at: int) -> Verdict:
+        """Somebody is at one of the task files between two steps of a scan; the other tasks are none the worse."""
+        return self.spooler(seed, at, Race(random.Random(seed), self.spool))
+
+    def spooler(self, seed: int, at: int, befalls: Refusal | Race | None = None) -> Verdict:
+        """One scan is killed, or something befalls it; the next one, by another process, ends what is left."""
         draw = random.Random(seed)
         options = {
             "quiet": True,
@@ -136,12 +166,23 @@ class Bench:
         if draw.random() < 0.3:
             broken = b"\x11\xff\x00\x00" + os.urandom(20)
             file.write(str(self.spool), file.next_name(), broken)
-        verdict = self._struck(lambda: self._worker(Options(**options)).cycle(), at)
+
+        def scan_once() -> None:
+            worker = self._worker(Options(**options))
+            try:
+                worker.cycle()
+            except FileNotFoundError:
+                pass  # the directory cannot be entered: a spooler waits until it can
+
+        verdict = self._struck(scan_once, at, befalls)
         verdict.acknowledged = count
+        race = befalls if isinstance(befalls, Race) else None
         before = self._runs()
         held = {data.partition(b"number")[2][2:3] for data in self._tasks().values() if data != broken}
         for n in range(count):
             number = b"%d" % n
+            if race and race.touched(number):
+                continue
             if number not in held and (not before[number] or self.answers[number] != "done"):
                 verdict.wrong.append(
                     f"lost: task {n}, {self.answers[number]}, is gone; it was run {before[number]} times"
@@ -151,15 +192,19 @@ class Bench:
         runs = self._runs()
         for n in range(count):
             number = b"%d" % n
+            if race and race.touched(number):
+                continue
             again = runs[number] - before[number]
             if again != (number in held):
                 verdict.wrong.append(f"task {n} was run {again} times afterwards, and was there: {number in held}")
             # it was noted and its file is still there: its process died in it, or was told to keep it
             verdict.twice += before[number] > 0 and number in held and self.answers_before[number] == "done"
-        left = self._tasks()
+        if race and race.replaced and runs[NEWCOMER] != 1:
+            verdict.wrong.append(f"the task that was laid in another's place was run {runs[NEWCOMER]} times")
+        left = [path for path, data in self._tasks().items() if data or not race]
         if left:
-            verdict.wrong.append(f"left behind: {list(left)}")
-        if broken:
+            verdict.wrong.append(f"left behind: {left}")
+        if broken and not (race and race.happened):
             aside = [path.read_bytes() for path in self.spool.glob(f".spoolsim/broken/{PREFIX}*[0-9]")]
             if aside != [broken]:
                 verdict.wrong.append(f"the broken file was set aside {len(aside)} times")
@@ -171,12 +216,26 @@ class Bench:
     def _worker(self, options: Options) -> Worker:
         return Worker(self._app(options), SpoolDir(str(self.spool)))
 
-    def _struck(self, action: object, at: int) -> Verdict:
-        count, status = Child(action).run(at)  # type: ignore[arg-type]  # called by nobody else
-        struck = os.WIFSIGNALED(status)
-        verdict = Verdict(struck)
-        if not struck and (status or not 0 <= count < at):
-            verdict.wrong.append(f"ended by itself with status {status} after {count} system calls")
+    def _struck(
+        self,
+        action: Callable[[], object],
+        at: int,
+        befalls: Refusal | Race | None = None,
+        statuses: tuple[int, ...] = (0,),
+    ) -> Verdict:
+        """Killed as it enters its at-th system call; or something befalls it there, and it ends with such a status."""
+        if befalls is None:
+            count, status = Child(action).run(at)
+            verdict = Verdict(os.WIFSIGNALED(status))
+            if not verdict.struck and (status or not 0 <= count < at):
+                verdict.wrong.append(f"ended by itself with status {status} after {count} system calls")
+            return verdict
+        count, status = Child(action).disturb(at, befalls, _HANGS)
+        verdict = Verdict(count >= at)
+        if status < 0:
+            verdict.wrong.append(f"{befalls}: it hangs")
+        elif not os.WIFEXITED(status) or os.WEXITSTATUS(status) not in statuses:
+            verdict.wrong.append(f"{befalls}: ended with wait status {status} after {count} calls to do with files")
         return verdict
 
     def _drain(self, options: Options, verdict: Verdict) -> None:
@@ -196,7 +255,7 @@ class Bench:
         found = {}
         for home in (self.spool, *self.spool.glob("[0-9]*")):
             for entry in os.scandir(home):
-                if entry.name.startswith(PREFIX):
+                if entry.name.startswith(PREFIX) and entry.is_file(follow_symlinks=False):
                     with open(entry.path, "rb") as opened:
                         found[entry.path] = opened.read()
         return found

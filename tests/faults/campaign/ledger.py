@@ -41,6 +41,8 @@ class Ledger:
 
     seed: int
     tried: Counter[str] = field(default_factory=Counter)
+    #: calls that failed, and files that somebody was at
+    disturbed: Counter[str] = field(default_factory=Counter)
     acknowledged: int = 0
     empty: int = 0
     twice: int = 0
@@ -49,7 +51,8 @@ class Ledger:
 
     def enter(self, point: Point, verdict: Verdict) -> None:
         """Count one in; a process that never got to the chosen system call was not killed, but was looked at."""
-        self.tried[point.kind] += verdict.struck
+        counter = self.disturbed if point.kind.startswith(("failing", "raced")) else self.tried
+        counter[point.kind] += verdict.struck
         self.acknowledged += verdict.acknowledged
         self.empty += verdict.empty
         self.twice += verdict.twice
@@ -65,10 +68,11 @@ class Ledger:
             "seed": self.seed,
             "kills": self.kills,
             "kills_by_kind": dict(sorted(self.tried.items())),
+            "disturbed_without_a_kill": dict(sorted(self.disturbed.items())),
             "tasks_acknowledged": self.acknowledged,
             "lost_or_half_written_or_unexplained": len(self.wrong),
             "empty_files_left_by_killed_producers": self.empty,
-            "run_twice_because_their_process_died_in_them": self.twice,
+            "run_twice_because_their_process_died_or_their_unlink_failed": self.twice,
             "wrong": self.wrong[:100],
             "seconds": round(self.seconds),
         }
@@ -76,8 +80,9 @@ class Ledger:
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self.tried.items()))
+        beside = ", ".join(f"{kind} {count}" for kind, count in sorted(self.disturbed.items())) or "nothing"
         return (
-            f"{self.kills} kills ({kinds}) in {self.seconds:.0f} s, seed {self.seed}: {self.acknowledged} tasks "
-            f"acknowledged, {len(self.wrong)} wrong, {self.empty} empty files left, {self.twice} run twice because "
-            "their process died in them"
+            f"{self.kills} kills ({kinds}), beside them {beside}, in {self.seconds:.0f} s, seed {self.seed}: "
+            f"{self.acknowledged} tasks acknowledged, {len(self.wrong)} wrong, {self.empty} empty files left, "
+            f"{self.twice} run twice because their process died in them or their unlink failed"
         )

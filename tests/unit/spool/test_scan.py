@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -154,3 +155,18 @@ def test_a_spool_directory_that_is_gone_is_said(spool: SpoolDir, instead: str):
     with pytest.raises(FileNotFoundError) as caught:
         names(spool, ordered=False)
     assert caught.value.filename == spool.path
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_an_error_of_the_disk_ends_the_walk(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch, ordered: bool) -> None:
+    """It is told of where somebody listens, else raised."""
+
+    def scandir(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("spoolsim.spool.scan.os.scandir", scandir)
+    told: list[OSError] = []
+    assert list(scan(spool, ordered=ordered, now=lambda: NOW, failed=told.append)) == []
+    assert [error.errno for error in told] == [errno.EIO]
+    with pytest.raises(OSError, match="Input/output"):
+        list(scan(spool, ordered=ordered, now=lambda: NOW))

@@ -1,0 +1,103 @@
+"""A spooler goes on, whatever its disk does to one step of one task."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spoolsim.log import Log
+from spoolsim.options import Options
+from spoolsim.spool import claim, file
+from spoolsim.spool.directory import SpoolDir
+from spoolsim.work import plain
+from spoolsim.work.app import SPOOLER, App, install
+from spoolsim.work.worker import Worker
+from tests.oracle.packets import packet
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    """One whose handler asks for a retry, with one task; what is put into this process goes with it."""
+    environ, path, here = dict(os.environ), list(sys.path), os.getcwd()
+    home = tmp_path / "spool"
+    home.mkdir()
+    spool = SpoolDir(str(home))
+    app = install(App(Options(quiet=True, retry_delay=60.0), [(spool, 0)], Log()))
+    app.prepare()
+    app.become(SPOOLER)
+    sys.modules["uwsgi"].__dict__["spooler"] = lambda env: -1
+    monkeypatch.setattr(plain, "way", lambda worker: None)
+    file.write(str(home), file.next_name(), packet({b"k": b"v"}))
+    yield Worker(app, spool)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.path[:] = path
+    os.chdir(here)
+    sys.modules.pop("uwsgi", None)
+
+
+def _error(*args: object, **options: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def left(worker: Worker) -> list[str]:
+    return [entry.name for entry in os.scandir(worker.spool.path) if entry.name.startswith("uwsgi_")]
+
+
+def test_a_directory_that_cannot_be_scanned(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is said once, and the next scan finds the task."""
+    with monkeypatch.context() as broken:
+        broken.setattr("spoolsim.spool.scan.os.scandir", _error)
+        assert [worker.cycle(), worker.cycle()] == [0, 0]
+    assert worker.cycle() == 1
+    assert capfd.readouterr().err.count("cannot be scanned: Input/output error") == 1
+
+
+def test_a_directory_that_cannot_be_entered(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The task is kept, unlocked, and run by the next scan."""
+    with monkeypatch.context() as broken:
+        broken.setattr("spoolsim.work.worker.os.fchdir", _error)
+        assert worker.cycle() == 0
+    assert worker.cycle() == 1
+    assert "is kept: its directory: Input/output error" in capfd.readouterr().err
+
+
+def test_a_delay_that_cannot_be_set(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Said; the task comes back at the next scan."""
+    monkeypatch.setattr("spoolsim.spool.settle.os.utime", _error)
+    assert [worker.cycle(), worker.cycle()] == [1, 1]
+    assert "cannot be given its --retry-delay" in capfd.readouterr().err
+
+
+def test_a_lock_that_cannot_be_given_up_goes_with_its_descriptor(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody minds."""
+    monkeypatch.setattr("spoolsim.spool.settle.unlock", _error)
+    assert worker.cycle() == 1
+    assert claim.held.fd == -1
+    assert len(left(worker)) == 1
+
+
+def test_a_file_that_shrinks_to_nothing_while_it_is_read(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is set aside, whatever is left of it."""
+
+    def read(fd: int, size: int) -> bytes:
+        os.ftruncate(fd, 0)
+        return os.read(fd, size)
+
+    monkeypatch.setattr(claim, "_read", read)
+    assert worker.cycle() == 0
+    assert left(worker) == []
+    assert len(os.listdir(worker.spool.corner("broken"))) == 2
