@@ -27,13 +27,17 @@ def remove(claim: Claim) -> None:
     """
     try:
         if not claim.record:
-            there = os.stat(claim.name, dir_fd=claim.level.fd, follow_symlinks=False)
-            if there.st_ino != claim.inode:
-                raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path)
+            _look(claim)
         os.unlink(claim.name, dir_fd=claim.level.fd)
     finally:
         claims.held.fd = -1
         close(claim.fd)
+
+
+def _look(claim: Claim) -> None:
+    there = os.stat(claim.name, dir_fd=claim.level.fd, follow_symlinks=False)
+    if there.st_ino != claim.inode:
+        raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path)
 
 
 def release(claim: Claim) -> None:
@@ -58,7 +62,8 @@ def postpone(claim: Claim, until: float) -> None:
 def set_aside(claim: Claim, reason: str, *, home: str = BROKEN) -> str:
     """Moved to `.spoolsim/broken/` (or `failed/`) of its spool directory, the reason in a `.why` file beside it.
 
-    Returns the new path. Raises OSError when it cannot be moved; the task is then where it was, and released.
+    Returns the new path. Raises OSError when it cannot be moved, Replaced when another file has taken its name; what
+    is there is then left there, and released.
     """
     why = target = ""
     moved = False
@@ -67,6 +72,7 @@ def set_aside(claim: Claim, reason: str, *, home: str = BROKEN) -> str:
         with open(f"{target}.why", "x", encoding="utf-8", errors="surrogateescape") as reasons:
             why = reasons.name
             reasons.write(f"{claim.path}\n{reason}\n")
+        _look(claim)
         os.rename(claim.name, target, src_dir_fd=claim.level.fd)
         moved = True
     finally:

@@ -417,6 +417,9 @@ class Worker:
         """Move a claimed task into our corner; '' when it cannot be moved, which is said."""
         try:
             target = settle.set_aside(claim, why, home=home)
+        except settle.Replaced:
+            self.app.notes.give("own-file-replaced", claim.path)
+            return ""
         except OSError as error:
             self._once(claim.path, "stuck", f"{claim.path} ({why}) cannot be moved: {error.strerror}")
             return ""

@@ -29,7 +29,8 @@ CAN_REFUSE = sys.platform == "linux" and platform.machine() == "x86_64"
 FILE_CALLS = frozenset(
     (0, 1, 2, 3, 5, 8, 20, 72, 74, 77, 79, 80, 81, 82, 83, 84, 86, 87, 217, 257, 258, 262, 263, 264, 265, 280, 316, 332)
 )
-UNLINKS = frozenset((87, 263))
+#: of those, the calls that take a name away
+TAKING = frozenset((82, 87, 263, 264, 316))
 _CLOSE = 3
 _NUMBER, _RESULT, _REGISTERS = 15, 10, 27
 

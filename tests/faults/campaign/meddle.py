@@ -57,8 +57,8 @@ class Race:
         self.happened = True
         self._number = target.read_bytes().partition(b"number")[2][2:3]
         self._what(target)
-        # between the last look at a name and its unlinking nothing can be done: there is no unlink by inode
-        self.replaced = self._what is _replace and number not in ptrace.UNLINKS
+        # between the last look at a name and its unlinking nothing can be done: no call goes by inode
+        self.replaced = self._what is _replace and number not in ptrace.TAKING
 
     def touched(self, number: bytes) -> bool:
         """Was it this task, about which nothing can be said any more?"""

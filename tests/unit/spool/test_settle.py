@@ -186,3 +186,16 @@ def test_a_file_in_the_place_of_the_task_is_left_alone(level: Level, tmp_path: P
             assert Path(claim.path).read_bytes() == b"another task"
         assert closed(claim)
     assert not os.path.exists(claim.path)
+
+
+def test_another_file_is_not_set_aside_for_it(level: Level, tmp_path: Path):
+    """set_aside() leaves what has taken the task's name meanwhile where it is, and no reason behind."""
+    Path(f"{level.path}/{NAME}").write_bytes(packet())
+    claim = take(level, NAME, NOW)
+    assert isinstance(claim, Claim)
+    (tmp_path / "other").write_bytes(b"another task")
+    os.rename(tmp_path / "other", claim.path)
+    with pytest.raises(settle.Replaced):
+        settle.set_aside(claim, "as a test")
+    assert Path(claim.path).read_bytes() == b"another task"
+    assert os.listdir(level.spool.corner("broken")) == []
