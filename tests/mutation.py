@@ -2,7 +2,7 @@
 
 Each module that decides what becomes of a task is changed in one place after the other, by cosmic-ray's operators, and
 its tests are run: in a fork of this process, where pytest is loaded already. What no test notices is printed;
-docs/mutation.md says of each why it may stay.
+tests/records/mutation.md says of each why it may stay.
 """
 
 from __future__ import annotations
