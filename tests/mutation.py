@@ -35,8 +35,11 @@ _LOADED = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
 
 def changes(source: str) -> Iterator[str]:
     """The source with one change in each; not those of annotations, which no test can see."""
-    from cosmic_ray import plugins
-    from cosmic_ray.mutating import mutate_code
+    try:
+        from cosmic_ray import plugins
+        from cosmic_ray.mutating import mutate_code
+    except ImportError:
+        sys.exit("the code is changed by cosmic-ray, which is not here: pip install -e '.[test,mutation]'")
 
     unchanged = _meaning(source)
     for name in plugins.operator_names():
