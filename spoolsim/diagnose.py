@@ -260,6 +260,12 @@ NOTES: tuple[Note, ...] = (
         "in uWSGI this signal would run in a web worker, a mule or a farm; here there is none",
         "add --stand-in-worker",
     ),
+    _note(
+        "signal-target",
+        "uWSGI knows no such target: each time the signal is raised it says so, and no handler runs",
+        "write 'spooler', 'worker', 'workers', 'active-workers', 'workerN' (of the configured processes), 'mules', "
+        "'muleN' or 'farm_NAME'",
+    ),
 )
 
 BY_CODE: dict[str, Note] = {note.code: note for note in NOTES}

@@ -44,7 +44,7 @@ WORKS: dict[str, str] = {
     "signal": "to this machine only",
     "signal_received": "",
     "signal_registered": "",
-    "signal_wait": "in the stand-in worker; elsewhere NotEmulated",
+    "signal_wait": "in a spooler and in the stand-in worker; elsewhere NotEmulated",
     "sockets": "empty: no socket is opened",
     "spool": "",
     "spooler": "as the app sets it",

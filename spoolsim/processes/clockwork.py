@@ -5,15 +5,18 @@ They go into the pipe whose other end the spoolers read, so they are kept while 
 
 from __future__ import annotations
 
+import select
+import sys
 import time
 
-from spoolsim.work.signals import FULL
+from spoolsim.work.signals import Post
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from spoolsim.processes.master import Master
+    from spoolsim.processes.monitors import Monitors
     from spoolsim.processes.schedule import Schedule
     from spoolsim.processes.watch import FileWatch
 
@@ -25,8 +28,14 @@ class Clockwork:
         self.master = master
         self.schedule: Schedule | None = None
         self.targets: dict[int, str] = {}
+        options = master.options
+        self.faithful = options.faithful
+        self._post = Post(master.log, faithful=options.faithful, web_workers=max(options.web_processes, 1))
         self._watch: FileWatch | None = None
+        self._monitors: Monitors | None = None
         self._files: dict[str, list[int]] = {}
+        #: the monitored files to which something has happened
+        self._happened: set[str] = set()
 
     def start(self, timed: list[tuple[Any, ...]]) -> None:
         """The app of a new generation is loaded; what it registers anew keeps its last firing."""
@@ -46,29 +55,52 @@ class Clockwork:
         self._files = {}
         for number, path in monitors:
             self._files.setdefault(path, []).append(number)
-        if self._files:
-            from spoolsim.processes.watch import FileWatch
+        if not self._files:
+            return
+        if self.faithful and sys.platform == "linux":
+            from spoolsim.processes.monitors import Monitors
 
             try:
-                self._watch = FileWatch(self._files, self._touched, polling=self.master.touch.polling(self._files))
-            except OSError as error:
-                self.master.log.say(f"no file events ({error.strerror}): file monitors raise nothing", error=True)
+                self._monitors = Monitors(self._files)
+            except OSError:
+                pass  # the user's limit of inotify instances
+            else:
+                self.master.poll.register(self._monitors.fd, select.POLLIN)
+                return
+        from spoolsim.processes.watch import FileWatch
+
+        self._watch = self.master.touch.begin(
+            lambda polling: FileWatch(self._files, self._touched, polling=polling), self._files, "monitored files are"
+        )
+
+    def collect(self, ready: set[int]) -> None:
+        """The descriptors that are readable: something happened to monitored files."""
+        if self._monitors is not None and self._monitors.fd in ready:
+            for number in self._monitors.collect():
+                self.send(number)
 
     def _touched(self, path: str) -> None:
-        for number in self._files.get(path, ()):
-            self.send(number)
-        self.master.wake()  # in cheap mode there may be no spooler to take it
+        """From another thread; one change has several events."""
+        self._happened.add(path)
+        self.master.wake()
 
     def next_look(self) -> float | None:
         """When to tick."""
-        if self.schedule is None or self.master.stopping:
+        if self.schedule is None or self._stands():
             return None
         return self.schedule.next_look(_now(), time.time())
 
+    def _stands(self) -> bool:
+        """Nothing is due any more, or not before everything has begun anew."""
+        return self.master.stopping or self.master._restart
+
     def tick(self) -> None:
         """Raise what is due."""
-        if self.schedule is None or self.master.stopping:
+        if self.schedule is None or self._stands():
             return
+        while self._happened:
+            for number in self._files.get(self._happened.pop(), ()):
+                self.send(number)
         now = time.time()
         for kind, number in self.schedule.due(_now(), now, time.localtime(now)):
             if kind == "cron":
@@ -76,17 +108,27 @@ class Clockwork:
             self.send(number)
 
     def send(self, number: int) -> None:
-        """Put a signal into the pipe of its target."""
-        master = self.master
-        pipe = master.spooler_pipe if self.targets.get(number) == "spooler" else master.worker_pipe
-        if pipe is not None and not pipe.send(number):
-            master.log.line(FULL.format(size=pipe.size()), "error")
+        """Put a signal into the queue of its target."""
+        master, post = self.master, self._post
+        post.spoolers, post.workers, post.words = master.spooler_pipe, master.worker_pipe, master.board.words
+        post.deliver(number, self.targets.get(number, ""))
+
+    def forget(self) -> None:
+        """Nothing is registered, and nothing has ever fired."""
+        self.close()
+        self.schedule = None
+        self.targets = {}
+        self._files = {}
 
     def close(self) -> None:
         """Stop watching files."""
         if self._watch is not None:
             self._watch.close()
             self._watch = None
+        if self._monitors is not None:
+            self.master.poll.unregister(self._monitors.fd)
+            self._monitors.close()
+            self._monitors = None
 
 
 def _now() -> float:

@@ -298,6 +298,7 @@ def main(wire_fd: int, board_fd: int) -> None:
         for path, external, slot in setup["directories"]
     ]
     app = install(App(options, directories, log, board=board))
+    app.signals.words = board.words
     app.signals.spoolers = Pipe(*setup["spooler_pipe"])
     if setup["worker_pipe"]:
         app.signals.workers = Pipe(*setup["worker_pipe"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 
 from spoolsim.processes.wire import Wire
 from spoolsim.work.app import SHIM
@@ -27,15 +28,19 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 
 
 class Generation:
-    """A fork server. number: counts reloads. pids: its living spoolers, pid -> slot number."""
+    """A fork server. number: counts reloads. pids: its living spoolers, pid -> slot number.
 
-    __slots__ = ("dead", "number", "pid", "pids", "ready", "timed", "wire")
+    began: when it was started, by the monotonic clock.
+    """
+
+    __slots__ = ("began", "dead", "number", "pid", "pids", "ready", "timed", "wire")
 
     def __init__(self, number: int, pid: int, wire: Wire) -> None:
         self.number = number
         self.pid = pid
         self.wire = wire
         self.pids: dict[int, int] = {}
+        self.began = time.clock_gettime(time.CLOCK_MONOTONIC)
         self.ready = False
         self.dead = False
         self.timed: list[tuple[Any, ...]] = []

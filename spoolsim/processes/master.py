@@ -17,7 +17,7 @@ from spoolsim.processes.generation import Generation
 from spoolsim.processes.reload import Touch
 from spoolsim.processes.terminal import Terminal
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work.scoreboard import FREQUENCY, LEAVE, PID, STARTED, Scoreboard
+from spoolsim.work.scoreboard import DROPPED, FREQUENCY, LEAVE, PID, STARTED, Scoreboard, read_task
 from spoolsim.work.signals import Pipe
 
 TYPE_CHECKING = False
@@ -41,6 +41,9 @@ _HANGUP_GRACE = 1.0
 _SAME_PRESS = 0.3
 #: seconds that a fork server has from the end of its line to its own
 _BURIAL = 2.0
+#: seconds that new code may take to be imported, while the old one serves; or, after another touch, as the code that
+#: it reads may be no more. Code that took long before may take thrice as long
+_LONGEST_IMPORT, _STALE_IMPORT = 60.0, 5.0
 #: code that has served is tried so often again when the import kills the fork server
 _TRIES = 5
 
@@ -107,6 +110,10 @@ class Master:
         self.waiting = False
         #: when the newest fork server began to import the app, epoch seconds
         self.import_began = 0.0
+        #: how long the code that serves took to be imported, in seconds
+        self._import_took = 0.0
+        #: tasks, and handlers of signals, that were killed as they did not end within their mercy or grace
+        self.unfinished = 0
         self.terminal = Terminal()
         self.touch = Touch(self)
         self.clockwork = Clockwork(self)
@@ -186,6 +193,8 @@ class Master:
         now = _now()
         looks = [at for slot in self.slots if (at := lifecycle.next_look(slot)) is not None]
         looks += [at for part in (self.touch, self.clockwork, self.cheap) if (at := part.next_look()) is not None]
+        if (end := self._import_ends()) is not None:
+            looks.append(end)
         timeout = min((max(at - now, 0) for at in looks), default=3600.0)
         if self.progress:
             timeout = min(timeout, 0.1)
@@ -204,6 +213,8 @@ class Master:
         self.each("tick")
         self.touch.collect(ready)
         self.touch.tick()
+        self._hurry_import()
+        self.clockwork.collect(ready)
         self.clockwork.tick()
         self.cheap.collect(ready)
         if self.stats:
@@ -220,8 +231,15 @@ class Master:
     def happen(self, number: int, what: str, *args: Any) -> None:
         """An event of one slot: let lifecycle decide, then do it."""
         rules = self.rules if number < self.served else self.rules._replace(cheap=False)
-        slot, actions = lifecycle.step(self.slots[number], (what, *args), _now(), rules)
+        before = self.slots[number]
+        slot, actions = lifecycle.step(before, (what, *args), _now(), rules)
         self.slots[number] = slot
+        if slot.state == lifecycle.CROWDED != before.state:
+            left = max((at - _now() for _, _, at in slot.leaving if at is not None), default=0.0)
+            self.log.say(
+                f"{self.path(number)}: two old processes still finish their tasks; the new code waits for one of them, "
+                f"at most {max(left, 0):.0f} s"
+            )
         for action in actions:
             self.act(number, action)
 
@@ -232,8 +250,10 @@ class Master:
             if self.serving is not None:
                 self.serving.wire.send("spawn", number, action[2])
         elif what in ("leave", "kill"):
-            if what == "kill" and self.stopping and not self.options.faithful:
-                self.status = self.status or FAILED  # its grace is over
+            if what == "kill" and not self.options.faithful:
+                if self.stopping:
+                    self.status = self.status or FAILED  # its grace is over
+                self._say_killed(number, action[1])
             for generation in self.generations:
                 if action[1] in generation.pids:
                     generation.wire.send(what, action[1])
@@ -255,6 +275,26 @@ class Master:
                 f"spooler {number + 1} ({self.path(number)})",
                 f"{action[2]} deaths in a row without a task done; next start in {action[1]:g} s",
             )
+
+    def _say_killed(self, number: int, pid: int) -> None:
+        """A leaving process is killed, after its time or at the second Ctrl-C: what did it do?"""
+        if number >= self.served:
+            return
+        options = self.options
+        if self.killed:
+            why = "at the second signal"
+        elif self.stopping:
+            why = f"stop-grace ({options.stop_grace:g} s) is over"
+        else:
+            why = f"reload-mercy ({options.reload_mercy:g} s) is over"
+        for seat in (number * 2, number * 2 + 1):
+            words = self.board.slot(seat)
+            if words[PID] == pid and words[STARTED]:
+                self.unfinished += 1
+                task = read_task(self.board.task(seat))
+                kept = task and os.path.lexists(os.path.join(self.path(number), task))  # else it handled a signal
+                what = f"its task {task} stays" if kept else "it did not finish a signal's handler"
+                self.log.say(f"{self.path(number)}: spooler {pid} is killed, {why}; {what}", error=True)
 
     def frequency(self) -> float:
         """Seconds between two polls: what set_spooler_frequency said, else the option."""
@@ -312,6 +352,7 @@ class Master:
             return
         self.waiting = False
         self._tries = _TRIES
+        self._import_took = _now() - generation.began
         generation.ready = True
         generation.timed = timed
         old, self.serving, self.coming = self.serving, generation, None
@@ -348,6 +389,33 @@ class Master:
             self._again = True
         else:
             self.begin_generation()
+
+    def _import_ends(self) -> float | None:
+        """When the import that is going on is given up: it hangs, or reads code that has been changed meanwhile."""
+        if self.coming is None or self.stopping or self._restart or not (self._again or self.serving):
+            return None
+        return self.coming.began + max(_STALE_IMPORT if self._again else _LONGEST_IMPORT, 3 * self._import_took)
+
+    def _hurry_import(self) -> None:
+        """No import may hang for ever and keep later code from being tried."""
+        end = self._import_ends()
+        if self.coming is None or end is None or _now() < end:
+            return
+        then = (
+            "another touch has come: trying again"
+            if self._again
+            else "the old code goes on; the next touch tries again"
+        )
+        self.log.say(f"the import is given up after {_now() - self.coming.began:.0f} s; {then}", error=True)
+        self._give_up_import()
+        self._reload_again()
+
+    def _give_up_import(self) -> None:
+        """End the fork server that is to serve next."""
+        useless, self.coming = self.coming, None
+        if useless is not None:
+            os.kill(useless.pid, signal.SIGKILL)
+            self.lost(useless)
 
     def died(self, generation: Generation, number: int, pid: int, status: int, worked: bool) -> None:
         """A spooler is dead."""
@@ -392,14 +460,12 @@ class Master:
         if self._restart:
             if not self.generations:
                 self._restart = False
+                self._forget()
                 self.begin_generation()
         elif was_serving and not self.stopping:
             self.log.say("the fork server was killed: starting another one", error=True)
             self._abandon()
-            if self.coming is not None:  # it was given the scoreboard that has just gone; what it says counts no more
-                useless, self.coming = self.coming, None
-                os.kill(useless.pid, signal.SIGKILL)
-                self.lost(useless)
+            self._give_up_import()  # it was given the scoreboard that has just gone; what it says counts no more
             self.begin_generation()
         else:
             for pid, number in list(generation.pids.items()):
@@ -420,12 +486,12 @@ class Master:
         """The fork server was killed: its spoolers finish the task they hold, and write to a scoreboard of the past."""
         for seat in range(len(self.slots) * 2):
             self.board.slot(seat)[LEAVE] = 1
-        frequency = self.board.words[FREQUENCY]
+        frequency, dropped = self.board.words[FREQUENCY], self.board.words[DROPPED]
         if self.board_path:
             os.unlink(self.board_path)
         self.board.close()
         self.board = self._make_board()
-        self.board.words[FREQUENCY] = frequency
+        self.board.words[FREQUENCY], self.board.words[DROPPED] = frequency, dropped
         self.slots = [lifecycle.new(slot.number) for slot in self.slots]
 
     # ---- signals and stopping ----
@@ -510,6 +576,19 @@ class Master:
         self.stopping = False
         self._restart = True
         self.slots = [lifecycle.new(slot.number) for slot in self.slots]
+
+    def _forget(self) -> None:
+        """Everything begins anew, as in the program that uWSGI's master becomes: signals that nobody took are lost,
+        timers and crons have never fired, the frequency is the option's again.
+        """
+        self.spooler_pipe.close()
+        self.spooler_pipe = Pipe.open()
+        if self.worker_pipe:
+            self.worker_pipe.close()
+            self.worker_pipe = Pipe.open()
+        self.board.words[FREQUENCY] = 0
+        self.clockwork.forget()
+        self.touch.forget()
 
     # ---- draining ----
 

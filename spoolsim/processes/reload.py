@@ -14,11 +14,14 @@ from spoolsim.processes.touch import touched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
 
     from spoolsim.processes.master import Master
     from spoolsim.processes.touch import Seen
     from spoolsim.processes.watch import FileWatch, SourceWatch
+
+    W = TypeVar("W", FileWatch, SourceWatch)
 
 #: how often the files are looked at, in seconds; uWSGI's master looks as often. Events make it sooner.
 _LOOK = 1.0
@@ -26,6 +29,8 @@ _LOOK = 1.0
 _NO_MERCY = 1.0
 #: an editor writes several times: seconds without a change before a reload
 _QUIET = 0.1
+#: but some programs never stop writing: so long after the first change it comes in any case
+_LOUD = 2.0
 
 
 class Touch:
@@ -37,7 +42,8 @@ class Touch:
         start = os.getcwd()
         #: path as given -> absolute
         self.paths = {path: os.path.join(start, path) for path in master.options.touch_reload}
-        self.seen: dict[str, Seen] = {}
+        #: what was there before the app is imported: a touch amid the import is one. uWSGI looks after it
+        self.seen: dict[str, Seen] = {} if self.faithful else {path: _look(full) for path, full in self.paths.items()}
         self.look_at: float | None = None
         self.kill_at: float | None = None
         self.hinted = False
@@ -47,8 +53,9 @@ class Touch:
         #: py-autoreload: the files of the app's modules, and what watches them
         self._modules: set[str] = set()
         self._module_watch: FileWatch | None = None
-        #: source changed: when it has been quiet for so long, reload
+        #: source changed: when it has been quiet for so long, reload; and at the latest then
         self.quiet_at: float | None = None
+        self.latest_at = 0.0
         self._changed = False
 
     def watches(self) -> bool:
@@ -58,60 +65,88 @@ class Touch:
 
     def start(self) -> None:
         """From now on; imports watchdog, so it is called when the fork server is there."""
-        self._watch_sources()
-        if not self.paths or self.seen:
+        if self.look_at is not None or not self.watches():
             return
+        self.look_at = _now() + _LOOK
+        for path in self.master.options.watch:
+            if not os.path.exists(path):
+                self.master.log.say(f"--watch {path}: there is no such file or directory", error=True)
+        self._watch_sources()
+        if not self.paths:
+            return
+        if self.faithful:
+            self.seen = {path: _look(full) for path, full in self.paths.items()}
         for path, full in self.paths.items():
-            self.seen[path] = _look(full)
-            if self.seen[path] is None:
+            if _look(full) is None:
                 self.master.log.line(
                     f"unable to stat() {path}, events will be triggered as soon as the file is created"
                 )
-        self.look_at = _now() + _LOOK
         if not self.faithful:
+            self.hinted = True
             try:
                 self._watch_files()
             except OSError as error:
                 self.master.log.say(f"no file events ({error.strerror}): touched files are noticed within a second")
 
+    def forget(self) -> None:
+        """No touch is known, and none is being answered; it begins anew."""
+        self.seen = {}
+        self.look_at = self.kill_at = None
+
     def _watch_sources(self) -> None:
         """--watch."""
-        options = self.master.options
-        paths = [path for path in dict.fromkeys(map(os.path.abspath, options.watch)) if os.path.exists(path)]
-        for path in options.watch:
-            if not os.path.exists(path):
-                self.master.log.say(f"--watch {path}: there is no such file or directory", error=True)
-        if not paths or self._sources is not None:
+        paths = list(dict.fromkeys(map(os.path.abspath, self.master.options.watch)))
+        if not paths:
             return
         from spoolsim.processes.watch import SourceWatch
 
-        try:
-            self._sources = SourceWatch(paths, self._source_changed, polling=self.polling(paths))
-        except OSError as error:
-            self._say_polling(error)
-            self._sources = SourceWatch(paths, self._source_changed, polling=True)
+        if self._sources is not None:
+            self._sources.close()
+        self._sources = self.begin(
+            lambda polling: SourceWatch(paths, self._source_changed, polling=polling), paths, "source is"
+        )
         if any(_newer(path, self.master.import_began) for path in paths):  # written while the watch was not there yet
-            self._changed = True
+            self._source_changed()
 
     def modules(self, files: Iterable[str]) -> None:
         """py-autoreload: the files of the modules that the app has imported, as a fork server found them.
 
         One that is imported no more stays watched: it may be the one whose import failed.
         """
-        if self._modules.issuperset(files):
-            return
-        self._modules.update(files)
+        if not self._modules.issuperset(files):
+            self._modules.update(files)
+            self._watch_modules()
+
+    def _watch_modules(self) -> None:
         from spoolsim.processes.watch import FileWatch
 
         if self._module_watch is not None:
             self._module_watch.close()
-        try:
-            self._module_watch = FileWatch(self._modules, self._module_changed, polling=self.polling(self._modules))
-        except OSError as error:
-            self._say_polling(error)
-            self._module_watch = FileWatch(self._modules, self._module_changed, polling=True)
+        self._module_watch = self.begin(
+            lambda polling: FileWatch(self._modules, self._module_changed, polling=polling), self._modules, "source is"
+        )
         if any(_newer(path, self.master.import_began) for path in self._modules):
             self._source_changed()
+
+    def _watch_moved(self) -> None:
+        """A watched directory was removed, made again, or renamed: the kernel goes on with the one that it was."""
+        if self._sources is not None and self._sources.moved():
+            self._watch_sources()
+            self._source_changed()
+        if self._module_watch is not None and self._module_watch.moved():
+            self._watch_modules()
+            self._source_changed()
+
+    def begin(self, make: Callable[[bool], W], paths: Iterable[str], what: str) -> W:
+        """A watch made by `make(polling)`; where the kernel has none left for us, one that looks, and that is said.
+
+        what: "source is", for the sentence.
+        """
+        try:
+            return make(self.polling(paths))
+        except OSError as error:
+            self.master.log.say(f"no file events ({error.strerror}): {what} looked at every second")
+            return make(True)
 
     def polling(self, paths: Iterable[str]) -> bool:
         """Must the files be looked at, because nobody tells of their changes? The reason is said."""
@@ -128,9 +163,6 @@ class Touch:
                 self.master.notes.give("no-file-events", path, f"{silent} does not tell of changes from outside")
                 return True
         return False
-
-    def _say_polling(self, error: OSError) -> None:
-        self.master.log.say(f"no file events ({error.strerror}): source is looked at every second")
 
     def _module_changed(self, path: str) -> None:
         self._source_changed()
@@ -180,12 +212,16 @@ class Touch:
             self._no_mercy()
         if self._changed:
             self._changed = False
-            self.quiet_at = now + _QUIET
+            if self.quiet_at is None:
+                self.latest_at = now + _LOUD
+            self.quiet_at = min(now + _QUIET, self.latest_at)
         if self.quiet_at is not None and now >= self.quiet_at:
             self.quiet_at = None
             self.master.reload("source changed: reloading")
         if self.look_at is None or not (self.hinted or now >= self.look_at):
             return
+        if now >= self.look_at:
+            self._watch_moved()
         self.hinted = False
         self.look_at = now + _LOOK
         for path, full in self.paths.items():

@@ -1,7 +1,8 @@
 """The stats server: uWSGI's JSON to whoever connects, so that its readers take it unchanged.
 
-`--stats ADDRESS`: HOST:PORT, :PORT (loopback), or the path of a unix socket (mode 0600). With `--stats-http` an
-HTTP header goes before it. What uWSGI lacks is under the key "spoolsim".
+`--stats ADDRESS`: HOST:PORT, [IPV6]:PORT, :PORT (loopback), the path of a unix socket (mode 0600), or @NAME, an
+abstract one of Linux (which every user of the machine can read). With `--stats-http` an HTTP header goes before it.
+What uWSGI lacks is under the key "spoolsim".
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import os
 import select
 import socket
+import sys
 import time
 
 from spoolsim.errors import OptionError
-from spoolsim.work.scoreboard import BUSY, DONE, KEPT, PID, SPAWNS, STARTED, STATE, TASKS
+from spoolsim.work.scoreboard import BUSY, DONE, DROPPED, KEPT, PID, SPAWNS, STARTED, STATE, TASKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +27,9 @@ LOOPBACK = "127.0.0.1"
 _READERS = 16
 #: seconds an HTTP client has for its request
 _REQUEST = 0.05
-_HTTP = "HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n"
+_HTTP = (
+    "HTTP/1.0 200 OK\r\nConnection: close\r\nAccess-Control-Allow-Origin: *\r\nContent-Type: application/json\r\n\r\n"
+)
 #: the locks uWSGI lists, by its names
 _LOCKS = ("user 0", "signal", "filemon", "timer", "rbtimer", "cron", "rpc", "snmp")
 
@@ -56,9 +60,13 @@ class Stats:
     def _bind(self, address: str) -> socket.socket:
         host, colon, port = address.rpartition(":")
         if colon and port.isdigit():
-            server = socket.socket(socket.AF_INET)
+            bare = host.removeprefix("[").removesuffix("]")
+            server = socket.socket(socket.AF_INET if bare == host else socket.AF_INET6)
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            server.bind((host or LOOPBACK, int(port)))
+            server.bind((bare or LOOPBACK, int(port)))
+        elif address.startswith("@") and sys.platform == "linux":
+            server = socket.socket(socket.AF_UNIX)
+            server.bind(f"\0{address[1:]}\0")  # the last byte is a part of the name, as uWSGI gives it
         else:
             server = socket.socket(socket.AF_UNIX)
             _remove_stale(address)
@@ -189,6 +197,8 @@ def _instance(master: Master) -> dict[str, Any]:
     return {
         "generation": master.count,
         "stopping": master.stopping,
+        "signals_lost": master.board.words[DROPPED],
+        "tasks_killed_unfinished": master.unfinished,
         "spoolers": [_ours(master, path, slot) for path, _, slot in master.entries if slot >= 0],
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from watchdog import events
 from watchdog.events import (
     DirCreatedEvent,
     DirDeletedEvent,
@@ -36,26 +37,43 @@ _CHANGES: list[type[FileSystemEvent]] = [
     DirModifiedEvent,
     DirMovedEvent,
     DirDeletedEvent,
+    # times and mode alone: watchdog 7 tells these apart, an older one does not
+    *(getattr(events, name) for name in ("FileAttribEvent", "DirAttribEvent") if hasattr(events, name)),
 ]
 
 
-class FileWatch:
-    """Calls `tell(path)` from a thread of its own when something happened to one of `paths` (absolute).
+class _Watch(FileSystemEventHandler):
+    """An observer that goes on with the directories it was given, though other ones may have come under their names.
 
     polling: look every second instead of waiting for events, for file systems that send none (container mounts).
     """
 
-    def __init__(self, paths: Iterable[str], tell: Callable[[str], None], *, polling: bool = False) -> None:
+    def __init__(self, *, polling: bool) -> None:
         self._observer = PollingObserver() if polling else Observer()
-        handler = _Handler(tell)
-        for path in paths:
-            handler.paths[path] = path
-            for directory in {os.path.dirname(path), path}:
-                if os.path.isdir(directory) and directory not in handler.directories:
-                    handler.directories.add(directory)
-                    self._observer.schedule(handler, directory, recursive=False, event_filter=_CHANGES)
         self._observer.daemon = True
-        self._observer.start()
+        #: path -> inode
+        self._roots: dict[str, int] = {}
+        #: one of them was removed; the next one made may have its inode
+        self._removed = False
+
+    def _add(self, path: str, *, recursive: bool = False) -> None:
+        """Watch a path, if it is there."""
+        self._roots[path] = _inode(path)
+        if self._roots[path]:
+            self._observer.schedule(self, path, recursive=recursive, event_filter=_CHANGES)
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Called by watchdog."""
+        if isinstance(event, DirDeletedEvent) and os.fsdecode(event.src_path) in self._roots:
+            self._removed = True
+        self._happened(event)
+
+    def _happened(self, event: FileSystemEvent) -> None:
+        raise NotImplementedError
+
+    def moved(self) -> bool:
+        """Is one of the paths gone, or there now, or another one than when the watch began? It is not watched, then."""
+        return self._removed or any(_inode(path) != inode for path, inode in self._roots.items())
 
     def close(self) -> None:
         """Stop the thread."""
@@ -63,51 +81,49 @@ class FileWatch:
         self._observer.join(2)
 
 
-class SourceWatch:
-    """Calls `tell()` from a thread of its own when Python source below one of `paths` changed.
+def _inode(path: str) -> int:
+    """0 when it is not there."""
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
 
-    polling: as for FileWatch.
-    """
+
+class FileWatch(_Watch):
+    """Calls `tell(path)` from a thread of its own when something happened to one of `paths` (absolute)."""
+
+    def __init__(self, paths: Iterable[str], tell: Callable[[str], None], *, polling: bool = False) -> None:
+        super().__init__(polling=polling)
+        self._paths = frozenset(paths)
+        self._tell = tell
+        for place in {os.path.dirname(path) for path in self._paths} | set(filter(os.path.isdir, self._paths)):
+            self._add(place)
+        self._observer.start()
+
+    def _happened(self, event: FileSystemEvent) -> None:
+        for name in (os.fsdecode(event.src_path), os.fsdecode(event.dest_path or "")):
+            for path in (name, os.path.dirname(name)):
+                if path in self._paths:
+                    self._tell(path)
+
+
+class SourceWatch(_Watch):
+    """Calls `tell()` from a thread of its own when Python source below one of `paths` changed."""
 
     def __init__(self, paths: Iterable[str], tell: Callable[[], None], *, polling: bool = False) -> None:
-        self._observer = PollingObserver() if polling else Observer()
-        handler = _SourceHandler(tell)
+        super().__init__(polling=polling)
+        self._tell = tell
         for path in paths:
-            self._observer.schedule(handler, path, recursive=os.path.isdir(path), event_filter=_CHANGES)
-        self._observer.daemon = True
+            self._add(path, recursive=os.path.isdir(path))
         self._observer.start()
 
-    def close(self) -> None:
-        """Stop the thread."""
-        self._observer.stop()
-        self._observer.join(2)
+    def _happened(self, event: FileSystemEvent) -> None:
+        names = [os.fsdecode(name) for name in (event.src_path, event.dest_path) if name]
+        if not event.is_directory and any(map(is_source, names)):
+            self._tell()
 
 
 def is_source(path: str) -> bool:
     """Is it Python source, and not a cache or what an editor drops beside it?"""
     *directories, name = path.split(os.sep)
     return name.endswith(".py") and not name.startswith((".", "#")) and "__pycache__" not in directories
-
-
-class _SourceHandler(FileSystemEventHandler):
-    def __init__(self, tell: Callable[[], None]) -> None:
-        self._tell = tell
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if not event.is_directory and any(
-            is_source(os.fsdecode(name)) for name in (event.src_path, event.dest_path or "") if name
-        ):
-            self._tell()
-
-
-class _Handler(FileSystemEventHandler):
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self.paths: dict[str, str] = {}
-        self.directories: set[str] = set()
-        self._tell = tell
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        for name in (os.fsdecode(event.src_path), os.fsdecode(event.dest_path or "")):
-            for path in (name, os.path.dirname(name)):
-                if path in self.paths:
-                    self._tell(path)

@@ -273,18 +273,23 @@ def signal_registered(number: int) -> bool | None:
     return True if _spoolsim.signals.number(number) in _spoolsim.signals.handlers else None
 
 
-def signal_wait(number: int = -1, /) -> bytes | None:
-    """Wait in the stand-in worker for a signal to workers (a certain one, if given), and run its handler.
+@_takes("i", "", optional=1)
+def signal_wait(number: int = -1) -> bytes | None:
+    """Wait for a signal to processes of this kind (a certain one, if given), and run the handlers of what comes.
 
-    Returns b'', as uWSGI does. Raises NotEmulated elsewhere.
+    In a spooler and in the stand-in worker; returns b'', as uWSGI does. Raises NotEmulated elsewhere.
     """
-    pipe = _spoolsim.signals.workers
-    if _spoolsim.role != _app.WORKER or pipe is None:
+    signals = _spoolsim.signals
+    pipe, who = {
+        _app.SPOOLER: (signals.spoolers, f"spooler {os.getpid()}"),
+        _app.WORKER: (signals.workers, "worker 1"),
+    }.get(_spoolsim.role, (None, ""))
+    if pipe is None:
         from spoolsim.emulate.missing import refuse
 
-        refuse("signal_wait", "a web worker; with --stand-in-worker, there")
+        refuse("signal_wait", "a spooler or a web worker; with --stand-in-worker, there")
         return None
-    _spoolsim.signals.wait(pipe, number)
+    signals.wait(pipe, number, who)
     return b""
 
 

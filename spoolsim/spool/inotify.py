@@ -9,9 +9,15 @@ import ctypes
 import os
 import struct
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 CREATE = 0x100
 MOVED_TO = 0x80
 MODIFY = 0x2
+CLOSE_WRITE = 0x8
+MOVE_SELF = 0x800
 ONLYDIR = 0x01000000
 #: whatever changes a file of a directory, its times included; not reading it
 ANY_CHANGE = 0x2 | 0x4 | 0x8 | 0x40 | 0x80 | 0x100 | 0x200
@@ -30,18 +36,28 @@ def open() -> int:
     return fd
 
 
-def add(fd: int, path: str, mask: int) -> None:
-    """Watch a path. Raises OSError (gone, or the user's limit of watches is reached)."""
-    if _libc.inotify_add_watch(fd, os.fsencode(path), mask) < 0:
+def add(fd: int, path: str, mask: int) -> int:
+    """Watch a path; returns the watch's number. Raises OSError (gone, or the user's limit of watches is reached)."""
+    watch: int = _libc.inotify_add_watch(fd, os.fsencode(path), mask)
+    if watch < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
+    return watch
 
 
 def says_gone(data: bytes) -> bool:
     """Do these events say that a watched file or directory was removed?"""
+    return any(mask & _IGNORED for _, mask in _events(data))
+
+
+def watches(data: bytes) -> set[int]:
+    """The watches that these events are of, but for the news that one is no more."""
+    return {watch for watch, mask in _events(data) if not mask & _IGNORED}
+
+
+def _events(data: bytes) -> Iterator[tuple[int, int]]:
+    """(watch, mask) of each event."""
     at = 0
     while at < len(data):
-        _, mask, _, size = _EVENT.unpack_from(data, at)
-        if mask & _IGNORED:
-            return True
+        watch, mask, _, size = _EVENT.unpack_from(data, at)
+        yield watch, mask
         at += _EVENT.size + size
-    return False

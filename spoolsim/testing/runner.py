@@ -44,6 +44,11 @@ class Queue(deque[int]):
         """Take a signal out; -1 when there is none."""
         return self.popleft() if self else -1
 
+    def wait(self) -> None:
+        """Until there is one: nobody else puts one in. Raises HarnessError."""
+        if not self:
+            raise HarnessError("uwsgi.signal_wait(): no signal waits, and in one process none will come")
+
 
 class Runner(Record):
     """What runs tasks; the harness that a test holds adds time, faults and its own setting up.

@@ -85,7 +85,7 @@ class App:
         #: where set_user_harakiri writes its deadline: a word of the scoreboard
         self.harakiri_word: Callable[[int], None] | None = None
         self.notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful)
-        self.signals = Signals(log, self.notes, faithful=options.faithful)
+        self.signals = Signals(log, self.notes, faithful=options.faithful, web_workers=max(options.web_processes, 1))
         unique = {directory.path: directory for directory, _ in reversed(self.directories)}
         self.producer = Producer(
             [unique[path] for path in dict.fromkeys(directory.path for directory, _ in self.directories)],

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from spoolsim.work.scoreboard import DROPPED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,17 +26,18 @@ LIMIT = 64
 _KINDS = {
     "timer": ("timer", "timers"),
     "ms_timer": ("timer", "timers"),
-    "rb_timer": ("rb timer", "rb_timers"),
+    "rb_timer": ("rb_timer", "rb_timers"),
     "cron": ("cron", "cron"),
     "file": ("file monitor", "file monitors"),
 }
 UNABLE = "unable to register signal"
-#: targets that only a web server has: they run in a worker
-_IN_WORKERS = ("", "worker", "workers", "active-workers")
-
-
+#: where a target leads: to web workers, to mules, farms and subscribers, or, when uWSGI knows none, nowhere
+WORKER, ELSEWHERE, NOWHERE = "worker", "elsewhere", ""
+#: targets that are any web worker to us
+_IN_WORKERS = ("", "worker", "worker0", "workers", "active-workers")
+_NO_PIPE = "uwsgi_signal_send(): Bad file descriptor [core/signal.c line 306]"
 #: uWSGI's words when a signal does not fit any more
-FULL = "*** SIGNAL QUEUE IS FULL: buffer size {size} bytes (you can tune it with --signal-bufsize) ***"
+_FULL = "*** SIGNAL QUEUE IS FULL: buffer size {size} bytes (you can tune it with --signal-bufsize) ***"
 
 
 class Pipe:
@@ -82,35 +85,100 @@ class Pipe:
             return -1
         return data[0] if data else -1
 
+    def wait(self) -> None:
+        """Until there is one to take."""
+        import select
 
-class Signals:
+        select.select([self.reader], [], [])
+
+    def close(self) -> None:
+        """Give both ends back; what nobody took is lost."""
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+def route(number: int, target: str, workers: int) -> tuple[str, tuple[str, ...]]:
+    """Where a uWSGI with so many web workers, and without mules and farms, sends a signal; and what it says.
+
+    It reads a prefix and a number: "worker2", but also "workerx", which is worker 0 and not there.
+    """
+    if target == SPOOLER or target in _IN_WORKERS:
+        return (SPOOLER if target == SPOOLER else WORKER), ()
+    if target in ("mules", "subscribed"):
+        return ELSEWHERE, ()
+    invalid = f"invalid signal target: {target}"
+    if target.startswith("worker"):
+        which = _leading_number(target[6:])
+        if 0 < which <= workers:
+            return WORKER, ()
+        missing = (_NO_PIPE, f"could not deliver signal {number} to worker {which}")
+        return NOWHERE, (invalid, *missing) if which > workers else missing
+    if target.startswith("mule"):
+        missing = (_NO_PIPE, f"could not deliver signal {number} to a mule")
+        return ELSEWHERE, (invalid,) if _leading_number(target[4:]) > 0 else missing
+    if target.startswith("farm_"):
+        return ELSEWHERE, (f"unknown farm: {target[5:]}",)
+    return NOWHERE, (invalid if target.startswith("farm") else f"^^^ UNSUPPORTED SIGNAL TARGET: {target} ^^^",)
+
+
+def _leading_number(text: str) -> int:
+    """As C's atoi reads it: 0 for none."""
+    digits = 1 if text[:1] in ("-", "+") else 0
+    while text[digits : digits + 1].isdecimal():
+        digits += 1
+    return int(text[:digits]) if text[:digits].strip("+-") else 0
+
+
+class Post:
+    """Takes signals to the queue of their target, with uWSGI's lines about those that it cannot take there.
+
+    web_workers: how many web workers the configuration has.
+    spoolers, workers: the queues, None where nobody is there.
+    words: the head of the scoreboard, which counts what did not fit; None without one.
+    """
+
+    __slots__ = ("_faithful", "_log", "_web_workers", "spoolers", "words", "workers")
+
+    def __init__(self, log: Log, *, faithful: bool = False, web_workers: int = 1) -> None:
+        self._log = log
+        self._faithful = faithful
+        self._web_workers = web_workers
+        self.spoolers: Pipe | None = None
+        self.workers: Pipe | None = None
+        self.words: memoryview | None = None
+
+    def route(self, number: int, target: str) -> tuple[str, tuple[str, ...]]:
+        """As the function; unless faithful, the stand-in worker stands in for mules, farms and subscribers, too."""
+        where, lines = route(number, target, 0 if self._faithful and self.workers is None else self._web_workers)
+        return (WORKER, ()) if where == ELSEWHERE and not self._faithful else (where, lines)
+
+    def deliver(self, number: int, target: str) -> None:
+        """Put a signal into the queue of its target; lost when there is none, or it is full."""
+        where, lines = self.route(number, target)
+        for line in lines:
+            self._log.line(line)
+        pipe = self.spoolers if where == SPOOLER else self.workers if where == WORKER else None
+        if pipe is None or pipe.send(number):
+            return
+        if self.words is not None:
+            self.words[DROPPED] += 1
+        self._log.line(_FULL.format(size=pipe.size()), "error")
+        self._log.line(f"could not deliver signal {number} to the {target or 'worker'}", "error")
+
+
+class Signals(Post):
     """The signal table of one process; forked processes inherit it.
 
     handlers: number -> (target, handler). timed: what else fires signals, as (kind, number, ...), for the master.
-    spoolers, workers: the pipes, None before the processes exist.
     """
 
-    __slots__ = (
-        "_faithful",
-        "_log",
-        "_notes",
-        "handlers",
-        "in_master",
-        "received",
-        "spoolers",
-        "timed",
-        "up",
-        "workers",
-    )
+    __slots__ = ("_notes", "handlers", "in_master", "received", "timed", "up")
 
-    def __init__(self, log: Log, notes: Notes, *, faithful: bool = False) -> None:
-        self._log = log
+    def __init__(self, log: Log, notes: Notes, *, faithful: bool = False, web_workers: int = 1) -> None:
+        super().__init__(log, faithful=faithful, web_workers=web_workers)
         self._notes = notes
-        self._faithful = faithful
         self.handlers: dict[int, tuple[str, Callable[[int], Any]]] = {}
         self.timed: list[tuple[Any, ...]] = []
-        self.spoolers: Pipe | None = None
-        self.workers: Pipe | None = None
         self.in_master = True
         #: the spoolers are there: before, while the app is imported, a signal is lost, as in uWSGI
         self.up = False
@@ -137,7 +205,10 @@ class Signals:
         self._log.line(
             f"[uwsgi-signal] signum {number} registered (wid: 0 modifier1: 0 target: {target or 'default, any worker'})"
         )
-        if target != SPOOLER and self.workers is None:
+        where, _ = self.route(number, target)
+        if where == NOWHERE:
+            self._notes.give("signal-target", f"signal {number}", f"target {target!r}")
+        elif where != SPOOLER and self.workers is None:
             self._notes.give("no-worker", f"signal {number}", f"target {target!r}")
 
     def add(self, kind: str, number: int, *spec: Any) -> None:
@@ -157,25 +228,20 @@ class Signals:
         """uwsgi.signal(): route a signal to the processes of its target."""
         number = self.number(number)
         target = self.handlers.get(number, ("", None))[0]
-        pipe = self.spoolers if target == SPOOLER else self.workers
         if not self.up or self.spoolers is None:
-            self._log.line("uwsgi_signal_send(): Bad file descriptor [core/signal.c line 306]")
-        elif pipe is None:
-            if target and target != SPOOLER:
-                self._notes.give("no-worker", f"signal {number}", f"target {target!r}")
-        elif not pipe.send(number):
-            self._log.line(FULL.format(size=pipe.size()), "error")
-            self._log.line(f"could not deliver signal {number} to the {target or 'worker'}", "error")
+            self._log.line(_NO_PIPE)
+        else:
+            self.deliver(number, target)
 
-    def wait(self, pipe: Pipe, wanted: int) -> None:
-        """uwsgi.signal_wait(): run the handlers of what arrives, until one (the wanted one, if not negative) did."""
-        import select
-
+    def wait(self, pipe: Pipe, wanted: int, who: str) -> None:
+        """uwsgi.signal_wait() of the process that `who` names: run the handlers of what arrives, until one (the wanted
+        one, if not negative) did.
+        """
         while True:
-            select.select([pipe.reader], [], [])
+            pipe.wait()
             number = pipe.receive()
             if number >= 0:
-                self.run(number, "worker 1", _print_error)
+                self.run(number, who, _print_error)
                 if wanted < 0 or number == wanted:
                     return
 

@@ -10,19 +10,22 @@ if TYPE_CHECKING:
     from typing import Any
 
 _INT = 1 << 31
+#: stands for the function's own name
+_OWN = "own name"
 
 
-def takes(kinds: str, name: str | None = "", *, optional: int = 0) -> Callable[[Callable[..., Any]], Any]:
+def takes(kinds: str, name: str | None = _OWN, *, optional: int = 0) -> Callable[[Callable[..., Any]], Any]:
     """Decorates a function that takes just positional arguments of these kinds, the last `optional` of them not always.
 
     kinds: a letter each: i an int of 32 bits, s text, O any object.
-    name: as errors call the function; by default its own without leading underscores; None for "function".
+    name: as errors call the function; by default its own without leading underscores; None for "function"; some C
+        functions have an empty one.
     The decorated function raises TypeError, ValueError or OverflowError as CPython's argument parser does.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        called = function.__name__.lstrip("_") if name == "" else name
-        prefix = f"{called}()" if called else "function"
+        called = function.__name__.lstrip("_") if name == _OWN else name
+        prefix = "function" if called is None else f"{called}()"
 
         def call(*arguments: Any) -> Any:
             if not len(kinds) - optional <= len(arguments) <= len(kinds):

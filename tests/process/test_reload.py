@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import WaitFor, poll_until
 from tests.process.conftest import Instance, Start, children, descriptors, state
+from tests.process.test_stats import document
 
 TOUCH = ("--touch-spoolers-reload", "touched")
 
@@ -158,6 +159,38 @@ def test_a_touch_while_broken_code_is_imported(start: Start, home_app: str) -> N
     assert it.stop() == 0
 
 
+@pytest.mark.parametrize("end", ["VERSION = 'one'", "VERSION = no_such_name"])
+def test_a_touch_while_the_first_import_runs(start: Start, home_app: str, end: str) -> None:
+    """It counts, although nothing serves yet: the newer code does in the end, also when the first was broken."""
+    it = start(*TOUCH, app=f"{home_app}note('importing')\ngate('first', 60)\n{end}\n")
+    it.wait_runs("importing")
+    version(it, home_app, "two")
+    touch(it)
+    it.open_gate("first")
+    answered_by(it, "two")
+    assert it.stop() == 0
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_import_that_hangs(start: Start, home_app: str, late: bool) -> None:
+    """It does not keep the next touch from being answered, whenever that comes; the old code serves meanwhile."""
+    it = start(*TOUCH, app=home_app + "VERSION = 'one'\n")
+    it.wait_workers(1)
+    (it.home / "app.py").write_text(home_app + "note('importing')\ngate('never', 600)\n")
+    began = time.monotonic()
+    touch(it)
+    it.wait_runs("importing")
+    answered_by(it, "one")
+    if late:
+        poll_until(lambda: time.monotonic() - began > 6, 20, "the import to be an old one")
+    version(it, home_app, "two")
+    touch(it)
+    it.spawned.wait_output("the import is given up", timeout=60)
+    answered_by(it, "two")
+    settled(it, 1)
+    assert it.stop() == 0
+
+
 def test_the_running_task_finishes(start: Start, home_app: str, wait_for: WaitFor) -> None:
     """A task that runs at the touch ends in its old process, while the new one already serves."""
     it = start(*TOUCH, app=home_app + "VERSION = 'one'\n")
@@ -177,8 +210,9 @@ def test_the_running_task_finishes(start: Start, home_app: str, wait_for: WaitFo
 
 def test_mercy_ends(start: Start, home_app: str, wait_for: WaitFor) -> None:
     """After reload-mercy the old process is killed, its task stays and is run by the new one without a poll."""
-    it = start(*TOUCH, "--reload-mercy", "1", "--spooler-frequency", "600", app=home_app + "VERSION = 'one'\n")
-    it.put("note('begin', os.getpid()); gate('long', 60); note('end', os.getpid())")
+    options = (*TOUCH, "--reload-mercy", "1", "--spooler-frequency", "600", "--stats", "s")
+    it = start(*options, app=home_app + "VERSION = 'one'\n")
+    name = os.path.basename(it.put("note('begin', os.getpid()); gate('long', 60); note('end', os.getpid())"))
     it.wait_count(1)
     (old,) = it.workers()
     touch(it)
@@ -189,6 +223,27 @@ def test_mercy_ends(start: Start, home_app: str, wait_for: WaitFor) -> None:
     ends = [line.split()[1] for line in it.runs() if line.startswith("end")]
     assert len(ends) == 1
     assert ends != [str(old)]
+    said = f"{it.spool}: spooler {old} is killed, reload-mercy (1 s) is over; its task {name} stays"
+    assert it.output().count(said) == 1
+    assert document(it)["spoolsim"]["tasks_killed_unfinished"] == 1
+    assert it.stop() == 0
+
+
+def test_two_reloads_over_two_long_tasks(start: Start, home_app: str) -> None:
+    """There is no room for a third process: it is said how long new tasks may have to wait, and they run then."""
+    it = start(*TOUCH, app=home_app + "VERSION = 'one'\n")
+    for name in ("two", "three"):
+        it.put(f"note('long', {name!r}); gate({name!r}, 60)")
+        it.wait_runs(f"long {name}")
+        version(it, home_app, name)
+        touch(it)
+        it.spawned.wait_output("(fresh-code)" if name == "two" else "two old processes still finish their tasks")
+    it.put("note('waits', VERSION)")
+    it.open_gate("two")
+    it.wait_runs("waits three")
+    it.open_gate("three")
+    settled(it, 1)
+    assert it.output().count("two old processes") == 1
     assert it.stop() == 0
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from tests.conftest import WaitFor, poll_until
 from tests.process.conftest import Instance, Start, state
+from tests.process.test_stats import document
 
 #: nothing below is found by a poll
 LONG_POLL = ("--spooler-frequency", "600")
@@ -53,7 +56,8 @@ def test_the_first_free_process_takes_it(start: Start, home_app: str) -> None:
 
 def test_a_queue_that_is_full(start: Start, home_app: str) -> None:
     """What does not fit is dropped with uWSGI's line, one for each; all that fitted is handled, exactly once."""
-    it = start(*LONG_POLL, app=home_app + HANDLER + "uwsgi.register_signal(5, 'spooler', heard)\n")
+    app = home_app + HANDLER + "uwsgi.register_signal(5, 'spooler', heard)\n"
+    it = start(*LONG_POLL, "--stats", "s", app=app)
     it.put("[uwsgi.signal(5) for _ in range(1000)]; note('sent')")
     it.wait_runs("sent")
     it.put("note('then')")
@@ -63,6 +67,7 @@ def test_a_queue_that_is_full(start: Start, home_app: str) -> None:
     it.wait_runs("then")
     assert it.output().count(FULL) == it.output().count("could not deliver signal 5") == dropped
     assert len(heard(it)) == 1000 - dropped
+    assert document(it)["spoolsim"]["signals_lost"] == dropped
     assert it.stop() == 0
 
 
@@ -177,6 +182,24 @@ def test_a_file_monitor(start: Start, home_app: str) -> None:
     assert it.stop() == 0
 
 
+def test_a_file_monitor_and_a_touch(start: Start, home: Path, home_app: str) -> None:
+    """Times and mode of the file are changes, too; a file that is made is one signal or a few, not dozens."""
+    (home / "seen").touch()
+    app = home_app + HANDLER + "uwsgi.register_signal(1, 'spooler', heard)\nuwsgi.add_file_monitor(1, 'seen')\n"
+    it = start(*LONG_POLL, app=app)
+    it.wait_workers(1)
+    for change in (lambda n: os.utime(home / "seen", (n, n)), lambda n: os.chmod(home / "seen", 0o600 + n % 8)):
+        before = len(heard(it))
+        tries = iter(range(1, 1000))
+
+        def changed(before: int = before, change: Callable[[int], None] = change, tries: Iterator[int] = tries) -> bool:
+            change(next(tries))
+            return len(heard(it)) > before
+
+        poll_until(changed, 30, "the file monitor")
+    assert it.stop() == 0
+
+
 def test_decorators(start: Start, home_app: str) -> None:
     """signal, timer, rbtimer, cron and filemon of uwsgidecorators, with the target spooler."""
     app = home_app + (
@@ -253,6 +276,28 @@ def test_targets_of_the_web_server_without_one(start: Start, home_app: str) -> N
     assert it.stop() == 0
 
 
+def test_targets_that_nobody_knows(start: Start, home_app: str) -> None:
+    """The stand-in worker hides no mistake: uWSGI's line and a note, and the handler does not run; a mule's does."""
+    app = (
+        home_app
+        + HANDLER
+        + (
+            "for n, target in enumerate(('nonsense', 'worker9', '/a/spool', 'mule1', 'farm_x')):\n"
+            "    uwsgi.register_signal(n, target, heard)\n"
+            "uwsgi.add_timer(0, 1)\n"
+        )
+    )
+    it = start(*LONG_POLL, "--stand-in-worker", app=app)
+    it.put("[uwsgi.signal(n) for n in range(5)]")
+    poll_until(lambda: {"3", "4"} <= set(heard(it)), 30, "the signals that the stand-in worker takes")
+    it.spawned.wait_output("^^^ UNSUPPORTED SIGNAL TARGET: nonsense ^^^", n=2)  # by the task, and by the timer
+    assert set(heard(it)) == {"3", "4"}
+    assert "^^^ UNSUPPORTED SIGNAL TARGET: /a/spool ^^^" in it.output()
+    assert "invalid signal target: worker9" in it.output()
+    assert it.output().count("(signal-target)") == 3
+    assert it.stop() == 0
+
+
 def test_what_a_process_received_last(start: Start, home_app: str) -> None:
     """signal_received() in a handler and after it is the number; signal_registered() is True or None."""
     app = home_app + (
@@ -281,12 +326,13 @@ def test_a_signal_outlives_its_process(start: Start, home_app: str, wait_for: Wa
 
 
 def test_signal_wait_in_the_stand_in_worker(start: Start, home_app: str) -> None:
-    """A thread of the stand-in worker waits for a certain signal; elsewhere the call is refused with the place."""
+    """The stand-in worker waits for a certain signal, and so does a task, each from its own queue."""
     app = (
         home_app
         + HANDLER
         + (
             "for n in (3, 4): uwsgi.register_signal(n, 'worker', heard)\n"
+            "uwsgi.register_signal(5, 'spooler', heard)\n"
             "def hook():\n    if uwsgi.worker_id():\n"
             "        note('waits'); uwsgi.signal_wait(4); note('waited', uwsgi.signal_received())\n"
             "uwsgi.post_fork_hook = hook\n"
@@ -297,6 +343,7 @@ def test_signal_wait_in_the_stand_in_worker(start: Start, home_app: str) -> None
     it.put("uwsgi.signal(3); uwsgi.signal(4)")
     it.wait_runs("waited 4")
     assert heard(it) == ["3", "4"]
-    it.put("note('asks')\nuwsgi.signal_wait(4)\n")
-    it.spawned.wait_output("NotEmulated", timeout=20)
+    it.put("uwsgi.signal(5); note('asked', uwsgi.signal_wait(5), uwsgi.signal_received())")
+    it.wait_runs("asked b'' 5")
+    assert heard(it) == ["3", "4", "5"]
     assert it.stop() == 0

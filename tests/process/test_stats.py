@@ -12,6 +12,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.conftest import WaitFor, poll_until
 from tests.process.conftest import Instance, Start, descriptors
 
@@ -98,6 +100,27 @@ def test_tcp_is_loopback(start: Start) -> None:
     assert it.stop() == 0
 
 
+def test_an_abstract_socket(start: Start, home: Path) -> None:
+    """@NAME is one of Linux's abstract sockets, no file; its name ends with a zero byte, as under uWSGI."""
+    name = f"spoolsim-{os.getpid()}-{home.parent.name}"
+    it = start("--stats", f"@{name}")
+    it.wait_workers(1)
+    assert json.loads(read(f"\0{name}\0"))["pid"] == it.pid
+    assert not (home / f"@{name}").exists()
+    assert it.stop() == 0
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_an_ipv6_address(start: Start) -> None:
+    """In brackets, as uWSGI takes it."""
+    port = free_port()
+    it = start("--stats", f"[::1]:{port}")
+    it.wait_workers(1)
+    with socket.create_connection(("::1", port), timeout=20) as reader:
+        assert b'"version"' in reader.recv(100)
+    assert it.stop() == 0
+
+
 def test_http(start: Start) -> None:
     """With --stats-http ordinary HTTP clients read it, a hundred times in a row; so does one that asks nothing."""
     port = free_port()
@@ -106,6 +129,7 @@ def test_http(start: Start) -> None:
     for _ in range(100):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
             assert answer.headers["Content-Type"] == "application/json"
+            assert answer.headers["Access-Control-Allow-Origin"] == "*"  # as uWSGI sends it
             assert json.load(answer)["pid"] == it.pid
     head, _, body = read(("127.0.0.1", port)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.0 200 OK")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import poll_until
 from tests.process.conftest import Instance, Start
@@ -34,6 +38,58 @@ def test_source_below_the_path(start: Start, home_app: str) -> None:
     changed_to(it, home_app, "two")
     poll_until(lambda: it.output().count("source changed") > before, 20, "the reload that is said")
     assert it.output().count("source changed") - before < 20
+    assert it.stop() == 0
+
+
+def test_a_program_that_never_stops_writing(start: Start, home_app: str) -> None:
+    """It delays the reload for a while, not for ever."""
+    it = start("--watch", ".", app=home_app + "VERSION = 'one'\n")
+    changed_to(it, home_app, "watched", again=True)
+    before = it.output().count("source changed")
+    began = time.monotonic()
+
+    def reloaded() -> bool:
+        (it.home / "generated.py").write_text(f"x = {time.monotonic_ns()}\n")
+        return it.output().count("source changed") >= before + 2
+
+    poll_until(reloaded, 30, "two reloads amid the writing")
+    assert time.monotonic() - began > 2  # it was put off, and not one reload for each write
+    assert it.stop() == 0
+
+
+@pytest.mark.parametrize("option", [("--watch", "."), ("--py-autoreload", "1")])
+def test_a_touched_source(start: Start, home_app: str, option: tuple[str, str]) -> None:
+    """New times alone are a change."""
+    it = start(*option, app=home_app + "VERSION = 'one'\n")
+    changed_to(it, home_app, "watched", again=True)
+    before = it.output().count("source changed")
+    os.utime(it.home / "app.py")
+    poll_until(lambda: it.output().count("source changed") > before, 30, "the reload")
+    assert it.stop() == 0
+
+
+def test_a_watched_directory_that_is_another_one(start: Start, home_app: str, tmp_path: Path) -> None:
+    """Renamed away, with another one in its place: that one is read, and watched from then on."""
+    root = tmp_path / "root"
+    app = home_app + f"sys.path.insert(0, {str(root)!r})\nimport part\nVERSION = part.VERSION\n"
+
+    def written(place: Path, version: str) -> None:
+        place.mkdir(exist_ok=True)
+        (place / "part.py").write_text(f"VERSION = {version!r}\n")
+
+    def answers(version: str) -> bool:
+        it.put("note('version', VERSION)")
+        return f"version {version}" in it.runs()
+
+    written(root, "one")
+    it = start("--watch", str(root), app=app)
+    poll_until(lambda: answers("one"), 30, "the first answer")
+    written(tmp_path / "next", "the second")
+    root.rename(tmp_path / "old")
+    (tmp_path / "next").rename(root)
+    poll_until(lambda: answers("the second"), 30, "the other directory's code")
+    written(root, "a third one")
+    poll_until(lambda: answers("a third one"), 30, "what was written there later")
     assert it.stop() == 0
 
 
@@ -87,6 +143,32 @@ def test_py_autoreload_follows_the_imported_modules(start: Start, home_app: str,
     poll_until(lambda: answers("twoone"), 30, "the new package.part")
     late.write_text("VERSION = 'three'\n")
     poll_until(lambda: answers("twothree"), 30, "the new late")
+    assert it.stop() == 0
+
+
+def test_py_autoreload_when_a_package_is_made_again(start: Start, home_app: str, tmp_path: Path) -> None:
+    """As by a checkout of another branch: its directory is removed and made, and still watched, time after time."""
+    library = tmp_path / "library"
+    library.mkdir()
+
+    def make(version: str) -> None:
+        shutil.rmtree(library / "package", ignore_errors=True)
+        (library / "package").mkdir()
+        (library / "package" / "__init__.py").touch()
+        (library / "package" / "part.py").write_text(f"VERSION = {version!r}\n")
+
+    def answers(wanted: str) -> bool:
+        it.put("note('version', package.part.VERSION)")
+        return f"version {wanted}" in it.runs()
+
+    make("one")
+    it = start("--py-autoreload", "1", "--pythonpath", str(library), app=home_app + "import package.part\n")
+    poll_until(lambda: answers("one"), 30, "the first answer")
+    for again in ("made again", "and once more"):
+        make(again)
+        poll_until(lambda again=again: answers(again), 30, "the package that was made again")
+    (library / "package" / "part.py").write_text("VERSION = 'written'\n")
+    poll_until(lambda: answers("written"), 30, "what was written there")
     assert it.stop() == 0
 
 

@@ -1,5 +1,6 @@
 """More of uwsgi signals, reload triggers and decorators."""
 import os
+import signal
 
 from ..harness import scenario
 from ..packets import PREFIX
@@ -291,3 +292,123 @@ obs('r', r=[repr(uwsgi.add_rb_timer(1, 0, 3)), repr(uwsgi.add_timer(2, 0)), repr
     i.wait(lambda: sum(x["num"] == 3 for x in i.obs("sig")) >= 3, 12); h.give_time(1.2)
     runs = {n: sum(x["num"] == n for x in i.obs("sig")) for n in (1, 2, 3)}
     return {"returns": i.obs("r")[0]["r"], "rb_timer_0_runs": runs[1], "timer_0_runs": runs[2], "rb_timer_1_runs": runs[3]}
+
+
+HUP_APP = SIG + """
+for n in (1, 2, 3): uwsgi.register_signal(n, 'spooler', s)
+uwsgi.add_cron(1, -1, -1, -1, -1, -1); uwsgi.add_rb_timer(2, 1, 2); uwsgi.add_timer(3, 6)
+obs('loaded')
+"""
+
+
+@scenario(seconds=14)
+def reload_of_the_master_timers(h):
+    """SIGHUP: crons and rb timers fire anew, a timer's beat begins anew"""
+    h.mkdir("sp")
+    i = h.start([("spooler", "sp"), ("spooler-frequency", 60)], HUP_APP)
+    def seen(*numbers):
+        return [x for x in i.obs("sig") if x["num"] in numbers]
+    i.wait(lambda: len(seen(1)) == 1 and len(seen(2)) == 2, 9); i.wait(lambda: seen(3), 9); h.give_time(2)
+    before = {"cron": len(seen(1)), "rb_timer": len(seen(2)), "timer": len(seen(3))}
+    i.kill(signal.SIGHUP)
+    i.wait_obs("loaded", 2, 9); i.wait(lambda: len(seen(3)) > 1, 12)
+    beats = [x["t"] for x in seen(3)]
+    return {"before": before, "after": {"cron": len(seen(1)) - 1, "rb_timer": len(seen(2)) - 2}, "timer_begins_anew": beats[1] - beats[0] > 7}
+
+
+@scenario(seconds=8)
+def reload_of_the_master_queued_signals_and_frequency(h):
+    """SIGHUP: signals that wait are lost, and so is what set_spooler_frequency said"""
+    d = h.mkdir("sp"); h.drop(d, PREFIX + "a")
+    i = h.start([("spooler", d), ("spooler-frequency", 60)], """
+import uwsgi
+from oracleobs import *
+obs('loaded')
+def h(env):
+    obs('run', reloaded=count('loaded') > 1)
+    if count('run') < 3: uwsgi.set_spooler_frequency(1)
+    if count('run') == 3: [uwsgi.signal(5) for _ in range(3)]; await_cue('never')
+    return -1
+uwsgi.spooler = h
+uwsgi.register_signal(5, 'spooler', lambda n: obs('sig'))
+""")
+    i.wait_obs("run", 3, 9); h.give_time(.5)
+    i.kill(signal.SIGHUP)
+    i.wait_obs("run", 4, 9); h.give_time(3)
+    return {"tries_after": len([x for x in i.obs("run") if x["reloaded"]]), "signals": len(i.obs("sig"))}
+
+
+TARGETS = ("nonsense", "spooler1", "Worker", "active-worker", "worker0", "workerx", "worker1", "worker1x", "worker2", "worker-1", "workers", "active-workers", "mule", "mules", "mule0", "mule1", "mules1", "mulex", "farm", "farmx", "farm_", "farm_x", "subscribed", "subscribedx", "y" * 63, "")
+
+
+def targets(h, *opts):
+    d = h.mkdir("sp"); h.drop(d, PREFIX + "x")
+    i = h.start([("spooler", d), ("spooler-frequency", 60), *opts], f"""
+import uwsgi
+from oracleobs import *
+TARGETS = {TARGETS!r}
+for n, target in enumerate(TARGETS): uwsgi.register_signal(n, target, lambda n: obs('sig', n=TARGETS[n], who=uwsgi.worker_id()))
+uwsgi.register_signal(99, 'spooler', lambda n: obs('end'))
+def h(env):
+    for n in (*range(len(TARGETS)), 99): uwsgi.signal(n); busy(.05)
+    return -2
+uwsgi.spooler = h
+""")
+    i.wait_obs("end", 1, 9); h.give_time(.5)
+    said = [line for line in i.log().splitlines() if any(w in line for w in ("UNSUPPORTED", "invalid signal", "unknown farm", "could not deliver", "signal_send"))]
+    return {"handled": sorted([x["n"], x["who"]] for x in i.obs("sig")), "said": [h.shape(line) for line in said]}
+
+
+@scenario()
+def signal_targets(h):
+    """targets that nobody knows, and those of a web server, without one"""
+    return targets(h)
+
+
+@scenario()
+def signal_targets_with_a_worker(h):
+    """the same where there is one worker"""
+    return targets(h, ("socket", h.path("s.sock")))
+
+
+@scenario()
+def signal_wait_in_a_spooler(h):
+    """a task takes signals of the spoolers out of their queue and runs the handlers itself"""
+    d = h.mkdir("sp"); h.drop(d, PREFIX + "x")
+    i = h.start([("spooler", d), ("spooler-frequency", 60)], SIG + """
+for n in (5, 6, 7): uwsgi.register_signal(n, 'spooler', s)
+def h(env):
+    for n in (5, 6, 7): uwsgi.signal(n); busy(.05)
+    obs('any', r=repr(uwsgi.signal_wait()), got=uwsgi.signal_received(), handled=count('sig'))
+    obs('seven', r=repr(uwsgi.signal_wait(7)), got=uwsgi.signal_received(), handled=count('sig'))
+    answer('misuse', 'two', lambda: uwsgi.signal_wait(1, 2)); answer('misuse', 'text', lambda: uwsgi.signal_wait('1'))
+    obs('done'); return -2
+uwsgi.spooler = h
+""")
+    i.wait_obs("done", 1, 9); h.give_time(.3)
+    return {"any": clean(i.obs("any")[0]), "seven": clean(i.obs("seven")[0]), "misuse": [clean(x) for x in i.obs("misuse")], "seen": [clean(x) for x in i.obs("sig")]}
+
+
+@scenario(seconds=14)
+def file_monitors(h):
+    """what happens to a monitored file, to a directory, and to a file that was not there at the start"""
+    h.mkdir("sp"); h.mkdir("d"); h.write("f", ""); h.write("d/a", "")
+    i = h.start([("spooler", "sp"), ("spooler-frequency", 60)], SIG + """
+for n, path in ((1, 'f'), (2, 'd'), (3, 'gone')): uwsgi.register_signal(n, 'spooler', s); uwsgi.add_file_monitor(n, os.environ['ORACLE_WORK'] + '/' + path)
+obs('added')
+""")
+    i.wait_log("spawned the uWSGI spooler"); h.give_time(1.2)
+    out = {}
+    def step(name, do):
+        before = len(i.obs("sig")); do(); h.give_time(.7)
+        out[name] = [x["num"] for x in i.obs("sig")][before:]
+    def append(path):
+        fd = os.open(h.path(path), os.O_WRONLY | os.O_APPEND); os.write(fd, b"x"); os.close(fd)
+    step("written", lambda: append("f")); step("times", lambda: os.utime(h.path("f"))); step("mode", lambda: os.chmod(h.path("f"), 0o600))
+    step("read", lambda: open(h.path("f")).read())
+    step("entry written", lambda: append("d/a")); step("entry removed", lambda: os.unlink(h.path("d/a"))); step("entry made", lambda: os.mkdir(h.path("d/s")))
+    step("times of the directory", lambda: os.utime(h.path("d")))
+    step("made that was missing", lambda: h.write("gone", "x"))
+    h.write("other", "")
+    step("renamed over", lambda: os.rename(h.path("other"), h.path("f"))); step("written after", lambda: append("f")); step("removed after", lambda: os.unlink(h.path("f")))
+    return out
