@@ -65,9 +65,24 @@ class Inline:
             app.notes.give("import-failed")
             raise AppError(f"cannot import: {failures[0]}")
 
+    def _say_unserved(self) -> None:
+        """What was asked for and needs a master, which this is not."""
+        options = self.options
+        asked = {
+            "stats": options.stats,
+            "watch": options.watch,
+            "py-autoreload": options.py_autoreload,
+            "touch-spoolers-reload": options.touch_reload,
+            "stand-in-worker": options.stand_in_worker,
+            "the app's timers, crons and file monitors": self.app.signals.timed,
+        }
+        if unserved := [name for name, given in asked.items() if given]:
+            self.log.say(f"--inline is one process without a master, and does nothing for: {', '.join(unserved)}")
+
     def run(self) -> int:
         """Until Ctrl-C; draining, until a whole pass finished nothing."""
         self.load()
+        self._say_unserved()
         workers = [Worker(self.app, spool, in_process=True, settled=self._settled) for spool in self.spools]
         self.app.notes.give("inline-cwd")
         wait = None if self.options.drain else Wait(self.app, self.spools)

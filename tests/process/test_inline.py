@@ -554,3 +554,15 @@ def test_many_open_files_do_not_pile_up(place: Place):
     assert process.wait_exit(60) == 1
     assert "Too many open files" not in process.output()
     assert len(place.left()) == 100
+
+
+def test_options_that_need_a_master_are_named(place: Place):
+    """One process reloads nothing, serves no statistics, and fires no timer: one line says which were asked for."""
+    (place.path / "app.py").write_text(APP + "uwsgi.add_timer(1, 1)\n")
+    place.task("a")
+    status, output = place.drain("--stats", "s", "--watch", ".", "--touch-spoolers-reload", "tf")
+    assert (status, place.left()) == (0, [])
+    line = one_line(output, "--inline is one process without a master")
+    assert line.endswith("for: stats, watch, touch-spoolers-reload, the app's timers, crons and file monitors")
+    (place.path / "app.py").write_text(APP)
+    assert "--inline is one" not in place.drain()[1]
