@@ -235,7 +235,7 @@ class Master:
         slot, actions = lifecycle.step(before, (what, *args), _now(), rules)
         self.slots[number] = slot
         if slot.state == lifecycle.CROWDED != before.state:
-            left = max((at - _now() for _, _, at in slot.leaving if at is not None), default=0.0)
+            left = min((at - _now() for _, _, at in slot.leaving if at is not None), default=0.0)
             self.log.say(
                 f"{self.path(number)}: two old processes still finish their tasks; the new code waits for one of them, "
                 f"at most {max(left, 0):.0f} s"
