@@ -59,9 +59,9 @@ def config(form: str | None, purpose: str | None, output: str | None, as_json: b
     _write(done.text, output)
     if purpose and output:
         stem = os.path.splitext(output)[0]
-        _write(production.unit(options, os.path.abspath(output)), f"{stem}.service")
+        _write(production.unit(options, os.path.abspath(output), form), f"{stem}.service")
         place = os.path.join(os.path.dirname(output), "Containerfile")
-        _write(production.container(options, os.path.basename(output)), place)
+        _write(production.container(options, os.path.basename(output), form), place)
 
 
 @click.command(context_settings=_CONTEXT)

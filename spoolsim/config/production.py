@@ -27,8 +27,8 @@ REASONS: dict[str, str] = {
 }
 
 
-def unit(options: Options, config: str) -> str:
-    """A systemd unit that runs `config`, a path; to be adapted where it says so."""
+def unit(options: Options, config: str, form: str) -> str:
+    """A systemd unit that runs `config`, a path to a file of that form; to be adapted where it says so."""
     return f"""\
 # Adapt: User, WorkingDirectory (relative spooler directories are taken from it), the path of uwsgi.
 [Unit]
@@ -38,7 +38,7 @@ After=network.target
 [Service]
 User=www-data
 WorkingDirectory=/srv/app
-ExecStart=/srv/app/venv/bin/uwsgi --ini {config}
+ExecStart=/srv/app/venv/bin/uwsgi --{form} {config}
 # {_why_signal(options)}
 KillSignal={_signal(options)}
 # uWSGI kills a running task at once when it stops; its file stays and runs again at the next start.
@@ -52,8 +52,8 @@ WantedBy=multi-user.target
 """
 
 
-def container(options: Options, config: str) -> str:
-    """A container file that runs `config`, a file name in the application's directory."""
+def container(options: Options, config: str, form: str) -> str:
+    """A container file that runs `config`, a file name in the application's directory, of that form."""
     volumes = [path for path, _ in options.spoolers]
     held = "".join(f"VOLUME {_volume(path)}\n" for path in dict.fromkeys(volumes))
     return f"""\
@@ -66,7 +66,7 @@ COPY . .
 # The tasks live in these directories: without a volume they go with the container.
 {held}# {_why_signal(options)}
 STOPSIGNAL {_signal(options)}
-CMD ["uwsgi", "--ini", "{config}"]
+CMD ["uwsgi", "--{form}", "{config}"]
 """
 
 

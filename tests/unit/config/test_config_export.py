@@ -128,21 +128,24 @@ def test_options_of_the_next_uwsgi_are_exported_with_a_warning(here: Path):
     assert exported("ini", "uwsgi.ini", "--spooler-cheap", "--uwsgi", "2.1")[1] == []
 
 
+@pytest.mark.parametrize(("form", "mark"), [("ini", ";"), ("yaml", "#")])
 @pytest.mark.parametrize(("die_on_term", "signal"), [("true", "SIGTERM"), ("false", "SIGINT")])
-def test_for_production_writes_reasons_a_unit_and_a_container_file(here: Path, die_on_term: str, signal: str):
-    """The ini means the same; unit and container stop uWSGI by a signal that stops it; directories are volumes."""
+def test_for_production_writes_reasons_a_unit_and_a_container_file(
+    here: Path, die_on_term: str, signal: str, form: str, mark: str
+):
+    """The file means the same; unit and container stop uWSGI by a signal that stops it; directories are volumes."""
     words = ["uwsgi.ini", "--set", f"die-on-term={die_on_term}"]
     (here / "out").mkdir()
-    result = run(*words, "--to", "ini", "--for", "production", "--output", "out/prod.ini")
+    result = run(*words, "--to", form, "--for", "production", "--output", f"out/prod.{form}")
     assert result.exit_code == 0
-    text = (here / "out" / "prod.ini").read_text()
-    assert "; Tasks are files in this directory" in text
-    assert build(gather(["out/prod.ini"], {})).spoolers == build(gather(["uwsgi.ini"], {})).spoolers
+    text = (here / "out" / f"prod.{form}").read_text()
+    assert f"{mark} Tasks are files in this directory" in text
+    assert build(gather([f"out/prod.{form}"], {})).spoolers == build(gather(["uwsgi.ini"], {})).spoolers
     unit = (here / "out" / "prod.service").read_text()
-    assert f"KillSignal={signal}\n" in unit and f"--ini {here}/out/prod.ini\n" in unit
+    assert f"KillSignal={signal}\n" in unit and f"--{form} {here}/out/prod.{form}\n" in unit
     container = (here / "out" / "Containerfile").read_text()
     assert f"STOPSIGNAL {signal}\n" in container
-    assert 'VOLUME ["/app/a"]\n' in container and 'CMD ["uwsgi", "--ini", "prod.ini"]' in container
+    assert 'VOLUME ["/app/a"]\n' in container and f'CMD ["uwsgi", "--{form}", "prod.{form}"]' in container
 
 
 def test_for_production_needs_a_place_to_write(here: Path):
