@@ -31,6 +31,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("x.toml", "[uwsgi]\nspooler = 'a'\nenv = {A = 1}\n", "x.toml:3: env: expected text, a number"),
         ("x.yaml", "uwsgi:\n  spooler: a\n    - b\n", "x.yaml:3:5: '- b': expected `key: value`"),
         ("x.yaml", "uwsgi:\n  spooler:\n", "x.yaml:2:3: 'spooler:': expected `key: value`"),
+        (
+            "x.yaml",
+            "uwsgi:\n  spooler: a # b\r\n  x: no\r\n",
+            "x.yaml:3:8: 'x: no\\r': expected lines that end without",
+        ),
         ("x.yaml", "uwsgi:\nspooler: a\n", "x.yaml:2:1: 'spooler: a': expected an indented line in section `uwsgi:`"),
         ("x.yaml", "spooler: a\n", "x.yaml: no section `uwsgi:` at the margin"),
         ("x.xml", "<uwsgi><spooler>a</uwsgi>", "x.xml:1:20: expected well-formed xml: mismatched tag"),
@@ -53,7 +58,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_a_malformed_file_is_refused(here: Path, name: str, text: str, message: str):
     """With the place of the fault and what would be right; the exit code is that of a usage error."""
-    (here / name).write_text(text)
+    (here / name).write_text(text, newline="")
     with pytest.raises(ConfigError) as caught:
         read(name)
     assert str(caught.value).startswith(message)
