@@ -183,13 +183,26 @@ class Section:
     def run(self, *argv: str) -> int:
         """Run it, with more options of the command line, such as "--import", "tasks"; returns the exit status.
 
+        Read as a file would be: the environment's UWSGI_… come first, placeholders are replaced, and the letters that
+        tell about a file (%d, %n, …) tell about the script that runs.
+
         Raises SpoolsimError for what cannot be run.
         """
         from spoolsim.cli.run import run
-        from spoolsim.config.argv import parse
-        from spoolsim.config.readers import expand
+        from spoolsim.config.readers import gather
 
-        return run(self.settings() + expand(parse(list(argv))))
+        return run(gather(list(argv), os.environ, self._read()))
+
+    def _read(self) -> list[Setting]:
+        import __main__
+        from spoolsim.config import placeholders
+        from spoolsim.config.formats import ini
+
+        path = getattr(__main__, "__file__", None) or "section"
+        own = placeholders.of_file(path, None)
+        letters = {**placeholders.of_machine(), **own, **placeholders.of_original(own)}
+        rows = ini.rows(placeholders.fill_text(self.as_ini(), letters), path, self.name)
+        return [Setting(name, value, f"section [{self.name}]") for name, value, _ in rows]
 
 
 def ini_of_module(path: str) -> tuple[str, str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from spoolsim.config.formats import Row
 from spoolsim.errors import ConfigError
 
-
 _BLANKS = " \t"
 _BEFORE = " \t\r"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,28 @@ def test_run_hands_the_settings_to_the_command(monkeypatch: pytest.MonkeyPatch):
         ("import", "tasks", "command line"),
         ("drain", True, "command line"),
     ]
+
+
+def test_run_reads_the_section_as_a_file_is_read(here: Path):
+    """The environment counts, placeholders are replaced, letters tell about the script; under --faithful as well."""
+    (here / "app.py").write_text(
+        "import os\nfrom spoolsim import Section\nimport spoolsim.cli.run\n"
+        "from spoolsim.options import build\n"
+        "spoolsim.cli.run.run = lambda settings: print(build(settings)) or 0\n"
+        "section = Section(project_name='x').spooler(base_dir='$(PLACE)', change_dir='%n:%(dir)')\n"
+        "section.spooler.add('s').spooler.add(['%d', '%%%c', '@(word)'], external=True)\n"
+        "section.run('--set-placeholder', 'dir=d', *os.environ.get('MORE', '').split())\n"
+    )
+    (here / "word").write_text("said\n")
+    for more in ("", "--faithful"):
+        environ = {**os.environ, "PLACE": "/p", "UWSGI_SPOOLER_HARAKIRI": "7", "MORE": more}
+        argv = [sys.executable, "app.py"]
+        done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        place = os.path.realpath(here)
+        names = [("/p/s", False), (f"/p/{place}/", True), (f"/p/%{here.name}", True), ("/p/said", True)]
+        assert f"spoolers={tuple(names)!r}" in done.stdout
+        assert "chdir_task='app:d'" in done.stdout and "harakiri=7" in done.stdout
 
 
 @pytest.mark.parametrize(
