@@ -51,6 +51,7 @@ def parse(path: str) -> Module | None:
             if any(_is_name(target, "uwsgi", "spooler", local) for target in node.targets):
                 module.handlers.append(("uwsgi.spooler", node.lineno))
         elif isinstance(node, ast.Call):
+            module.imports += _imported_by_call(node)
             _call(module, node, local)
     return module
 
@@ -103,18 +104,16 @@ def _files(name: str, path: list[str]) -> list[str]:
 
 def _module_files(name: str, path: list[str]) -> list[str]:
     """The file of a module with those of the packages it is in: importing a.b reads a/__init__.py first."""
+    first, _, rest = name.partition(".")
     for base in path:
-        files: list[str] = []
-        place = base
-        for part in name.split(".") if name else []:
-            place = os.path.join(place, part)
-            file = next((f for f in (os.path.join(place, "__init__.py"), place + ".py") if os.path.isfile(f)), None)
-            if file is None:
-                break
-            files.append(os.path.normpath(file))
-        if files or not name:
-            return files or [f for f in [os.path.normpath(os.path.join(base, "__init__.py"))] if os.path.isfile(f)]
-    return []
+        place = os.path.join(base, first) if first else base
+        names = (os.path.join(place, "__init__.py"), *([place + ".py"] if first else []))
+        file = next((name for name in names if os.path.isfile(name)), None)
+        if file is not None:
+            return [os.path.normpath(file), *(_module_files(rest, [place]) if rest else [])]
+    # A directory without an __init__.py is a package too, in all its places at once, where none of them has one.
+    places = [place for base in path if first and os.path.isdir(place := os.path.join(base, first))]
+    return _module_files(rest, places) if rest and places else []
 
 
 def _names_of_uwsgi(tree: ast.AST) -> dict[str, tuple[str, str]]:
@@ -142,6 +141,20 @@ def _is_name(node: ast.AST, module: str, name: str, local: dict[str, tuple[str, 
 def _is_decorator(node: ast.AST, local: dict[str, tuple[str, str]]) -> bool:
     target = node.func if isinstance(node, ast.Call) else node
     return any(_is_name(target, "uwsgidecorators", name, local) for name in DECORATORS)
+
+
+def _imported_by_call(node: ast.Call) -> list[tuple[int, str]]:
+    """importlib.import_module("name") and __import__("name"), as level and name; nothing for a computed name."""
+    function = node.func
+    called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    given = [_text(argument) for argument in node.args[:2]] if called in ("import_module", "__import__") else []
+    if not given or given[0] is None:
+        return []
+    name = given[0].lstrip(".")
+    level = len(given[0]) - len(name)
+    if level == 1 and len(given) == 2 and given[1]:  # import_module(".name", "package")
+        return [(0, f"{given[1]}.{name}")]
+    return [(level, name)]
 
 
 def _call(module: Module, node: ast.Call, local: dict[str, tuple[str, str]]) -> None:

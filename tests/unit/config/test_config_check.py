@@ -182,6 +182,33 @@ def test_a_handler_that_nobody_imports_is_found(here: Path):
     assert findings() == []
 
 
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("import = jobs.mail", ""),
+        ("import = app", "from jobs import mail\n"),
+        ("import = app", "import jobs.mail as m\n"),
+        ("import = app", "from .jobs.mail import work\n"),
+        ("import = app", "import importlib\nimportlib.import_module('jobs.mail')\n"),
+        ("import = app", "from importlib import import_module\nimport_module('.mail', 'jobs')\n"),
+        ("import = app", "__import__('jobs.mail')\n"),
+        ("mount = /=jobs/mail.py", ""),
+        ("mount = /a=app.py\nmount = /b=jobs.mail:application", ""),
+        ("pythonpath = lib\nimport = jobs.mail", ""),
+    ],
+)
+def test_what_is_imported_is_followed(here: Path, option: str, text: str):
+    """Packages without an __init__.py, in several places at once; constant names given to importlib; mounted apps."""
+    (here / "tasks.py").unlink()
+    for place in ("jobs", "lib/jobs"):
+        (here / place).mkdir(parents=True)
+    (here / "jobs" / "mail.py").write_text(TASKS)
+    (here / "lib" / "jobs" / "other.py").write_text("")
+    (here / "app.py").write_text(text)
+    (here / "uwsgi.ini").write_text(GOOD.replace("import = tasks", option))
+    assert [f.to_plain() for f in findings()] == []
+
+
 def test_a_spooler_without_any_import_is_found(here: Path):
     """No function would be there to run a task."""
     assert "nothing-imported" in codes("--spooler", str(here / "spool"), "--die-on-term")
