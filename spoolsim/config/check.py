@@ -174,8 +174,9 @@ def _directory(setting: Setting, path: str, root: str, options: Options) -> list
     if not writable:
         why = f"{who} cannot read, write and enter it: tasks are neither put nor run"
         add("directory-not-writable", "error", why, f"give it to {who}")
-    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-        why = "everybody may write to it, and so run tasks with whatever arguments and remove those of others"
+    if status.st_mode & stat.S_IWOTH:
+        why = "everybody may write to it, and so run tasks with whatever arguments"
+        why += "" if status.st_mode & stat.S_ISVTX else " and remove those of others"
         add("directory-world-writable", "warning", why, "chmod o-w")
     return found
 
@@ -273,8 +274,13 @@ def _code(settings: list[Setting], options: Options, root: str) -> list[Finding]
             advice = f"add spooler-import = {os.path.splitext(os.path.relpath(file, base))[0].replace(os.sep, '.')}"
             found.append(Finding("handler-not-imported", "error", f"{os.path.relpath(file, root)}:{line}", why, advice))
     handlers = {name for module in whole.values() for name, _ in module.handlers}
+    passing = {name for module in whole.values() for name in module.passing}  # to these a dictionary is an argument
     for file, module in sorted(whole.items()):
-        priorities = module.priorities + [(value, line) for name, value, line in module.calls if name in handlers]
+        priorities = module.priorities + [
+            (value, line)
+            for name, value, line, in_dict in module.calls
+            if name in handlers and not (in_dict and name in passing)
+        ]
         for value, line in sorted(priorities, key=lambda item: item[1]):
             found += _priority(value, f"{os.path.relpath(file, root)}:{line}", options)
     return found

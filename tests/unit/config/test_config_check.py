@@ -162,6 +162,51 @@ def test_priorities_are_found_in_the_code(here: Path):
     assert unordered == ["tasks.py:8", "tasks.py:9", "tasks.py:10", "tasks.py:11"]
 
 
+IN_DICTIONARIES = """\
+import uwsgi
+from uwsgidecorators import spool
+
+@spool
+def work(arguments): ...
+
+@spool(pass_arguments=True)
+def passed(arguments): ...
+
+work.spool({'priority': 'a'})
+work({b'priority': b'b'}, x='1')
+once = {'priority': 'c'}
+uwsgi.spool(once)
+uwsgi.spool(**{'priority': 'd'})
+uwsgi.spool(dict(priority='e'))
+work({**once, 'x': 'y'})
+uwsgi.spool(dict(once, priority='f'))
+work({'priority': 'g'}, priority='1')
+twice = {'priority': 'h'}
+twice = {}
+work(twice)
+passed({'priority': 'i'})
+passed('x', priority='j')
+elsewhere({'priority': 'k'})
+uwsgi.spool({computed: 'l', 'x': {'priority': 'm'}})
+"""
+
+
+def test_priorities_are_found_in_dictionaries(here: Path):
+    """Literal, unpacked, made by dict(), behind a name that is bound once; not where a dictionary is an argument."""
+    (here / "tasks.py").write_text(IN_DICTIONARIES)
+    found = [(f.code, f.why.split()[1]) for f in findings()]
+    assert found == [("priority-not-number", f"'{letter}'") for letter in "abcdecfj"]
+
+
+@pytest.mark.parametrize(("mode", "more"), [(0o777, " and remove those of others"), (0o1777, "")])
+def test_a_world_writable_directory_is_found_with_a_sticky_bit_too(here: Path, mode: int, more: str):
+    """The bit keeps others from removing tasks, not from making them."""
+    (here / "spool").chmod(mode)
+    assert [(f.code, f.why.partition(" and so ")[2]) for f in findings()] == [
+        ("directory-world-writable", f"run tasks with whatever arguments{more}")
+    ]
+
+
 def test_a_handler_that_nobody_imports_is_found(here: Path):
     """Through packages and relative imports; tests and hidden directories are not looked at."""
     (here / "tasks.py").write_text("from app import mail\n")
