@@ -94,7 +94,11 @@ def _unknown(settings: list[Setting], options: Options) -> list[Finding]:
     found = []
     for name, place in options.unknown_ini:
         dashed = name.replace("_", "-").lower()
-        if dashed in BY_NAME or dashed in KINDS:
+        if dashed.startswith("if-") and dashed not in KINDS and not options.strict:
+            why = f"{name}: uWSGI knows no such condition, so the lines up to endif always count"
+            advice = "use if- or if-not- with env, opt, exists, file, dir, hostname or plugin"
+            found.append(Finding("unknown-option", "warning", place, why, advice))
+        elif dashed in BY_NAME or dashed in KINDS:
             why = f"{name}: uWSGI knows no such option and ignores it in silence"
             found.append(Finding("option-name", "error", place, why, f"write {dashed}"))
         elif options.strict:

@@ -82,6 +82,7 @@ def test_no_fault_is_found_in_the_examples(path: Path, monkeypatch: pytest.Monke
         ("spooler-ordered = false", "priority-unordered", "error", None),
         ("spooler_quiet = true\nstrict = false", "option-name", "error", 9),
         ("spooler-quite = true\nstrict = false", "unknown-option", "warning", 9),
+        ("if-not-directory = spool\nspooler-quiet = true\nendif =\nstrict = false", "unknown-option", "warning", 9),
         ("my-own-variable = 1\nstrict = false", None, "", None),
         ("my-own-variable = 1", "unknown-option", "error", 9),
         ("set-placeholder = my-own-variable=1", None, "", None),
