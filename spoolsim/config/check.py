@@ -6,6 +6,7 @@ import os
 import stat
 
 from spoolsim.config import code
+from spoolsim.errors import OptionError
 from spoolsim.options import BY_NAME, Options, Setting, build, truth
 
 #: severities, the worst first; info is advice for production and no fault by itself
@@ -38,13 +39,15 @@ def check(settings: list[Setting], root: str) -> list[Finding]:
 
     root: the directory in which uWSGI will be started. Reads directories and source files; imports and writes nothing.
 
-    Raises OptionError for a value with which nothing starts.
+    Raises OptionError for what no single setting is to blame for.
     """
+    settings, refused = _acceptable(settings)
     # Under strict an unknown key would be refused here; it is to be found instead, with all the others.
     options = build([setting for setting in settings if setting.name != "strict"])
     strict = _last(settings, "strict")
     options.strict = strict is not None and truth(strict.value)
     found = [
+        *refused,
         *_values(settings, options),
         *_unknown(settings, options),
         *_directories(settings, options, root),
@@ -52,6 +55,20 @@ def check(settings: list[Setting], root: str) -> list[Finding]:
         *_code(settings, options, root),
     ]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _acceptable(settings: list[Setting]) -> tuple[list[Setting], list[Finding]]:
+    """(those with which something can start, a finding for each other one)."""
+    kept: list[Setting] = []
+    found: list[Finding] = []
+    for setting in settings:
+        try:
+            build([setting])
+            kept.append(setting)
+        except OptionError as error:
+            why = str(error).replace(f" ({setting.source})", "")
+            found.append(Finding("option-refused", "error", setting.source, why, "correct it: nothing starts with it"))
+    return kept, found
 
 
 def _last(settings: list[Setting], name: str) -> Setting | None:

@@ -90,6 +90,9 @@ def test_no_fault_is_found_in_the_examples(path: Path, monkeypatch: pytest.Monke
         ("spooler-frequency = 0.5", "frequency-zero", "error", 9),
         ("spooler-frequency = soon", "frequency-zero", "error", 9),
         ("spooler-frequency = 1.5", "frequency-fraction", "warning", 9),
+        ("spooler-frequency = -3", "option-refused", "error", 9),
+        ("spooler-processes = 5000", "option-refused", "error", 9),
+        ("stop-grace = soon\nstrict = false", "option-refused", "error", 9),
         ("spooler-max-tasks = 5k", "option-value", "warning", 9),
         ("spooler-quiet = none", "option-value", "warning", 9),
         ("die-on-term = false", "sigterm", "warning", 9),
@@ -287,7 +290,7 @@ def test_one_file_with_every_fault(here: Path):
     (here / "uwsgi.ini").write_text(
         "[uwsgi]\nspooler = spool\nspooler = %dlink\nspooler = %dopen\nspooler = %dclosed\nspooler = %dno/such\n"
         "spooler-external = %dexternal\nspooler_ordered = true\nspooler-frequency = 0\nimport = tasks\n"
-        "spooler-cheap = true\nspooler-max-tasks = 1.5\nuid = nobody\n"
+        "spooler-cheap = true\nspooler-max-tasks = 1.5\nuid = nobody\nspooler-harakiri = -1\n"
     )
     found = {finding["code"] for finding in json.loads(run("--json").output)}
     assert found == {
@@ -300,6 +303,7 @@ def test_one_file_with_every_fault(here: Path):
         "frequency-zero",
         "handler-not-imported",
         "option-name",
+        "option-refused",
         "option-value",
         "priority-not-number",
         "priority-unordered",

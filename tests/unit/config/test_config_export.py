@@ -55,6 +55,28 @@ def test_each_effective_option_has_its_source(here: Path, monkeypatch: pytest.Mo
     assert found[("odd_key", "1")] == "uwsgi.ini:11 (unknown, without effect)"
 
 
+def test_a_value_that_is_read_differently_shows_what_it_is_read_as(here: Path):
+    """A number that is cut or none, a word that is on; not what is read as it looks."""
+    (here / "uwsgi.ini").write_text(
+        "[uwsgi]\nmaster = false\nspooler = 5x\nspooler-harakiri = abc\nspooler-processes = 0\n"
+        "spooler-frequency = 1.5\nspooler-max-tasks = 7\nspooler-quiet = maybe\nspooler-ordered = OFF\nlazy-apps =\n"
+        "die-on-term = Yes\n"
+    )
+    rows = json.loads(run("uwsgi.ini", "--json").output)
+    assert {row["option"]: row["value"] for row in rows if row["source"] != "default"} == {
+        "master": "false",
+        "spooler": "5x",
+        "spooler-harakiri": "abc (read as 0)",
+        "spooler-processes": "0 (read as 1)",
+        "spooler-frequency": "1.5 (read as 1)",
+        "spooler-max-tasks": "7",
+        "spooler-quiet": "maybe (read as true)",
+        "spooler-ordered": "OFF",
+        "lazy-apps": "true",
+        "die-on-term": "Yes",
+    }
+
+
 def test_as_text_each_option_is_a_line(here: Path):
     """`name = value`, then the source; without a file the configuration of the directory is taken."""
     lines = run().output.splitlines()
