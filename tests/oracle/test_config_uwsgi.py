@@ -99,6 +99,7 @@ REFUSED_BY_DEFAULT = (
     "empty.ini",
     "indented_section",
     "no_section",
+    "nul_bytes",
     "odd_headers",
     "other_section",
     "stops_at",

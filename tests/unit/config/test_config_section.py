@@ -183,15 +183,25 @@ def test_a_module_written_for_uwsgiconf_is_read_unchanged(here: Path):
         ("x = 1\n", "conf.py: expected it to define `configuration`"),
         ("configuration = 5\n", "conf.py: expected it to define `configuration`"),
         ("def f(:\n", "conf.py:1:7: expected Python: "),
-        ("import no_such_module_at_all\n", "conf.py: No module named 'no_such_module_at_all'; install it"),
+        ("import no_such_module_at_all\n", "conf.py:1: No module named 'no_such_module_at_all'; install it"),
+        ("\0", "conf.py"),
+        ("\nimport sys\nsys.exit(3)\n", "conf.py:3: ends with sys.exit(3); expected it to define `configuration`"),
+        ("def f():\n    raise ValueError('x')\n\nf()\n", "conf.py:2: ValueError: x"),
+        ("import broken\n", "{here}/broken.py:2:5: expected Python: "),
+        (
+            "import spoolsim\nspoolsim.Spooler(quiet=5)\n",
+            "conf.py:2: quiet (spooler-quiet): 5: expected True or False",
+        ),
     ],
 )
 def test_a_python_file_that_configures_nothing_is_refused(here: Path, text: str, message: str):
     """The error names the file and what it should define."""
     (here / "conf.py").write_text(text)
+    (here / "broken.py").write_text("\ndef (\n")
     with pytest.raises(ConfigError) as caught:
         read("conf.py")
-    assert str(caught.value).startswith(message)
+    assert str(caught.value).startswith(message.replace("{here}", str(here)))
+    assert "None" not in str(caught.value)
     with pytest.raises(ConfigError, match=r"^no.py: cannot be read"):
         read("no.py")
 
