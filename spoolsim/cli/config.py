@@ -58,10 +58,21 @@ def config(form: str | None, purpose: str | None, output: str | None, as_json: b
         click.echo(f"[spoolsim] {warning}", err=True)
     _write(done.text, output)
     if purpose and output:
-        stem = os.path.splitext(output)[0]
-        _write(production.unit(options, os.path.abspath(output), form), f"{stem}.service")
-        place = os.path.join(os.path.dirname(output), "Containerfile")
-        _write(production.container(options, os.path.basename(output), form), place)
+        _write_beside(settings, options, output, form)
+
+
+def _write_beside(settings: list[Setting], options: Options, output: str, form: str) -> None:
+    """A systemd unit and a container file beside an export for production."""
+    from spoolsim.config import production
+
+    stem, here = os.path.splitext(output)[0], os.getcwd()
+    adapt = production.advice(settings, here, production.UNIT_HOME)
+    if adapt:
+        click.echo(f"[spoolsim] {adapt}", err=True)
+    _write(production.unit(options, os.path.abspath(output), form, adapt), f"{stem}.service")
+    adapt = production.advice(settings, here, production.CONTAINER_HOME)
+    place = os.path.join(os.path.dirname(output), "Containerfile")
+    _write(production.container(options, os.path.basename(output), form, adapt), place)
 
 
 @click.command(context_settings=_CONTEXT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from spoolsim.cli.config import config
 from spoolsim.config.export import FORMS, Export, export
 from spoolsim.config.readers import gather, read
 from spoolsim.errors import ConfigError
@@ -154,6 +157,19 @@ def test_spoolsim_reads_the_same_options_from_an_examples_export(
     (tmp_path / FILE_OF[form]).write_text(done.text)
     assert build(read(FILE_OF[form])) == options
     assert done.warnings == []
+
+
+@pytest.mark.parametrize("form", ["ini", "yaml"])
+def test_real_uwsgi_takes_the_command_of_the_unit_and_of_the_container_file(uwsgi_binary: str, cwd: Path, form: str):
+    """What --for production writes beside the configuration starts uWSGI with it."""
+    words = ["production.ini", "--to", form, "--for", "production", "--output", f"prod.{form}"]
+    assert CliRunner().invoke(config, words, catch_exceptions=False).exit_code == 0
+    unit = re.findall(r"^ExecStart=\S+ (.*)$", (cwd / "prod.service").read_text(), re.MULTILINE)
+    container = re.findall(r"^CMD (.*)$", (cwd / "Containerfile").read_text(), re.MULTILINE)
+    original, _ = show_config(uwsgi_binary, cwd, ["--ini", "production.ini"])
+    for argv in (unit[0].split(), json.loads(container[0])[1:]):
+        shown, log = show_config(uwsgi_binary, cwd, argv)
+        assert settled(shown) == settled(original) != {}, log
 
 
 @pytest.mark.parametrize("form", ["ini", "yaml", "uwsgiconf"])

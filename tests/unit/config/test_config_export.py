@@ -170,6 +170,19 @@ def test_for_production_writes_reasons_a_unit_and_a_container_file(
     assert 'VOLUME ["/app/a"]\n' in container and f'CMD ["uwsgi", "--{form}", "prod.{form}"]' in container
 
 
+def test_for_production_tells_of_paths_in_the_directory_of_development(here: Path):
+    """%d has become that directory: said at once and in both files, with the option that exports for elsewhere."""
+    (here / "uwsgi.ini").write_text("[uwsgi]\nspooler = %dspool\nenv = A=%dx\npythonpath = %d../lib\nspooler = b\n")
+    result = run("uwsgi.ini", "--to", "ini", "--for", "production", "--output", "prod.ini")
+    said = f"spooler, env, pythonpath: in {here}; for an app in %s export with --map {here}=%s"
+    assert said % ("/srv/app", "/srv/app") in result.output
+    assert f"# Adapt: {said % ('/srv/app', '/srv/app')}\n" in (here / "prod.service").read_text()
+    assert f"# Adapt: {said % ('/app', '/app')}\n" in (here / "Containerfile").read_text()
+    result = run("uwsgi.ini", "--map", f"{here}=/app", "--to", "ini", "--for", "production", "--output", "prod.ini")
+    assert "--map" not in result.output + (here / "prod.service").read_text()
+    assert 'VOLUME ["/app/spool"]' in (here / "Containerfile").read_text()
+
+
 def test_for_production_needs_a_place_to_write(here: Path):
     """A usage error, and so is a place that cannot be written."""
     with pytest.raises(UsageError, match="say --to ini or --to yaml, and --output FILE"):
