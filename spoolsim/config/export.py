@@ -171,6 +171,7 @@ def _uwsgiconf(kept: list[Setting]) -> str:
     calls: list[str] = []
     for setting in kept:
         _fits_ini(setting)  # uwsgiconf hands an ini file on
+        _line_of(setting, "uwsgiconf")
         value = _value(setting).replace("%", "%%")
         option = BY_NAME.get(setting.name)
         parameter = option.uwsgiconf if option and setting.role == "option" else None

@@ -124,6 +124,8 @@ def test_json_and_toml_hold_lists_and_say_what_they_cannot_keep(here: Path):
     ("line", "form", "message"),
     [
         ("x = @(two)", "ini", "ini cannot hold a value of several lines"),
+        ("x = @(two)", "uwsgiconf", "uwsgiconf cannot hold a value of several lines"),
+        ("x = @(blank)", "uwsgiconf", "uwsgiconf cannot hold blanks around a value"),
         ("x = a#b", "yaml", "uwsgi.ini:2"),
         ("set = x= a ", "json", None),
     ],
@@ -131,6 +133,7 @@ def test_json_and_toml_hold_lists_and_say_what_they_cannot_keep(here: Path):
 def test_a_value_that_a_form_cannot_hold_is_refused(here: Path, line: str, form: str, message: str | None):
     """The error names option and source; nothing half right is written."""
     (here / "two").write_text("1\n2\n")
+    (here / "blank").write_text("1 \n")
     (here / "uwsgi.ini").write_text(f"[uwsgi]\n{line}\n")
     if message is None:
         assert exported(form, "uwsgi.ini")[0]
