@@ -219,7 +219,7 @@ NOTES: tuple[Note, ...] = (
     _note(
         "option-value",
         "uWSGI reads this value differently from how it looks",
-        "write a plain whole number",
+        "write a plain whole number; for what is on or off, true or false",
     ),
     _note(
         "own-uwsgi",

@@ -411,8 +411,12 @@ OPTIONS: tuple[Option, ...] = (
 #: every long name, aliases included -> its option
 BY_NAME: dict[str, Option] = {name: option for option in OPTIONS for name in (option.name, *option.aliases)}
 
-_FALSE = frozenset(("false", "off", "no", "0"))
-_TRUE = frozenset(("", "true", "on", "yes", "1"))
+#: processes for each directory: more are a slip of the pen; uWSGI finds no memory for many more
+MOST_PROCESSES = 1000
+
+#: the words of a flag, in any case; any other is read as true
+FALSE = frozenset(("false", "off", "no", "0"))
+TRUE = frozenset(("", "true", "on", "yes", "1"))
 
 
 class Setting:
@@ -650,7 +654,7 @@ _DIGITS = frozenset("0123456789")
 
 def truth(value: str | bool) -> bool:
     """A flag's value as uWSGI reads it: false, off, no (in any case) and 0 are off, everything else is on."""
-    return value if isinstance(value, bool) else value.lower() not in _FALSE
+    return value if isinstance(value, bool) else value.lower() not in FALSE
 
 
 def refuse(message: str, exit_code: int = 2) -> OptionError:
@@ -663,8 +667,8 @@ def refuse(message: str, exit_code: int = 2) -> OptionError:
 def build(settings: Iterable[Setting]) -> Options:
     """The options that `settings` add up to, in order.
 
-    Raises OptionError: with uWSGI's own line and exit code 1 where it has one, else naming option, source, value
-    and what is accepted.
+    Raises OptionError, naming option, source, value and what is accepted; under --faithful with uWSGI's own line and
+    exit code 1 where it has one.
     """
     settings = list(settings)
     options = Options()
@@ -715,8 +719,12 @@ def _show(options: Options, setting: Setting) -> None:
 
 
 def _unknown(options: Options, setting: Setting, strict: bool) -> None:
-    if strict:
+    if strict and options.faithful:
         raise refuse(f"[strict-mode] unknown config directive: {setting.name}", 1)
+    if strict:
+        raise refuse(
+            f"{setting.name} ({setting.source}): uWSGI knows no such option, and strict makes it refuse to start"
+        )
     if setting.role == "assigned":
         return
     if setting.source == "command line":
@@ -737,7 +745,7 @@ def _apply(options: Options, option: Option, setting: Setting) -> None:
     if field is None:
         return
     if option.kind == "flag":
-        if isinstance(value, str) and value.lower() not in _FALSE and value.lower() not in _TRUE:
+        if isinstance(value, str) and value.lower() not in FALSE and value.lower() not in TRUE:
             _note(options, "option-value", setting, " is on")
         setattr(options, field, truth(value))
         return
@@ -764,14 +772,22 @@ def _apply(options: Options, option: Option, setting: Setting) -> None:
 def _int(options: Options, option: Option, setting: Setting, text: str) -> int:
     number = atoi(text)
     if number < 0:
-        raise refuse(f'invalid value for option "{setting.name}": must be > 0', 1)
+        raise _bad_number(options, setting, "a whole number, 0 or more")
     if option.field == "frequency" and number == 0:
         _note(options, "frequency-zero", setting, "" if text.strip() == "0" else " is read as 0")
     elif text.strip().lstrip("+").lstrip("0") != (str(number) if number else ""):
         _note(options, "option-value", setting, f" is read as {number}")
     if option.field == "processes_per_spooler":
+        if number > MOST_PROCESSES and not options.faithful:
+            raise _bad_number(options, setting, f"at most {MOST_PROCESSES} processes")
         return max(number, 1)
     return number
+
+
+def _bad_number(options: Options, setting: Setting, expected: str) -> OptionError:
+    if options.faithful:
+        return refuse(f'invalid value for option "{setting.name}": must be > 0', 1)
+    return refuse(f"{setting.name} = {setting.value} ({setting.source}): expected {expected}")
 
 
 def _seconds(option: Option, setting: Setting, text: str) -> float:

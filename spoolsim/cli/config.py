@@ -12,7 +12,7 @@ from spoolsim.config.check import check as find
 from spoolsim.config.export import FORMS, export
 from spoolsim.config.readers import DISCOVERED, discover, gather
 from spoolsim.errors import UsageError
-from spoolsim.options import DEFAULTS, OPTIONS, Option, Options, Setting, build
+from spoolsim.options import DEFAULTS, FALSE, OPTIONS, TRUE, Option, Options, Setting, build
 
 _CONTEXT = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 _WORDS = click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[FILE] [OPTIONS OF RUN]")
@@ -58,10 +58,21 @@ def config(form: str | None, purpose: str | None, output: str | None, as_json: b
         click.echo(f"[spoolsim] {warning}", err=True)
     _write(done.text, output)
     if purpose and output:
-        stem = os.path.splitext(output)[0]
-        _write(production.unit(options, os.path.abspath(output)), f"{stem}.service")
-        place = os.path.join(os.path.dirname(output), "Containerfile")
-        _write(production.container(options, os.path.basename(output)), place)
+        _write_beside(settings, options, output, form)
+
+
+def _write_beside(settings: list[Setting], options: Options, output: str, form: str) -> None:
+    """A systemd unit and a container file beside an export for production."""
+    from spoolsim.config import production
+
+    stem, here = os.path.splitext(output)[0], os.getcwd()
+    adapt = production.advice(settings, here, production.UNIT_HOME)
+    if adapt:
+        click.echo(f"[spoolsim] {adapt}", err=True)
+    _write(production.unit(options, os.path.abspath(output), form, adapt), f"{stem}.service")
+    adapt = production.advice(settings, here, production.CONTAINER_HOME)
+    place = os.path.join(os.path.dirname(output), "Containerfile")
+    _write(production.container(options, os.path.basename(output), form, adapt), place)
 
 
 @click.command(context_settings=_CONTEXT)
@@ -101,7 +112,7 @@ def effective(settings: list[Setting], options: Options) -> list[tuple[str, str,
         if option.name.startswith("spooler") and option.kind == "spooler":
             given = [s for s in given if s.name == option.name]
         if given:
-            rows += [(option.name, _shown(option, s), s.source) for s in given]
+            rows += [(option.name, _shown(option, s, options), s.source) for s in given]
         elif _worth_showing(option):
             rows.append((option.name, _default(option), "default"))
     others = [s for s in settings if s.role == "option" and s.name in options.ignored]
@@ -126,8 +137,16 @@ def _plain(setting: Setting) -> str:
     return "true" if setting.value is True else str(setting.value)
 
 
-def _shown(option: Option, setting: Setting) -> str:
-    return (_plain(setting) or "true") if option.kind == "flag" else _plain(setting)
+def _shown(option: Option, setting: Setting, options: Options) -> str:
+    """The value as it was given and, where it is read differently, as what."""
+    given = _plain(setting) or ("true" if option.kind == "flag" else "")
+    if option.kind not in ("flag", "int") or option.field is None:
+        return given
+    read = getattr(options, option.field)
+    if option.name == "master" or given.lower() in (FALSE if not read else TRUE):
+        return given
+    read = str(read).lower() if option.kind == "flag" else str(read)
+    return given if given.strip() == read else f"{given} (read as {read})"
 
 
 def _settings(words: tuple[str, ...]) -> list[Setting]:

@@ -6,6 +6,7 @@ import os
 import stat
 
 from spoolsim.config import code
+from spoolsim.errors import OptionError
 from spoolsim.options import BY_NAME, Options, Setting, build, truth
 
 #: severities, the worst first; info is advice for production and no fault by itself
@@ -38,13 +39,15 @@ def check(settings: list[Setting], root: str) -> list[Finding]:
 
     root: the directory in which uWSGI will be started. Reads directories and source files; imports and writes nothing.
 
-    Raises OptionError for a value with which nothing starts.
+    Raises OptionError for what no single setting is to blame for.
     """
+    settings, refused = _acceptable(settings)
     # Under strict an unknown key would be refused here; it is to be found instead, with all the others.
     options = build([setting for setting in settings if setting.name != "strict"])
     strict = _last(settings, "strict")
     options.strict = strict is not None and truth(strict.value)
     found = [
+        *refused,
         *_values(settings, options),
         *_unknown(settings, options),
         *_directories(settings, options, root),
@@ -52,6 +55,20 @@ def check(settings: list[Setting], root: str) -> list[Finding]:
         *_code(settings, options, root),
     ]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _acceptable(settings: list[Setting]) -> tuple[list[Setting], list[Finding]]:
+    """(those with which something can start, a finding for each other one)."""
+    kept: list[Setting] = []
+    found: list[Finding] = []
+    for setting in settings:
+        try:
+            build([setting])
+            kept.append(setting)
+        except OptionError as error:
+            why = str(error).replace(f" ({setting.source})", "")
+            found.append(Finding("option-refused", "error", setting.source, why, "correct it: nothing starts with it"))
+    return kept, found
 
 
 def _last(settings: list[Setting], name: str) -> Setting | None:
@@ -94,7 +111,11 @@ def _unknown(settings: list[Setting], options: Options) -> list[Finding]:
     found = []
     for name, place in options.unknown_ini:
         dashed = name.replace("_", "-").lower()
-        if dashed in BY_NAME or dashed in KINDS:
+        if dashed.startswith("if-") and dashed not in KINDS and not options.strict:
+            why = f"{name}: uWSGI knows no such condition, so the lines up to endif always count"
+            advice = "use if- or if-not- with env, opt, exists, file, dir, hostname or plugin"
+            found.append(Finding("unknown-option", "warning", place, why, advice))
+        elif dashed in BY_NAME or dashed in KINDS:
             why = f"{name}: uWSGI knows no such option and ignores it in silence"
             found.append(Finding("option-name", "error", place, why, f"write {dashed}"))
         elif options.strict:
@@ -174,8 +195,9 @@ def _directory(setting: Setting, path: str, root: str, options: Options) -> list
     if not writable:
         why = f"{who} cannot read, write and enter it: tasks are neither put nor run"
         add("directory-not-writable", "error", why, f"give it to {who}")
-    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-        why = "everybody may write to it, and so run tasks with whatever arguments and remove those of others"
+    if status.st_mode & stat.S_IWOTH:
+        why = "everybody may write to it, and so run tasks with whatever arguments"
+        why += "" if status.st_mode & stat.S_ISVTX else " and remove those of others"
         add("directory-world-writable", "warning", why, "chmod o-w")
     return found
 
@@ -244,7 +266,9 @@ def _code(settings: list[Setting], options: Options, root: str) -> list[Finding]
     if not any(not external for _, external in options.spoolers):
         return []
     spooler_only = [*options.shared_imports, *options.spooler_imports]
-    loaded = [*options.imports, *options.modules[-1:], *options.wsgi_files[-1:]]
+    # mount = /path=app.py loads an app as module and wsgi-file do, but each of them counts.
+    mounted = [s.value.partition("=")[2] for s in settings if s.name == "mount" and isinstance(s.value, str)]
+    loaded = [*options.imports, *options.modules[-1:], *options.wsgi_files[-1:], *mounted]
     names = spooler_only + ([] if options.lazy_apps else loaded)
     first = next(s for s in settings if s.name == "spooler" and s.role == "option")
     if not names and not (loaded and options.lazy_apps):
@@ -271,8 +295,13 @@ def _code(settings: list[Setting], options: Options, root: str) -> list[Finding]
             advice = f"add spooler-import = {os.path.splitext(os.path.relpath(file, base))[0].replace(os.sep, '.')}"
             found.append(Finding("handler-not-imported", "error", f"{os.path.relpath(file, root)}:{line}", why, advice))
     handlers = {name for module in whole.values() for name, _ in module.handlers}
+    passing = {name for module in whole.values() for name in module.passing}  # to these a dictionary is an argument
     for file, module in sorted(whole.items()):
-        priorities = module.priorities + [(value, line) for name, value, line in module.calls if name in handlers]
+        priorities = module.priorities + [
+            (value, line)
+            for name, value, line, in_dict in module.calls
+            if name in handlers and not (in_dict and name in passing)
+        ]
         for value, line in sorted(priorities, key=lambda item: item[1]):
             found += _priority(value, f"{os.path.relpath(file, root)}:{line}", options)
     return found

@@ -223,7 +223,16 @@ class Collector:
         own = placeholders.of_file(path, section)
         if self.original is None and not self.keep_original:
             self.original = placeholders.of_original(own)
-        return placeholders.fill_text(text, {**placeholders.of_machine(), **own, **(self.original or {})})
+        text = placeholders.fill_text(text, {**placeholders.of_machine(), **own, **(self.original or {})})
+        return self.cut(text, path) if "\0" in text else text
+
+    def cut(self, text: str, path: str) -> str:
+        """The text with each line cut at its first NUL byte, as uWSGI cuts it; by default that is an error."""
+        if not self.faithful:
+            before = text.partition("\0")[0]
+            line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+            raise ConfigError(f"{path}:{line}:{column}: expected no NUL byte; uWSGI cuts the line there")
+        return "\n".join([line.partition("\0")[0] for line in text.split("\n")])
 
     def assignment(self, setting: Setting) -> Setting:
         name, equals, value = _text(setting).partition("=")

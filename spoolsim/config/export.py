@@ -171,6 +171,7 @@ def _uwsgiconf(kept: list[Setting]) -> str:
     calls: list[str] = []
     for setting in kept:
         _fits_ini(setting)  # uwsgiconf hands an ini file on
+        _line_of(setting, "uwsgiconf")
         value = _value(setting).replace("%", "%%")
         option = BY_NAME.get(setting.name)
         parameter = option.uwsgiconf if option and setting.role == "option" else None
@@ -183,13 +184,10 @@ def _uwsgiconf(kept: list[Setting]) -> str:
             calls.append(f"section.spooler.add({value!r}{external})")
         elif option is not None and parameter is not None:
             _parameter(params, parameter, option.kind, value, setting)
-        elif option is not None and option.field in ("imports", "shared_imports", "spooler_imports"):
-            where = {"imports": "", "shared_imports": ", shared=True", "spooler_imports": ", into_spooler=True"}
-            calls.append(f"section.python.import_module({value!r}{where[option.field]})")
-        elif setting.name == "env":
+        elif setting.name == "env" and "=" in value:
             key, _, text = value.partition("=")
             calls.append(f"section.env({key!r}, {text!r})")
-        else:
+        else:  # imports as well: section.python adds a plugin and a number of workers that nobody asked for
             calls.append(f"section._set({setting.name!r}, {value!r}, multi=True)")
     arguments = "".join(f"        {name}={value!r},\n" for name, value in params.items())
     if arguments:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 LOOPS = frozenset(("for", "for-glob", "for-times", "for-readline"))
 ENDS = frozenset(("endfor", "end-for", "endif", "end-if"))
-_ALIASES = {"ifenv": "env", "ifexists": "exists", "ifdir": "dir", "directory": "dir", "ifplugin": "plugin"}
+# Each stands for one condition only: uWSGI has no if-not-directory.
+_ALIASES = {"ifenv": "env", "ifexists": "exists", "ifdir": "dir", "if-directory": "dir", "ifplugin": "plugin"}
 
 # What the PyPI build of uWSGI holds.
 _PLUGINS = """
@@ -82,6 +83,5 @@ def _condition(name: str) -> tuple[str, bool] | None:
     kind, negated = name[3:], False
     if kind.startswith("not-"):
         kind, negated = kind[4:], True
-    kind = _ALIASES.get(kind, kind)
     known = ("env", "opt", "exists", "file", "dir", "reload", "hostname", "plugin")
     return (kind, negated) if kind in known else None

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from spoolsim.options import BY_NAME
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from spoolsim.options import Options
+    from spoolsim.options import Options, Setting
+
+#: where the unit and the container file have the app
+UNIT_HOME, CONTAINER_HOME = "/srv/app", "/app"
 
 #: option -> why it matters in production, one line
 REASONS: dict[str, str] = {
@@ -27,18 +32,39 @@ REASONS: dict[str, str] = {
 }
 
 
-def unit(options: Options, config: str) -> str:
-    """A systemd unit that runs `config`, a path; to be adapted where it says so."""
+def advice(settings: list[Setting], here: str, there: str) -> str:
+    """Which options name paths in the directory `here`, and how they are exported for `there`; empty if none does."""
+    names = [s.name for s in settings if isinstance(s.value, str) and not _is_dropped(s) and _lies_in(s.value, here)]
+    if not names:
+        return ""
+    return f"{', '.join(dict.fromkeys(names))}: in {here}; for an app in {there} export with --map {here}={there}"
+
+
+def _is_dropped(setting: Setting) -> bool:
+    option = BY_NAME.get(setting.name)
+    return option is not None and (option.ours or option.kind in ("config", "placeholder"))
+
+
+def _lies_in(value: str, directory: str) -> bool:
+    paths = (value, value.partition("=")[2])  # where --map looks
+    return any(path == directory or path.startswith(directory.rstrip("/") + "/") for path in paths)
+
+
+def unit(options: Options, config: str, form: str, adapt: str = "") -> str:
+    """A systemd unit that runs `config`, a path to a file of that form; to be adapted where it says so.
+
+    adapt: what else is to be adapted, in one line.
+    """
     return f"""\
-# Adapt: User, WorkingDirectory (relative spooler directories are taken from it), the path of uwsgi.
-[Unit]
+# Adapt: User, WorkingDirectory (relative spooler directories are taken from it), the paths in ExecStart.
+{_remark(adapt)}[Unit]
 Description=uWSGI with spooler
 After=network.target
 
 [Service]
 User=www-data
-WorkingDirectory=/srv/app
-ExecStart=/srv/app/venv/bin/uwsgi --ini {config}
+WorkingDirectory={UNIT_HOME}
+ExecStart={UNIT_HOME}/venv/bin/uwsgi --{form} {config}
 # {_why_signal(options)}
 KillSignal={_signal(options)}
 # uWSGI kills a running task at once when it stops; its file stays and runs again at the next start.
@@ -52,22 +78,29 @@ WantedBy=multi-user.target
 """
 
 
-def container(options: Options, config: str) -> str:
-    """A container file that runs `config`, a file name in the application's directory."""
+def container(options: Options, config: str, form: str, adapt: str = "") -> str:
+    """A container file that runs `config`, a file name in the application's directory, of that form.
+
+    adapt: what else is to be adapted, in one line.
+    """
     volumes = [path for path, _ in options.spoolers]
     held = "".join(f"VOLUME {_volume(path)}\n" for path in dict.fromkeys(volumes))
     return f"""\
 # Adapt: the version of Python, the requirements of the app.
-FROM python:3.12-slim
+{_remark(adapt)}FROM python:3.12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends build-essential && rm -rf /var/lib/apt/lists/*
 {_install(options)}
-WORKDIR /app
+WORKDIR {CONTAINER_HOME}
 COPY . .
 # The tasks live in these directories: without a volume they go with the container.
 {held}# {_why_signal(options)}
 STOPSIGNAL {_signal(options)}
-CMD ["uwsgi", "--ini", "{config}"]
+CMD ["uwsgi", "--{form}", "{config}"]
 """
+
+
+def _remark(text: str) -> str:
+    return f"# Adapt: {text}\n" if text else ""
 
 
 def _signal(options: Options) -> str:
@@ -91,4 +124,4 @@ def _volume(path: str) -> str:
     from json import dumps
     from posixpath import join, normpath
 
-    return dumps([normpath(join("/app", path))])
+    return dumps([normpath(join(CONTAINER_HOME, path))])

@@ -22,15 +22,19 @@ _OWN_VARIABLES = frozenset(("UWSGI_RELOADS", "UWSGI_ORIGINAL_PROC_NAME"))
 DISCOVERED = ("pyproject.toml", "spoolsim.ini", "uwsgi.ini")
 
 
-def gather(argv: list[str], environ: Mapping[str, str]) -> list[Setting]:
+def gather(argv: list[str], environ: Mapping[str, str], between: Iterable[Setting] = ()) -> list[Setting]:
     """All settings of a command line and its environment, files read, in the order in which uWSGI applies them.
+
+    between: settings that stand behind the environment's and before the command line's.
 
     Raises OptionError or ConfigError.
     """
     from spoolsim.config.argv import parse
 
     given = parse(argv)
-    return expand(environment(environ) + given, faithful=any(setting.name == "faithful" for setting in given))
+    return expand(
+        [*environment(environ), *between, *given], faithful=any(setting.name == "faithful" for setting in given)
+    )
 
 
 def environment(environ: Mapping[str, str]) -> list[Setting]:

@@ -183,13 +183,26 @@ class Section:
     def run(self, *argv: str) -> int:
         """Run it, with more options of the command line, such as "--import", "tasks"; returns the exit status.
 
+        Read as a file would be: the environment's UWSGI_… come first, placeholders are replaced, and the letters that
+        tell about a file (%d, %n, …) tell about the script that runs.
+
         Raises SpoolsimError for what cannot be run.
         """
         from spoolsim.cli.run import run
-        from spoolsim.config.argv import parse
-        from spoolsim.config.readers import expand
+        from spoolsim.config.readers import gather
 
-        return run(self.settings() + expand(parse(list(argv))))
+        return run(gather(list(argv), os.environ, self._read()))
+
+    def _read(self) -> list[Setting]:
+        import __main__
+        from spoolsim.config import placeholders
+        from spoolsim.config.formats import ini
+
+        path = getattr(__main__, "__file__", None) or "section"
+        own = placeholders.of_file(path, None)
+        letters = {**placeholders.of_machine(), **own, **placeholders.of_original(own)}
+        rows = ini.rows(placeholders.fill_text(self.as_ini(), letters), path, self.name)
+        return [Setting(name, value, f"section [{self.name}]") for name, value, _ in rows]
 
 
 def ini_of_module(path: str) -> tuple[str, str]:
@@ -228,9 +241,12 @@ def _configuration(path: str) -> object:
     try:
         names = runpy.run_path(path, run_name="spoolsim_configuration")
     except SyntaxError as error:
-        raise ConfigError(f"{path}:{error.lineno}:{error.offset}: expected Python: {error.msg}") from None
+        place = ":".join([error.filename or path, *(str(number) for number in (error.lineno, error.offset) if number)])
+        raise ConfigError(f"{place}: expected Python: {error.msg}") from None
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{path}: {error}; install it to use this configuration") from None
+        raise ConfigError(f"{_place(error, path)}: {error}; install it to use this configuration") from None
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{_place(error, path)}: {_what(error)}") from None
     finally:
         sys.path.remove(directory)
     found = names.get("configuration") or names.get("uwsgi_configuration")
@@ -238,6 +254,22 @@ def _configuration(path: str) -> object:
         own = [value for value in names.values() if isinstance(value, Section | Spooler)]
         found = own[0] if len({id(getattr(value, "_section", value)) for value in own}) == 1 else None
     return found[0] if isinstance(found, list | tuple) and found else found
+
+
+def _place(error: BaseException, path: str) -> str:
+    """The last line of the file that the error went through."""
+    from traceback import walk_tb
+
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == path]
+    return f"{path}:{lines[-1]}" if lines else path
+
+
+def _what(error: BaseException) -> str:
+    from spoolsim.errors import SpoolsimError
+
+    if isinstance(error, SystemExit):
+        return f"ends with sys.exit({error.code!r}); expected it to define `configuration`"
+    return str(error) if isinstance(error, SpoolsimError) else f"{type(error).__name__}: {error}"
 
 
 def _refusal(parameter: str, option: str, value: object, accepted: str) -> OptionError:

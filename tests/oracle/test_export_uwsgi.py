@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from spoolsim.cli.config import config
 from spoolsim.config.export import FORMS, Export, export
 from spoolsim.config.readers import gather, read
 from spoolsim.errors import ConfigError
@@ -27,7 +30,16 @@ pytestmark = pytest.mark.oracle
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CONFIGURED = sorted(path.parent.name for path in EXAMPLES.glob("*/uwsgi.ini"))
 #: cases whose values some form cannot hold: several lines, blanks around, a number sign in yaml
-NOT_ALL_FORMS = ("file_content.ini", "comments.ini", "plain.xml", "texts.xml", "inherit.ini", "environment_nested.ini")
+NOT_ALL_FORMS = (
+    "carriage_returns.yaml",
+    "comments.ini",
+    "crlf.yaml",
+    "environment_nested.ini",
+    "file_content.ini",
+    "inherit.ini",
+    "plain.xml",
+    "texts.xml",
+)
 #: names of settings that direct the reading and are gone from an export
 DIRECTIONS = re.compile(
     r"ini|ya?ml|xml|json|include|inherit|set|set-ph|set-placeholder|if-.*|if\w+|for.*|end-?(if|for)"
@@ -138,7 +150,38 @@ def test_spoolsim_reads_the_same_options_from_an_export(cwd: Path, name: str, fo
     assert found == expected
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("example", CONFIGURED)
+def test_spoolsim_reads_the_same_options_from_an_examples_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: str, form: str
+):
+    """All fields, uwsgi.opt as well: an export adds nothing and leaves nothing out."""
+    if form == "uwsgiconf":
+        pytest.importorskip("uwsgiconf")
+    shutil.copy(EXAMPLES / example / "uwsgi.ini", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    settings = read("uwsgi.ini")
+    options = build(settings)
+    done = export(settings, options, form)
+    (tmp_path / FILE_OF[form]).write_text(done.text)
+    assert build(read(FILE_OF[form])) == options
+    assert done.warnings == []
+
+
 @pytest.mark.parametrize("form", ["ini", "yaml"])
+def test_real_uwsgi_takes_the_command_of_the_unit_and_of_the_container_file(uwsgi_binary: str, cwd: Path, form: str):
+    """What --for production writes beside the configuration starts uWSGI with it."""
+    words = ["production.ini", "--to", form, "--for", "production", "--output", f"prod.{form}"]
+    assert CliRunner().invoke(config, words, catch_exceptions=False).exit_code == 0
+    unit = re.findall(r"^ExecStart=\S+ (.*)$", (cwd / "prod.service").read_text(), re.MULTILINE)
+    container = re.findall(r"^CMD (.*)$", (cwd / "Containerfile").read_text(), re.MULTILINE)
+    original, _ = show_config(uwsgi_binary, cwd, ["--ini", "production.ini"])
+    for argv in (unit[0].split(), json.loads(container[0])[1:]):
+        shown, log = show_config(uwsgi_binary, cwd, argv)
+        assert settled(shown) == settled(original) != {}, log
+
+
+@pytest.mark.parametrize("form", ["ini", "yaml", "uwsgiconf"])
 @pytest.mark.parametrize("example", CONFIGURED)
 def test_real_uwsgi_runs_an_export_as_it_runs_the_original(
     uwsgi_binary: str,
@@ -149,32 +192,68 @@ def test_real_uwsgi_runs_an_export_as_it_runs_the_original(
     example: str,
     form: str,
 ):
-    """Each example: the same tasks have the same outcomes (which were run, which done, what is left)."""
-    outcomes = []
-    for turn in ("original", "exported"):
-        place = tmp_path / turn
-        shutil.copytree(EXAMPLES / example, place, ignore=shutil.ignore_patterns("spool*", "__pycache__", ".spoolsim"))
-        monkeypatch.chdir(place)
-        settings = read("uwsgi.ini")
-        options = build(settings)
-        enqueue(place, options)
-        waiting = len(list(place.rglob("uwsgi_spoolfile_on_*")))
-        argv = [uwsgi_binary, "--ini", "uwsgi.ini"]
-        if turn == "exported":
-            (place / FILE_OF[form]).write_text(export(settings, options, form).text)
-            argv = [uwsgi_binary, f"--{form}", FILE_OF[form]]
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("UWSGI_")}
-        running = spawn(argv, cwd=place, env=environ)
-        running.wait_output("spawned the uWSGI spooler", timeout=20)
-        waiting += running.output().count("[spooler] written")
-        running.wait_output("managing request", waiting - future(place), timeout=20)
-        spools = [SpoolDir(os.path.realpath(directory)) for directory, _ in options.spoolers]
-        assert wait_for(lambda spools=spools: not any(running_tasks(spool) for spool in spools), 20)
-        running.stop()
-        log = running.output()
-        assert waiting, log
-        outcomes.append((waiting, log.count("done with task"), len(list(place.rglob("uwsgi_spoolfile_on_*")))))
-    assert outcomes[0] == outcomes[1]
+    """Each example: every task ends in the same way: it was done or not, its file is gone or left."""
+    if form == "uwsgiconf":
+        pytest.importorskip("uwsgiconf")
+    place, before = tmp_path / "app", tmp_path / "before"
+    shutil.copytree(EXAMPLES / example, place, ignore=shutil.ignore_patterns("spool*", "__pycache__", ".spoolsim"))
+    monkeypatch.chdir(place)
+    settings = read("uwsgi.ini")
+    options = build(settings)
+    enqueue(place, options)
+    argvs = [["--ini", "uwsgi.ini"], exported(place, export(settings, options, form), form)]
+    shutil.copytree(place, before)
+    original, again = (run_example([uwsgi_binary, *argv], place, options, spawn, wait_for, before) for argv in argvs)
+    assert original == again
+
+
+def exported(place: Path, done: Export, form: str) -> list[str]:
+    """The words with which the real uWSGI takes an export; uwsgiconf's module goes through uwsgiconf's own command."""
+    file = place / FILE_OF[form]
+    file.write_text(done.text)
+    if form != "uwsgiconf":
+        return [f"--{form}", file.name]
+    words = [sys.executable, "-c", "from uwsgiconf.cli import main; main()", "compile", file.name]
+    compiled = subprocess.run(words, cwd=place, check=True, capture_output=True, text=True, timeout=60).stdout
+    (place / "compiled.ini").write_text(compiled)
+    return ["--ini", "compiled.ini"]
+
+
+def run_example(
+    argv: list[str], place: Path, options: Options, spawn: Spawn, wait_for: WaitFor, before: Path
+) -> dict[str, tuple[int, int]]:
+    """Task -> (how many of the name were done, how many files are left), after each was run once.
+
+    The tasks that the example enqueues when it is imported have new names in each run and count as one.
+    """
+    shutil.rmtree(place)
+    shutil.copytree(before, place)
+    names = {path.name for path in tasks(place)}
+    due = {path.name for path in tasks(place) if path.stat().st_mtime <= time.time()}
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("UWSGI_")}
+    running = spawn(argv, cwd=place, env=environ)
+    running.wait_output("spawned the uWSGI spooler", len(options.spoolers) * options.processes_per_spooler, timeout=20)
+    due.update(os.path.basename(path) for path in re.findall(r"\[spooler\] written .* to file (\S+)", running.output()))
+    for name in due:
+        running.wait_output(f"managing request {name}", timeout=20)
+    spools = [SpoolDir(os.path.realpath(directory)) for directory, _ in options.spoolers]
+    assert wait_for(lambda: not any(running_tasks(spool) for spool in spools), 20)
+    running.finish()  # not by a signal: one that comes early ends a real spooler, which the master starts again
+    ended = re.findall(r"done with task (\S+)", running.output())
+    left = [path.name for path in tasks(place)]
+    assert names, running.output()
+    return {
+        name: (
+            sum((done if done in names else "new") == name for done in ended),
+            sum((file if file in names else "new") == name for file in left),
+        )
+        for name in (*names, "new")
+    }
+
+
+def tasks(place: Path) -> list[Path]:
+    """The spool files below a directory."""
+    return list(place.rglob("uwsgi_spoolfile_on_*"))
 
 
 def enqueue(place: Path, options: Options) -> None:
@@ -189,14 +268,11 @@ def enqueue(place: Path, options: Options) -> None:
         )
     for directory, _ in options.spoolers:
         os.makedirs(directory, exist_ok=True)
-        Path(directory, "uwsgi_spoolfile_on_nobody").write_bytes(encode([(b"name", b"nobody")]))
+        Path(directory, f"uwsgi_spoolfile_on_nobody_{os.path.basename(directory)}").write_bytes(
+            encode([(b"name", b"nobody")])
+        )
 
 
 def running_tasks(spool: SpoolDir) -> list[str]:
     """The tasks that a spooler holds just now."""
     return [task.path for task in look(spool, ordered=True, now=time.time()) if task.state == CLAIMED]
-
-
-def future(place: Path) -> int:
-    """How many of the tasks are for later."""
-    return sum(path.stat().st_mtime > time.time() for path in place.rglob("uwsgi_spoolfile_on_*"))

@@ -117,12 +117,25 @@ def test_frequency_keeps_uwsgis_reading_and_says_where_it_surprises(value: str, 
 
 
 @pytest.mark.parametrize("name", ["spooler-frequency", "spooler-freq", "spooler-max-tasks", "spooler-processes"])
-def test_a_negative_number_is_refused_with_uwsgis_line(name: str):
-    """The line names the option as it was written, and the exit code is uWSGI's."""
+def test_a_negative_number_is_refused(name: str):
+    """Naming option, value, place and what is accepted; under --faithful with uWSGI's line and exit code."""
     with pytest.raises(OptionError) as caught:
         build(ini((name, "-1")))
+    assert str(caught.value) == f"{name} = -1 (uwsgi.ini:2): expected a whole number, 0 or more"
+    assert caught.value.exit_code == 2
+    with pytest.raises(OptionError) as caught:
+        build([*ini((name, "-1")), Setting("faithful", True)])
     assert str(caught.value) == f'invalid value for option "{name}": must be > 0'
     assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("number", ["1001", "99999999999999999"])
+def test_a_number_of_processes_beyond_all_reason_is_refused(number: str):
+    """Starting them would take the machine; --faithful takes the number that uWSGI reads."""
+    with pytest.raises(OptionError, match=r"= \d+ \(uwsgi.ini:2\): expected at most 1000 processes$"):
+        build(ini(("spooler-processes", number)))
+    assert build([*ini(("spooler-processes", number)), Setting("faithful", True)]).processes_per_spooler > 1000
+    assert build(ini(("spooler-processes", "1000"))).processes_per_spooler == 1000
 
 
 def test_spoolers_keep_their_order_and_kind():
@@ -195,11 +208,14 @@ def test_preloads_are_in_uwsgis_order():
     assert options.modules == ("m1", "m2") and options.spooler_imports == ("late",)
 
 
-def test_strict_refuses_an_unknown_key_with_uwsgis_line():
-    """Where strict holds at the key's place, or at the end."""
+def test_strict_refuses_an_unknown_key():
+    """Where strict holds at the key's place, or at the end; with its place, under --faithful with uWSGI's line."""
     unknown = Setting("spooler_ordered", "1", "uwsgi.ini:2", "unknown")
-    with pytest.raises(OptionError) as caught:
+    with pytest.raises(OptionError, match=r"^spooler_ordered \(uwsgi.ini:2\): uWSGI knows no such option") as caught:
         build([unknown, Setting("strict", "true", "uwsgi.ini:3")])
+    assert caught.value.exit_code == 2
+    with pytest.raises(OptionError) as caught:
+        build([unknown, Setting("strict", "true", "uwsgi.ini:3"), Setting("faithful", True)])
     assert str(caught.value) == "[strict-mode] unknown config directive: spooler_ordered"
     assert caught.value.exit_code == 1
     with pytest.raises(OptionError):

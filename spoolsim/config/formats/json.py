@@ -31,8 +31,10 @@ def table_rows(
     for key, value in table.items():
         line = line_of(key)
         for item in value if isinstance(value, list) else [value]:
+            place = f"{path}:{line}" if line else path
+            if isinstance(item, str) and "\0" in item:
+                raise ConfigError(f"{place}: {key}: expected text without a NUL character")
             if not isinstance(item, str | int | float):
-                place = f"{path}:{line}" if line else path
                 raise ConfigError(f"{place}: {key}: expected text, a number, true or false, or a list of these")
             found.append((key, words[item] if isinstance(item, bool) else str(item), line))
     return found

@@ -13,18 +13,25 @@ from spoolsim.errors import ConfigError
 def rows(text: str, path: str, section: str | None = None) -> list[Row]:
     """The settings; keys are option names with dashes, a list repeats its key. Empty without a table for us.
 
-    Raises ConfigError: toml's own message names line and column.
+    Raises ConfigError, naming line, column and what was expected.
     """
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: expected toml: {error}") from None
+        raise _located(error, text, path) from None
     table = data.get("tool", {}).get("spoolsim")
     if table is None and os.path.basename(path) != "pyproject.toml":
         table = data.get(section) if section else data.get("spoolsim", data.get("uwsgi"))
         if table is None:
             raise ConfigError(f"{path}: no table [{section or 'uwsgi'}]; expected one in a toml file")
     return table_rows(table or {}, path, lambda key: _line(text, key))
+
+
+def _located(error: tomllib.TOMLDecodeError, text: str, path: str) -> ConfigError:
+    message, _, place = str(error).rpartition(" (at ")  # line 1, column 5) or end of document)
+    numbers = [word.strip(",)") for word in place.split() if word.strip(",)").isdigit()]
+    line, column = numbers if len(numbers) == 2 else (text.count("\n") + 1, len(text) - text.rfind("\n"))
+    return ConfigError(f"{path}:{line}:{column}: expected toml: {message or place}")
 
 
 def _line(text: str, key: str) -> int:

@@ -82,6 +82,7 @@ def test_no_fault_is_found_in_the_examples(path: Path, monkeypatch: pytest.Monke
         ("spooler-ordered = false", "priority-unordered", "error", None),
         ("spooler_quiet = true\nstrict = false", "option-name", "error", 9),
         ("spooler-quite = true\nstrict = false", "unknown-option", "warning", 9),
+        ("if-not-directory = spool\nspooler-quiet = true\nendif =\nstrict = false", "unknown-option", "warning", 9),
         ("my-own-variable = 1\nstrict = false", None, "", None),
         ("my-own-variable = 1", "unknown-option", "error", 9),
         ("set-placeholder = my-own-variable=1", None, "", None),
@@ -89,6 +90,9 @@ def test_no_fault_is_found_in_the_examples(path: Path, monkeypatch: pytest.Monke
         ("spooler-frequency = 0.5", "frequency-zero", "error", 9),
         ("spooler-frequency = soon", "frequency-zero", "error", 9),
         ("spooler-frequency = 1.5", "frequency-fraction", "warning", 9),
+        ("spooler-frequency = -3", "option-refused", "error", 9),
+        ("spooler-processes = 5000", "option-refused", "error", 9),
+        ("stop-grace = soon\nstrict = false", "option-refused", "error", 9),
         ("spooler-max-tasks = 5k", "option-value", "warning", 9),
         ("spooler-quiet = none", "option-value", "warning", 9),
         ("die-on-term = false", "sigterm", "warning", 9),
@@ -162,6 +166,51 @@ def test_priorities_are_found_in_the_code(here: Path):
     assert unordered == ["tasks.py:8", "tasks.py:9", "tasks.py:10", "tasks.py:11"]
 
 
+IN_DICTIONARIES = """\
+import uwsgi
+from uwsgidecorators import spool
+
+@spool
+def work(arguments): ...
+
+@spool(pass_arguments=True)
+def passed(arguments): ...
+
+work.spool({'priority': 'a'})
+work({b'priority': b'b'}, x='1')
+once = {'priority': 'c'}
+uwsgi.spool(once)
+uwsgi.spool(**{'priority': 'd'})
+uwsgi.spool(dict(priority='e'))
+work({**once, 'x': 'y'})
+uwsgi.spool(dict(once, priority='f'))
+work({'priority': 'g'}, priority='1')
+twice = {'priority': 'h'}
+twice = {}
+work(twice)
+passed({'priority': 'i'})
+passed('x', priority='j')
+elsewhere({'priority': 'k'})
+uwsgi.spool({computed: 'l', 'x': {'priority': 'm'}})
+"""
+
+
+def test_priorities_are_found_in_dictionaries(here: Path):
+    """Literal, unpacked, made by dict(), behind a name that is bound once; not where a dictionary is an argument."""
+    (here / "tasks.py").write_text(IN_DICTIONARIES)
+    found = [(f.code, f.why.split()[1]) for f in findings()]
+    assert found == [("priority-not-number", f"'{letter}'") for letter in "abcdecfj"]
+
+
+@pytest.mark.parametrize(("mode", "more"), [(0o777, " and remove those of others"), (0o1777, "")])
+def test_a_world_writable_directory_is_found_with_a_sticky_bit_too(here: Path, mode: int, more: str):
+    """The bit keeps others from removing tasks, not from making them."""
+    (here / "spool").chmod(mode)
+    assert [(f.code, f.why.partition(" and so ")[2]) for f in findings()] == [
+        ("directory-world-writable", f"run tasks with whatever arguments{more}")
+    ]
+
+
 def test_a_handler_that_nobody_imports_is_found(here: Path):
     """Through packages and relative imports; tests and hidden directories are not looked at."""
     (here / "tasks.py").write_text("from app import mail\n")
@@ -180,6 +229,33 @@ def test_a_handler_that_nobody_imports_is_found(here: Path):
     assert found[0].advice == "add spooler-import = app.lost"
     (here / "uwsgi.ini").write_text(GOOD + "spooler-import = app/lost.py\n")
     assert findings() == []
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("import = jobs.mail", ""),
+        ("import = app", "from jobs import mail\n"),
+        ("import = app", "import jobs.mail as m\n"),
+        ("import = app", "from .jobs.mail import work\n"),
+        ("import = app", "import importlib\nimportlib.import_module('jobs.mail')\n"),
+        ("import = app", "from importlib import import_module\nimport_module('.mail', 'jobs')\n"),
+        ("import = app", "__import__('jobs.mail')\n"),
+        ("mount = /=jobs/mail.py", ""),
+        ("mount = /a=app.py\nmount = /b=jobs.mail:application", ""),
+        ("pythonpath = lib\nimport = jobs.mail", ""),
+    ],
+)
+def test_what_is_imported_is_followed(here: Path, option: str, text: str):
+    """Packages without an __init__.py, in several places at once; constant names given to importlib; mounted apps."""
+    (here / "tasks.py").unlink()
+    for place in ("jobs", "lib/jobs"):
+        (here / place).mkdir(parents=True)
+    (here / "jobs" / "mail.py").write_text(TASKS)
+    (here / "lib" / "jobs" / "other.py").write_text("")
+    (here / "app.py").write_text(text)
+    (here / "uwsgi.ini").write_text(GOOD.replace("import = tasks", option))
+    assert [f.to_plain() for f in findings()] == []
 
 
 def test_a_spooler_without_any_import_is_found(here: Path):
@@ -214,7 +290,7 @@ def test_one_file_with_every_fault(here: Path):
     (here / "uwsgi.ini").write_text(
         "[uwsgi]\nspooler = spool\nspooler = %dlink\nspooler = %dopen\nspooler = %dclosed\nspooler = %dno/such\n"
         "spooler-external = %dexternal\nspooler_ordered = true\nspooler-frequency = 0\nimport = tasks\n"
-        "spooler-cheap = true\nspooler-max-tasks = 1.5\nuid = nobody\n"
+        "spooler-cheap = true\nspooler-max-tasks = 1.5\nuid = nobody\nspooler-harakiri = -1\n"
     )
     found = {finding["code"] for finding in json.loads(run("--json").output)}
     assert found == {
@@ -227,6 +303,7 @@ def test_one_file_with_every_fault(here: Path):
         "frequency-zero",
         "handler-not-imported",
         "option-name",
+        "option-refused",
         "option-value",
         "priority-not-number",
         "priority-unordered",

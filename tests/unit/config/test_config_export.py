@@ -55,6 +55,28 @@ def test_each_effective_option_has_its_source(here: Path, monkeypatch: pytest.Mo
     assert found[("odd_key", "1")] == "uwsgi.ini:11 (unknown, without effect)"
 
 
+def test_a_value_that_is_read_differently_shows_what_it_is_read_as(here: Path):
+    """A number that is cut or none, a word that is on; not what is read as it looks."""
+    (here / "uwsgi.ini").write_text(
+        "[uwsgi]\nmaster = false\nspooler = 5x\nspooler-harakiri = abc\nspooler-processes = 0\n"
+        "spooler-frequency = 1.5\nspooler-max-tasks = 7\nspooler-quiet = maybe\nspooler-ordered = OFF\nlazy-apps =\n"
+        "die-on-term = Yes\n"
+    )
+    rows = json.loads(run("uwsgi.ini", "--json").output)
+    assert {row["option"]: row["value"] for row in rows if row["source"] != "default"} == {
+        "master": "false",
+        "spooler": "5x",
+        "spooler-harakiri": "abc (read as 0)",
+        "spooler-processes": "0 (read as 1)",
+        "spooler-frequency": "1.5 (read as 1)",
+        "spooler-max-tasks": "7",
+        "spooler-quiet": "maybe (read as true)",
+        "spooler-ordered": "OFF",
+        "lazy-apps": "true",
+        "die-on-term": "Yes",
+    }
+
+
 def test_as_text_each_option_is_a_line(here: Path):
     """`name = value`, then the source; without a file the configuration of the directory is taken."""
     lines = run().output.splitlines()
@@ -102,6 +124,8 @@ def test_json_and_toml_hold_lists_and_say_what_they_cannot_keep(here: Path):
     ("line", "form", "message"),
     [
         ("x = @(two)", "ini", "ini cannot hold a value of several lines"),
+        ("x = @(two)", "uwsgiconf", "uwsgiconf cannot hold a value of several lines"),
+        ("x = @(blank)", "uwsgiconf", "uwsgiconf cannot hold blanks around a value"),
         ("x = a#b", "yaml", "uwsgi.ini:2"),
         ("set = x= a ", "json", None),
     ],
@@ -109,6 +133,7 @@ def test_json_and_toml_hold_lists_and_say_what_they_cannot_keep(here: Path):
 def test_a_value_that_a_form_cannot_hold_is_refused(here: Path, line: str, form: str, message: str | None):
     """The error names option and source; nothing half right is written."""
     (here / "two").write_text("1\n2\n")
+    (here / "blank").write_text("1 \n")
     (here / "uwsgi.ini").write_text(f"[uwsgi]\n{line}\n")
     if message is None:
         assert exported(form, "uwsgi.ini")[0]
@@ -128,21 +153,37 @@ def test_options_of_the_next_uwsgi_are_exported_with_a_warning(here: Path):
     assert exported("ini", "uwsgi.ini", "--spooler-cheap", "--uwsgi", "2.1")[1] == []
 
 
+@pytest.mark.parametrize(("form", "mark"), [("ini", ";"), ("yaml", "#")])
 @pytest.mark.parametrize(("die_on_term", "signal"), [("true", "SIGTERM"), ("false", "SIGINT")])
-def test_for_production_writes_reasons_a_unit_and_a_container_file(here: Path, die_on_term: str, signal: str):
-    """The ini means the same; unit and container stop uWSGI by a signal that stops it; directories are volumes."""
+def test_for_production_writes_reasons_a_unit_and_a_container_file(
+    here: Path, die_on_term: str, signal: str, form: str, mark: str
+):
+    """The file means the same; unit and container stop uWSGI by a signal that stops it; directories are volumes."""
     words = ["uwsgi.ini", "--set", f"die-on-term={die_on_term}"]
     (here / "out").mkdir()
-    result = run(*words, "--to", "ini", "--for", "production", "--output", "out/prod.ini")
+    result = run(*words, "--to", form, "--for", "production", "--output", f"out/prod.{form}")
     assert result.exit_code == 0
-    text = (here / "out" / "prod.ini").read_text()
-    assert "; Tasks are files in this directory" in text
-    assert build(gather(["out/prod.ini"], {})).spoolers == build(gather(["uwsgi.ini"], {})).spoolers
+    text = (here / "out" / f"prod.{form}").read_text()
+    assert f"{mark} Tasks are files in this directory" in text
+    assert build(gather([f"out/prod.{form}"], {})).spoolers == build(gather(["uwsgi.ini"], {})).spoolers
     unit = (here / "out" / "prod.service").read_text()
-    assert f"KillSignal={signal}\n" in unit and f"--ini {here}/out/prod.ini\n" in unit
+    assert f"KillSignal={signal}\n" in unit and f"--{form} {here}/out/prod.{form}\n" in unit
     container = (here / "out" / "Containerfile").read_text()
     assert f"STOPSIGNAL {signal}\n" in container
-    assert 'VOLUME ["/app/a"]\n' in container and 'CMD ["uwsgi", "--ini", "prod.ini"]' in container
+    assert 'VOLUME ["/app/a"]\n' in container and f'CMD ["uwsgi", "--{form}", "prod.{form}"]' in container
+
+
+def test_for_production_tells_of_paths_in_the_directory_of_development(here: Path):
+    """%d has become that directory: said at once and in both files, with the option that exports for elsewhere."""
+    (here / "uwsgi.ini").write_text("[uwsgi]\nspooler = %dspool\nenv = A=%dx\npythonpath = %d../lib\nspooler = b\n")
+    result = run("uwsgi.ini", "--to", "ini", "--for", "production", "--output", "prod.ini")
+    said = f"spooler, env, pythonpath: in {here}; for an app in %s export with --map {here}=%s"
+    assert said % ("/srv/app", "/srv/app") in result.output
+    assert f"# Adapt: {said % ('/srv/app', '/srv/app')}\n" in (here / "prod.service").read_text()
+    assert f"# Adapt: {said % ('/app', '/app')}\n" in (here / "Containerfile").read_text()
+    result = run("uwsgi.ini", "--map", f"{here}=/app", "--to", "ini", "--for", "production", "--output", "prod.ini")
+    assert "--map" not in result.output + (here / "prod.service").read_text()
+    assert 'VOLUME ["/app/spool"]' in (here / "Containerfile").read_text()
 
 
 def test_for_production_needs_a_place_to_write(here: Path):

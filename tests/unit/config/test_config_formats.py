@@ -26,11 +26,21 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("x.json", '["uwsgi"]', 'x.json: no section "uwsgi"; expected an object'),
         ("x.json", '{"uwsgi": {"spooler": "a",\n "env": {"A": "1"}}}', "x.json:2: env: expected text, a number"),
         ("x.json", '{"uwsgi": {"spooler": null}}', "x.json:1: spooler: expected text, a number"),
-        ("x.toml", "[uwsgi]\nspooler = \n", "x.toml: expected toml: "),
+        ("x.toml", "[uwsgi]\nspooler = \n", "x.toml:2:11: expected toml: Invalid value"),
+        ("x.toml", "[uwsgi]\nspooler = 'a'\nx = [1,", "x.toml:3:8: expected toml: "),
+        ("x.toml", '[uwsgi]\nspooler = "a\\u0000b"\n', "x.toml:2: spooler: expected text without a NUL character"),
+        ("x.json", '{"uwsgi": {"spooler": "a\\u0000b"}}', "x.json:1: spooler: expected text without a NUL character"),
+        ("x.ini", "[uwsgi]\nspooler = a\0b\n", "x.ini:2:12: expected no NUL byte; uWSGI cuts the line there"),
+        ("x.yaml", "\0uwsgi:\n", "x.yaml:1:1: expected no NUL byte"),
         ("x.toml", "[other]\nspooler = 'a'\n", "x.toml: no table [uwsgi]"),
         ("x.toml", "[uwsgi]\nspooler = 'a'\nenv = {A = 1}\n", "x.toml:3: env: expected text, a number"),
         ("x.yaml", "uwsgi:\n  spooler: a\n    - b\n", "x.yaml:3:5: '- b': expected `key: value`"),
         ("x.yaml", "uwsgi:\n  spooler:\n", "x.yaml:2:3: 'spooler:': expected `key: value`"),
+        (
+            "x.yaml",
+            "uwsgi:\n  spooler: a # b\r\n  x: no\r\n",
+            "x.yaml:3:8: 'x: no\\r': expected lines that end without",
+        ),
         ("x.yaml", "uwsgi:\nspooler: a\n", "x.yaml:2:1: 'spooler: a': expected an indented line in section `uwsgi:`"),
         ("x.yaml", "spooler: a\n", "x.yaml: no section `uwsgi:` at the margin"),
         ("x.xml", "<uwsgi><spooler>a</uwsgi>", "x.xml:1:20: expected well-formed xml: mismatched tag"),
@@ -53,7 +63,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_a_malformed_file_is_refused(here: Path, name: str, text: str, message: str):
     """With the place of the fault and what would be right; the exit code is that of a usage error."""
-    (here / name).write_text(text)
+    (here / name).write_text(text, newline="")
     with pytest.raises(ConfigError) as caught:
         read(name)
     assert str(caught.value).startswith(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,28 @@ def test_run_hands_the_settings_to_the_command(monkeypatch: pytest.MonkeyPatch):
     ]
 
 
+def test_run_reads_the_section_as_a_file_is_read(here: Path):
+    """The environment counts, placeholders are replaced, letters tell about the script; under --faithful as well."""
+    (here / "app.py").write_text(
+        "import os\nfrom spoolsim import Section\nimport spoolsim.cli.run\n"
+        "from spoolsim.options import build\n"
+        "spoolsim.cli.run.run = lambda settings: print(build(settings)) or 0\n"
+        "section = Section(project_name='x').spooler(base_dir='$(PLACE)', change_dir='%n:%(dir)')\n"
+        "section.spooler.add('s').spooler.add(['%d', '%%%c', '@(word)'], external=True)\n"
+        "section.run('--set-placeholder', 'dir=d', *os.environ.get('MORE', '').split())\n"
+    )
+    (here / "word").write_text("said\n")
+    for more in ("", "--faithful"):
+        environ = {**os.environ, "PLACE": "/p", "UWSGI_SPOOLER_HARAKIRI": "7", "MORE": more}
+        argv = [sys.executable, "app.py"]
+        done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        place = os.path.realpath(here)
+        names = [("/p/s", False), (f"/p/{place}/", True), (f"/p/%{here.name}", True), ("/p/said", True)]
+        assert f"spoolers={tuple(names)!r}" in done.stdout
+        assert "chdir_task='app:d'" in done.stdout and "harakiri=7" in done.stdout
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -160,15 +183,25 @@ def test_a_module_written_for_uwsgiconf_is_read_unchanged(here: Path):
         ("x = 1\n", "conf.py: expected it to define `configuration`"),
         ("configuration = 5\n", "conf.py: expected it to define `configuration`"),
         ("def f(:\n", "conf.py:1:7: expected Python: "),
-        ("import no_such_module_at_all\n", "conf.py: No module named 'no_such_module_at_all'; install it"),
+        ("import no_such_module_at_all\n", "conf.py:1: No module named 'no_such_module_at_all'; install it"),
+        ("\0", "conf.py"),
+        ("\nimport sys\nsys.exit(3)\n", "conf.py:3: ends with sys.exit(3); expected it to define `configuration`"),
+        ("def f():\n    raise ValueError('x')\n\nf()\n", "conf.py:2: ValueError: x"),
+        ("import broken\n", "{here}/broken.py:2:5: expected Python: "),
+        (
+            "import spoolsim\nspoolsim.Spooler(quiet=5)\n",
+            "conf.py:2: quiet (spooler-quiet): 5: expected True or False",
+        ),
     ],
 )
 def test_a_python_file_that_configures_nothing_is_refused(here: Path, text: str, message: str):
     """The error names the file and what it should define."""
     (here / "conf.py").write_text(text)
+    (here / "broken.py").write_text("\ndef (\n")
     with pytest.raises(ConfigError) as caught:
         read("conf.py")
-    assert str(caught.value).startswith(message)
+    assert str(caught.value).startswith(message.replace("{here}", str(here)))
+    assert "None" not in str(caught.value)
     with pytest.raises(ConfigError, match=r"^no.py: cannot be read"):
         read("no.py")
 
