@@ -95,7 +95,7 @@ class LiveSpooler(Record):
         self.process = self._start(databases)
         try:
             self._enter_stage(app)
-            self.wait_log("spawned the uWSGI spooler on dir", times=len(self.served) * self.processes)
+            self.wait(self._started, what="the spooler processes")
         except BaseException:
             self.stop()
             raise
@@ -137,6 +137,12 @@ class LiveSpooler(Record):
             return subprocess.Popen(
                 argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+
+    def _started(self) -> bool:
+        output = self.output
+        if "nothing runs yet: " in output:
+            raise HarnessError(f"the instance does not start; {self.report()}")
+        return output.count("spawned the uWSGI spooler on dir") >= len(self.served) * self.processes
 
     def _enter_stage(self, app: Any) -> None:
         described = instance.describe(self.app, master=self.process.pid, served=True)

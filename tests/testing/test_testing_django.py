@@ -68,15 +68,15 @@ def test_it(live_spooler):
     order.refresh_from_db()
     assert order.shipped
 """
-#: where Django is configured late, the test has no database itself
+#: where the app configures Django when it is imported, the test has no database
 LATE = """
 import pytest
+from spoolsim.testing import HarnessError
 
 @pytest.mark.spoolsim(app="shop.tasks")
-def test_it(live_spooler):
-    from shop import tasks
-    tasks.ship(id="1")
-    live_spooler.wait_log("is not the test's")
+def test_it(request):
+    with pytest.raises(HarnessError, match="(?s)does not start.*'default'.*is not the test's"):
+        request.getfixturevalue("live_spooler")
 """
 
 
