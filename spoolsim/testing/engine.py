@@ -14,7 +14,7 @@ from spoolsim.testing import clock, faults, instance, stage
 from spoolsim.testing.configured import configure
 from spoolsim.testing.faults import AFTER, BEFORE, Fault
 from spoolsim.testing.record import RecordingProducer
-from spoolsim.testing.runner import TIMEOUT, Runner
+from spoolsim.testing.runner import RETRIES, TIMEOUT, Runner, _stays
 from spoolsim.testing.task import Ran, Task
 from spoolsim.testing.worker import TestingWorker
 from spoolsim.work import program
@@ -161,13 +161,20 @@ class SpoolerHarness(Runner):
             self._awake()
 
     def _awake(self) -> None:
-        """Scan; and again when tasks were spooled meanwhile, unless faithful: uWSGI wakes no busy spooler."""
+        """Scan; and again when tasks were spooled meanwhile, unless faithful: uWSGI wakes no busy spooler.
+
+        A spooler that took the place of one that was gone scans at once. Raises RetriedForever where that has no end.
+        """
         __tracebackhide__ = True
+        fruitless = 0
         while True:
-            before = len(self._spooled)
-            self._scan()
-            if len(self._spooled) == before or self.app.faithful:
+            before, respawned = len(self._spooled), self._respawned
+            ran = self._scan()
+            if self._respawned == respawned and (len(self._spooled) == before or self.app.faithful):
                 return
+            fruitless = fruitless + 1 if ran and all(_stays(one) for one in ran) else 0
+            if fruitless >= RETRIES:
+                raise self._forever(ran)
 
     # ---- faults ----
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
+import warnings
 from itertools import combinations, permutations
 
 from spoolsim.errors import StoryBroken
@@ -49,17 +51,21 @@ class Accident:
 
 
 class Explored:
-    """What `explore` did. runs: of the scenario. points: places at which a process was killed. stories: tried."""
+    """What `explore` did. runs: of the scenario. points: places at which a process was killed. stories: tried.
 
-    __slots__ = ("points", "runs", "stories")
+    complete: False where `max_runs` ended it before all stories were tried.
+    """
+
+    __slots__ = ("complete", "points", "runs", "stories")
 
     def __init__(self) -> None:
         self.runs = 0
         self.points = 0
         self.stories = 0
+        self.complete = True
 
     def __repr__(self) -> str:
-        return f"Explored(runs={self.runs}, points={self.points}, stories={self.stories})"
+        return f"Explored(runs={self.runs}, points={self.points}, stories={self.stories}, complete={self.complete})"
 
 
 def explore(
@@ -76,7 +82,7 @@ def explore(
 
     test: the scenario, called with the harness if it takes an argument. It sets up its own state anew, spools, drains
         and asserts; it is run many times, each with an empty spool.
-    max_runs: of the scenario, at most. accidents: in one story, at most.
+    max_runs: of the scenario, at most; a warning tells when it was not enough. accidents: in one story, at most.
     outside: modules, classes or functions that play the world outside (a bank, a mail server): nothing is killed in
         the middle of them. Code of installed packages and of Python itself never is.
 
@@ -127,6 +133,8 @@ class _Explorer:
             for story, further in held:
                 for accident in further:
                     if self.done.runs >= self.max_runs:
+                        self.done.complete = False
+                        warnings.warn(f"explore: max_runs={self.max_runs} ended it: {self.done!r}", stacklevel=4)
                         return self.done
                     self.done.stories += 1
                     found = (*story, accident)
@@ -195,7 +203,7 @@ class _Explorer:
                 self.test(harness)
             else:
                 self.test()
-        except Exception as error:
+        except _failures() as error:
             return error
         finally:
             harness._plan = harness._shuffle = harness._follow = None
@@ -228,6 +236,12 @@ class _Explorer:
             lines.append(f"  {number}. {ran.task!r} is run{again} and {became}")
         lines.append(f"  {type(error).__name__}: {error}")
         return StoryBroken("\n".join(lines))
+
+
+def _failures() -> tuple[type[BaseException], ...]:
+    """What a failed assertion is; pytest.fail and pytest.raises raise no Exception."""
+    pytest = sys.modules.get("_pytest.outcomes")
+    return (Exception,) if pytest is None else (Exception, pytest.Failed)
 
 
 def _orders(count: int) -> Iterator[tuple[int, ...]]:

@@ -1,8 +1,9 @@
 """Faults on demand: what a test orders to happen to the next task.
 
-A kill is played by an exception that no handler expects. To come close to a real SIGKILL, the lines of the app's own
-cleanup (`finally`, `except BaseException`) are not run: a killed process runs none. That of libraries is (a database's
-rollback, a released lock): their resources would be gone with the process, and outlive it here.
+A kill is played by an exception that no handler expects. To come close to a real SIGKILL, nothing of the app's own
+code runs after it, no cleanup (`finally`, `except BaseException`, `__exit__`, `__del__`, generators) either: a killed
+process runs none. That of libraries does run (a database's rollback, a released lock): their resources would be gone
+with the process, and outlive it here. Threads that the app started go on.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+from opcode import opmap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,29 +62,39 @@ class Lines:
 
     at: the line to kill before, counted from 1; 0 only records. points: (file, line, function) of each line run.
     outside: as `places_of` gives it: code that plays the world outside of the process, and outlives it.
+    died: it was killed; whatever the app or a library made of the exception.
     """
 
     def __init__(self, at: int = 0, outside: Iterable[tuple[str, str]] = ()) -> None:
         self.at = at
         self.outside = tuple(outside)
         self.points: list[tuple[str, int, str]] = []
-        self.dead = False
+        self.died = False
 
     def run(self, call: Callable[[], Any]) -> Any:
-        """Call, followed. Raises Killed at the ordered line."""
-        tracing, profiling = sys.gettrace(), sys.getprofile()
+        """Call, followed. Raises Killed if it was killed at the ordered line."""
+        tracing, unraisable = sys.gettrace(), sys.unraisablehook
+        sys.unraisablehook = lambda what: None if what.exc_type is Killed else unraisable(what)
         sys.settrace(self._enter)
         try:
-            return call()
+            result = call()
+        except BaseException as error:
+            if not self.died:
+                raise
+            _clear(error)  # what its frames hold goes now, while it cannot run any code
+            del error
         finally:
-            self.dead = False
             sys.settrace(tracing)
-            sys.setprofile(profiling)
+            sys.unraisablehook = unraisable
+        if self.died or 0 < self.at <= len(self.points):
+            self.died = True
+            raise Killed
+        return result
 
     def _enter(self, frame: FrameType, event: str, arg: object) -> Callable[..., Any] | None:
         if self._spared(frame.f_code):
             return None
-        if self.dead:
+        if self.died:
             self._die(frame)
         return self._line
 
@@ -95,31 +107,70 @@ class Lines:
         )
 
     def _line(self, frame: FrameType, event: str, arg: object) -> Callable[..., Any]:
-        if self.dead and event == "line":
-            self._die(frame)
-        if event == "line":
-            self.points.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
-            if len(self.points) == self.at:
+        if event != "line":
+            return self._line
+        if self.died:
+            if not _begins(frame, _EXIT_BY_ERROR):
                 self._die(frame)
+            return self._line
+        self.points.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+        if 0 < self.at <= len(self.points) and not _begins(frame, _NOTHING) and not _begins(frame, _EXIT):
+            self._die(frame)
         return self._line
 
     def _die(self, frame: FrameType) -> None:
-        # An error in a trace function switches tracing off, one in a profile function profiling: so each arms the
-        # other before it raises, and the first line or call of any cleanup meets one of them.
-        self.dead = True
-        sys.setprofile(self._cleanup)
+        self.died = True
+        frame.f_trace = _Rearmed(self, frame)
         raise Killed
 
-    def _cleanup(self, frame: FrameType, event: str, arg: object) -> None:
-        if not self.dead or event not in ("call", "c_call") or self._spared(frame.f_code):
-            return
-        sys.settrace(self._enter)
-        outer: FrameType | None = frame
-        while outer is not None:
-            if not self._spared(outer.f_code):
-                outer.f_trace = self._line
-            outer = outer.f_back
-        raise Killed
+
+class _Rearmed:
+    """Switches tracing on again: Python switches it off when a trace function raises.
+
+    It drops the function of the frame as the last thing before it looks for the frame's handlers, and that is when
+    this, held by nobody else, goes.
+    """
+
+    __slots__ = ("_frame", "_lines")
+
+    def __init__(self, lines: Lines, frame: FrameType) -> None:
+        self._lines = lines
+        self._frame = frame
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> None:
+        """Never called: a trace function, as far as Python is concerned."""
+
+    def __del__(self) -> None:
+        sys.settrace(self._lines._enter)
+        self._frame.f_trace = self._lines._line
+
+
+#: how the code of a line begins where a `with` leaves its block by an error: a library's `__exit__` is to be called
+_EXIT_BY_ERROR = (opmap["PUSH_EXC_INFO"], opmap["WITH_EXCEPT_START"])
+#: where it leaves it in peace, and where a line does nothing (`try:`): Python expects no error there, so an enclosing
+#: `with` would not be left, and its lock stay locked: the kill comes with the next line, before which nothing happens
+_EXIT = (opmap["LOAD_CONST"],) * 3
+_NOTHING = (opmap["NOP"],)
+
+
+def _begins(frame: FrameType, codes: tuple[int, ...]) -> bool:
+    at = frame.f_lasti
+    return tuple(frame.f_code.co_code[at : at + 2 * len(codes) : 2]) == codes
+
+
+def _clear(error: BaseException | None) -> None:
+    """Clear the frames of an error and of those that led to it."""
+    from traceback import clear_frames
+
+    seen: set[int] = set()
+    ahead = [error]
+    while ahead:
+        one = ahead.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        clear_frames(one.__traceback__)
+        ahead += [one.__context__, one.__cause__]
 
 
 def places_of(things: Iterable[Any]) -> list[tuple[str, str]]:

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 _DEBUGGERS = ("bdb", "pdb", "cmd", "IPython", "ipdb", "pydevd", "_pydevd_bundle", "debugpy", "pudb")
 
 
+#: what ends a blocking call in the main thread: a signal that nobody sends us, and that does nothing when it is late.
+#: No SIGINT: asyncio takes that as a wish to cancel
+_SIGNAL = getattr(signal, "SIGURG", None)
+
+
 class Interrupted(BaseException):
-    """Raised inside a task that took too long, where SIGINT cannot be used."""
+    """Raised inside a task that took too long."""
 
 
 class Limit:
@@ -36,15 +41,23 @@ class Limit:
         self._running = threading.Lock()  # held as long as tasks run
         self._lock = threading.Lock()
         self._target = threading.get_ident()
-        self._main = threading.current_thread() is threading.main_thread()
+        self._by_signal = (
+            _SIGNAL is not None
+            and threading.current_thread() is threading.main_thread()
+            and signal.getsignal(_SIGNAL) is signal.SIG_DFL
+        )
 
     def __enter__(self) -> Limit:
+        if self._by_signal and _SIGNAL is not None:
+            signal.signal(_SIGNAL, self._arrived)
         self._running.acquire()
         _thread.start_new_thread(self._watch, ())  # its start is not waited for, nor its end: that takes milliseconds
         return self
 
     def __exit__(self, *error: object) -> None:
         self._running.release()
+        if self._by_signal and _SIGNAL is not None:
+            signal.signal(_SIGNAL, signal.SIG_DFL)
 
     def begin(self) -> None:
         """A task begins."""
@@ -57,9 +70,8 @@ class Limit:
                 self._busy = False
             for _ in range(1000 if self._fired else 0):
                 pass  # let an interrupt that is on its way arrive here
-        except (KeyboardInterrupt, Interrupted):
-            if not self._fired:
-                raise
+        except Interrupted:
+            pass
         return self._fired
 
     def _watch(self) -> None:
@@ -73,10 +85,13 @@ class Limit:
                     self._interrupt()
             return
 
+    def _arrived(self, number: int, frame: FrameType | None) -> None:
+        if self._fired:
+            raise Interrupted
+
     def _interrupt(self) -> None:
-        by_signal = self._main and hasattr(signal, "pthread_kill")
-        if by_signal and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.pthread_kill(self._target, signal.SIGINT)  # ends a blocking call too
+        if self._by_signal and _SIGNAL is not None:
+            signal.pthread_kill(self._target, _SIGNAL)
         else:
             import ctypes
 

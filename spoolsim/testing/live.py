@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, TypeVar
 
+    from spoolsim.spool.directory import SpoolDir
     from spoolsim.testing.task import Task
 
     T = TypeVar("T")
@@ -43,7 +44,10 @@ TIMEOUT = 20.0
 _LOOK = 0.01
 #: the environment variable that tells the workers which databases the test uses: alias -> name, as JSON
 DATABASES = "SPOOLSIM_TEST_DATABASES"
-_NOT_FOR_FILE = frozenset(("spooler", "spooler-external", "ini", "yaml", "yml", "json", "js", "xml", "xmlconfig"))
+#: options that a live instance is not given: its directories are its own, and no address of production is its
+_NOT_FOR_FILE = frozenset(
+    ("spooler", "spooler-external", "stats", "ini", "yaml", "yml", "json", "js", "xml", "xmlconfig")
+)
 
 
 class LiveSpooler(Record):
@@ -51,10 +55,11 @@ class LiveSpooler(Record):
 
     app: what it imports: a module's name or a module; None for what the options import.
     options: as for SpoolerHarness, but no Options. directory: where the spool is.
-    databases: Django's aliases -> database names that the workers use in place of the configured ones.
+    databases: Django's aliases -> database names that the workers use in place of the configured ones, and no other;
+        None leaves Django alone.
 
-    Starts at once; `stop` it, or use `with`. Raises HarnessError with the log when it does not start, or while time
-    is frozen.
+    Starts at once; `stop` it, or use `with`. Raises HarnessError with the log when it does not start; and, as each of
+    its methods but `stop` does, while time is frozen.
     """
 
     def __init__(
@@ -67,8 +72,7 @@ class LiveSpooler(Record):
         timeout: float = TIMEOUT,
     ) -> None:
         super().__init__()
-        if clock.frozen() is not None:
-            raise HarnessError(FROZEN)
+        _refuse_frozen()
         if isinstance(options, Options):
             raise HarnessError("live_spooler: give the options as a mapping or a configuration file, not as Options")
         if app is not None and not isinstance(app, str | ModuleType):
@@ -87,11 +91,11 @@ class LiveSpooler(Record):
         self._imports = [app] if isinstance(app, str) else []
         self.app = App(self.options, self._places.entries, self.log, role=MASTER)
         self.app.signals = stage.RecordingSignals(self.log, self.app.notes)
-        self.app.producer = RecordingProducer(self.app.producer, self._places.aliases, self._wrote)
-        self.process = self._start(databases or {})
+        self.app.producer = _Producer(self.app.producer, self._places.aliases, self._wrote)
+        self.process = self._start(databases)
         try:
             self._enter_stage(app)
-            self.wait_log("spawned the uWSGI spooler on dir", times=len(self.served) * self.processes)
+            self.wait(self._started, what="the spooler processes")
         except BaseException:
             self.stop()
             raise
@@ -121,18 +125,24 @@ class LiveSpooler(Record):
         old = time.time() - 10
         os.utime(self._touch, (old, old))  # the next touch is a later second, whenever it comes
 
-    def _start(self, databases: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _start(self, databases: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
         env = dict(os.environ)
         env.pop(program.VARIABLE, None)
         env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(entry or os.getcwd() for entry in sys.path))
         argv = [sys.executable, "-m", "spoolsim", "run", "--ini", self._ini]
-        if databases:
+        if databases is not None:
             env[DATABASES] = json.dumps(dict(databases))
             argv += ["--shared-import", "spoolsim.testing.databases"]
         with open(self.log_path, "wb") as log:
             return subprocess.Popen(
                 argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+
+    def _started(self) -> bool:
+        output = self.output
+        if "nothing runs yet: " in output:
+            raise HarnessError(f"the instance does not start; {self.report()}")
+        return output.count("spawned the uWSGI spooler on dir") >= len(self.served) * self.processes
 
     def _enter_stage(self, app: Any) -> None:
         described = instance.describe(self.app, master=self.process.pid, served=True)
@@ -144,6 +154,11 @@ class LiveSpooler(Record):
 
     # ---- looking and waiting ----
 
+    def tasks(self) -> list[Task]:
+        """The tasks that are in the spool now, with their state, in the order in which they were spooled."""
+        _refuse_frozen()
+        return self._left()
+
     @property
     def output(self) -> str:
         """The log so far, with what the tasks printed."""
@@ -153,6 +168,7 @@ class LiveSpooler(Record):
     def wait(self, condition: Callable[[], T], timeout: float | None = None, what: str = "") -> T:
         """Wait until `condition()` gives a true value, and return it. Raises TaskTimeout, with the log."""
         __tracebackhide__ = True
+        _refuse_frozen()
         seconds = self.timeout if timeout is None else timeout
         end = time.clock_gettime(time.CLOCK_MONOTONIC) + seconds
         pause = threading.Event()
@@ -215,6 +231,7 @@ class LiveSpooler(Record):
 
     def reload(self) -> None:
         """Have all code read again by new processes, as after touching touch-spoolers-reload; waits for them."""
+        _refuse_frozen()
         spawned = self.output.count("spawned the uWSGI spooler on dir")
         os.utime(self._touch)
         self.wait_log("spawned the uWSGI spooler on dir", times=spawned + len(self.served) * self.processes)
@@ -245,6 +262,21 @@ class LiveSpooler(Record):
         """What was spooled and what is left, and the end of the log, as text."""
         tail = "\n".join(f"  {line}" for line in self.output.splitlines()[-30:])
         return f"{super().report()}\nlog:\n{tail}"
+
+
+class _Producer(RecordingProducer):
+    """Writes no file under a frozen clock: a decorator freezes time only after the fixtures were made."""
+
+    __slots__ = ()
+
+    def _write(self, directory: SpoolDir, data: bytes, body: bytes, at: int, priority: bytes) -> bytes:
+        _refuse_frozen()
+        return super()._write(directory, data, body, at, priority)
+
+
+def _refuse_frozen() -> None:
+    if clock.frozen() is not None:
+        raise HarnessError(FROZEN)
 
 
 def _imported() -> tuple[object, ...]:

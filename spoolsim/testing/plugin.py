@@ -98,6 +98,7 @@ def spooler(request: pytest.FixtureRequest, spool_dir: Path) -> Iterator[Spooler
     from spoolsim.testing.engine import SpoolerHarness
 
     app, options, own = _wanted(request)
+    _tell_modules(request)
     with SpoolerHarness(app, options, directory=spool_dir, **own) as harness:
         _report_of(request, harness)
         yield harness
@@ -113,16 +114,38 @@ def live_spooler(request: pytest.FixtureRequest, spool_dir: Path) -> Iterator[Li
 
     app, options, own = _wanted(request)
     own.pop("errors", None)
+    _tell_modules(request)
     with LiveSpooler(app, options, directory=spool_dir, databases=_databases(request), **own) as live:
         _report_of(request, live)
         yield live
 
 
-def _databases(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Django's test databases, made ready for other processes; none where pytest-django does not run Django."""
+def _tell_modules(request: pytest.FixtureRequest) -> None:
+    """Handlers that test modules set themselves, when they are imported, are each their own."""
+    from spoolsim.testing import stage
+
+    stash = request.session.stash
+    if _modules not in stash:
+        modules = (getattr(item, "module", None) for item in request.session.items)
+        stash[_modules] = frozenset(module.__name__ for module in modules if module is not None)
+    stage.test_modules = stash[_modules]
+    stage.test_module = getattr(getattr(request.node, "module", None), "__name__", "")
+
+
+_modules: pytest.StashKey[frozenset[str]] = pytest.StashKey()
+
+
+def _databases(request: pytest.FixtureRequest) -> dict[str, str] | None:
+    """Django's test databases, made ready for other processes; None without pytest-django.
+
+    None of them where Django is not configured yet: an app that configures it later would reach its real ones.
+    """
     if not request.config.pluginmanager.hasplugin("django"):
-        return {}
-    from django.conf import settings
+        return None
+    try:
+        from django.conf import settings
+    except ImportError:
+        return None
 
     if not settings.configured and not os.environ.get("DJANGO_SETTINGS_MODULE"):
         return {}
@@ -165,6 +188,6 @@ class _Reports:
     def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Generator[None, Any, Any]:
         report = yield
         reporter = item.stash.get(_key, None)
-        if reporter is not None and report.failed and call.when == "call":
+        if reporter is not None and report.failed:
             report.sections.append(("spoolsim", reporter.report()))
         return report

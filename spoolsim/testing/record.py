@@ -114,6 +114,9 @@ class Record:
 
     def tasks(self) -> list[Task]:
         """The tasks that are in the spool now, with their state, in the order in which they were spooled."""
+        return self._left()
+
+    def _left(self) -> list[Task]:
         found = []
         for directory in self.served:
             for seen in look(directory, ordered=self.app.options.ordered, now=time.time()):
@@ -148,7 +151,7 @@ class Record:
     def report(self) -> str:
         """What was spooled and what is left, and the end of the log, as text."""
         lines = [f"spooled: {len(self._spooled)}", *(f"  {task!r}" for task in self._spooled[-_TAIL:])]
-        left = self.tasks()
+        left = self._left()
         lines += [f"left in the spool: {len(left)}"]
         for task in left[:_TAIL]:
             what = task.state + (f" until {time.ctime(task.at)}" if task.state == FUTURE else "")

@@ -8,12 +8,14 @@ from collections import deque
 from contextlib import contextmanager
 
 from spoolsim.errors import HarnessError, RetriedForever, TaskTimeout
-from spoolsim.testing.limit import Limit
+from spoolsim.spool.look import UNREACHED
+from spoolsim.testing.limit import Interrupted, Limit
 from spoolsim.testing.record import Record
 from spoolsim.testing.task import KILLED, Ran, Task
 from spoolsim.testing.worker import Died, TestingWorker
 from spoolsim.work import outcome as outcomes
 from spoolsim.work.app import SPOOLER, WORKER, print_error
+from spoolsim.work.scoreboard import LEAVE
 from spoolsim.work.worker import Ended
 
 TYPE_CHECKING = False
@@ -78,6 +80,8 @@ class Runner(Record):
         self._running = False
         self._only: str | None = None
         self._most = 0
+        #: spoolers that took the place of one that was gone
+        self._respawned = 0
         self._error: BaseException | None = None
         self._alone: tuple[str, str] | None = None
         self._closed = False
@@ -132,8 +136,7 @@ class Runner(Record):
         if self._running:
             raise HarnessError("a task cannot run tasks: it is running in this harness itself")
         worker = self._workers[number]
-        moves = worker.chdir or self.options.chdir_task
-        here = os.getcwd() if moves else ""
+        here = _here()
         self._running = True
         try:
             worker.cycle()
@@ -144,13 +147,14 @@ class Runner(Record):
             raise HarnessError(f"the spool directory {worker.spool.path} is gone: {error}") from None
         finally:
             self._running = False
-            if moves:
+            if here and _here() != here:  # also where a task changed it
                 os.chdir(here)
-        if worker.recycled:
+        if worker.recycled or worker.words[LEAVE]:
             self._respawn(number)
 
     def _respawn(self, number: int) -> None:
         """A new spooler takes the place of one that is gone; its imports were done, its hook is called."""
+        self._respawned += 1
         self._workers[number] = TestingWorker(self, self.served[number])
         self.app.role = SPOOLER
         self.app.post_fork()
@@ -169,13 +173,19 @@ class Runner(Record):
             else:
                 print_error()
 
-        app = self.app
+        app, limit = self.app, self._limit
         app.role, app.signals.in_master = SPOOLER, False
+        if limit is not None:
+            limit.begin()
         try:
             who = f"spooler {os.getpid()}"
             self._workers[0].guard(lambda: app.signals.run(number, who, report))
+        except Interrupted as interrupted:
+            self._error = interrupted
         finally:
             app.role, app.signals.in_master = WORKER, True
+            if limit is not None and limit.end():
+                self._error = self._late(f"the handler of signal {number}", self._error)
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -223,16 +233,24 @@ class Runner(Record):
             return self._faults.popleft()
         return None if self._plan is None else self._plan(ran)
 
+    def _outlived(self, ran: Ran, line: int, lines: int) -> None:
+        """A kill before a line that the run did not have; a story of `explore` may well end before it."""
+        if self._plan is None:
+            self._error = HarnessError(f"kill_next({line}): {ran.task!r} ran only {lines} lines of the app's code")
+
     def _followed(self, ran: Ran, points: list[tuple[str, int, str]]) -> None:
         if self._follow is not None:
             self._follow(ran, points)
 
     def _was_stuck(self, ran: Ran) -> None:
+        self._error = ran.error = self._late(repr(ran.task), ran.error)
+
+    def _late(self, what: str, interrupted: BaseException | None) -> TaskTimeout:
         limit = self._limit
         runs = len(self.outcomes)
         so_far = f", when {runs} runs had ended" if runs else ""
-        error = TaskTimeout(f"{ran.task!r} was still running after {limit.seconds if limit else 0:g} s{so_far}")
-        self._error = ran.error = error.with_traceback(ran.error.__traceback__ if ran.error else None)
+        error = TaskTimeout(f"{what} was still running after {limit.seconds if limit else 0:g} s{so_far}")
+        return error.with_traceback(interrupted.__traceback__ if interrupted else None)
 
     def _has_run(self, ran: Ran, *, missing: bool = False) -> None:
         self.outcomes.append(ran)
@@ -285,10 +303,24 @@ class Runner(Record):
             while number < len(self._spooled):  # what it spools itself comes behind it
                 self._only = self._spooled[number].path
                 try:
-                    self._scan()
+                    if not self._scan():
+                        self._say_unreached(self._spooled[number])
                 finally:
                     self._only = None
                 number += 1
+
+    def _say_unreached(self, task: Task) -> None:
+        for left in self._left():
+            if left.path == task.path and left.state == UNREACHED:
+                raise HarnessError(f"eager: {task!r} never runs: {left.why}")
+
+
+def _here() -> str:
+    """The working directory; "" where it is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 def _stays(ran: Ran) -> bool:

@@ -12,6 +12,7 @@ import os
 import sys
 from types import ModuleType
 
+from spoolsim.emulate import rpc
 from spoolsim.errors import HarnessError
 from spoolsim.testing.faults import is_library
 from spoolsim.work import app as apps
@@ -93,8 +94,11 @@ registrations: list[Registration] = []
 _module: ModuleType | None = None
 _code: CodeType | None = None
 _decorators: ModuleType | None = None
+#: the test module that runs now, and all of them; the plugin knows
+test_module = ""
+test_modules: frozenset[str] = frozenset()
 #: the apps that are on: the last one speaks
-_on: list[tuple[App, Callable[[], None]]] = []
+_on: list[tuple[App, Callable[[], None], _Tables]] = []
 
 
 def enter(app: App, *, path: Iterable[str] = (), env: Iterable[tuple[str, str]] = ()) -> None:
@@ -108,7 +112,7 @@ def enter(app: App, *, path: Iterable[str] = (), env: Iterable[tuple[str, str]] 
         where = getattr(there, "__file__", None) or type(there).__name__
         raise HarnessError(f"sys.modules['uwsgi'] is {where}, not spoolsim's module; a harness cannot speak for it")
     undo = _surroundings([apps.SHIM, *path], env)
-    _on.append((app, undo))
+    _on.append((app, undo, _Tables()))
     apps.install(app)
     module = _load(there)
     _fill(module, app)
@@ -122,7 +126,16 @@ def apply(app: App, modules: Sequence[str] = ()) -> None:
 
     modules: the app, where a harness names one: what these did wins, then what the modules that they use did; what
         belongs to another harness's app alone is left out. None: everything but files run for another harness.
+
+    What a test module did itself counts for its own tests alone, and wins there.
     """
+    _apply(app, modules)
+    for on, _, tables in _on:
+        if on is app:
+            tables.take()  # with what its imports did
+
+
+def _apply(app: App, modules: Sequence[str]) -> None:
     assert _module is not None
     wanted = set(modules)
     _apps.update(wanted)
@@ -131,6 +144,8 @@ def apply(app: App, modules: Sequence[str] = ()) -> None:
     others = _apps - wanted - used if wanted else {name for name in _apps if not _was_imported(name)}
 
     def place(registration: Registration) -> int:
+        if registration.owners[0] in test_modules:
+            return 4 if registration.owners[0] == test_module else 0
         if wanted.intersection(registration.owners):
             return 3
         if used.intersection(registration.owners):
@@ -185,11 +200,12 @@ def _home(value: object) -> str:
 def leave(app: App) -> None:
     """Take the app off the stage; the one before it speaks again, or there is no `uwsgi` any more."""
     global _decorators
-    number = next((number for number, (on, _) in enumerate(_on) if on is app), None)
+    number = next((number for number, (on, _, _) in enumerate(_on) if on is app), None)
     if number is None:
         return
-    _, undo = _on.pop(number)
+    _, undo, tables = _on.pop(number)
     undo()
+    tables.put_back()
     there = sys.modules.get(_DECORATORS)
     if there is not None and str(getattr(there, "__file__", "")).startswith(apps.SHIM):
         _decorators = there
@@ -197,7 +213,7 @@ def leave(app: App) -> None:
         before = _on[-1][0]
         apps.install(before)
         _fill(_load(None), before)
-        apply(before)
+        _apply(before, ())
         return
     apps.current = None
     for name, module in (("uwsgi", _module), (_DECORATORS, _decorators)):
@@ -228,6 +244,45 @@ def _fill(module: ModuleType, app: App) -> None:
     exec(_code, names)
     app.signals.timed.clear()
     app.signals.handlers.clear()
+
+
+class _Tables:
+    """What is registered under names, by decorators and register_rpc, to be put back.
+
+    What a module registered that was imported since stays: no second import will do it.
+    """
+
+    def __init__(self) -> None:
+        self.take()
+
+    def take(self) -> None:
+        """As it is now."""
+        self._modules = dict(sys.modules)
+        self._before = [table.copy() for table in _registered()]
+
+    def put_back(self) -> None:
+        """As it was."""
+        for number, table in enumerate(_registered()):
+            old = self._before[number] if number < len(self._before) else type(table)()
+            if isinstance(table, list):
+                table[:] = old + [one for one in table if one not in old and self._stays(one)]
+            else:
+                new = {name: one for name, one in table.items() if one is not old.get(name) and self._stays(one)}
+                table.clear()
+                table.update(old | new)
+
+    def _stays(self, function: Any) -> bool:
+        name = getattr(function, "__module__", "")
+        return sys.modules.get(name) is not self._modules.get(name)
+
+
+def _registered() -> list[Any]:
+    """The dicts and lists of functions that the modules of this process hold; the decorators' may come later."""
+    found: list[Any] = [rpc._functions]
+    decorators: Any = sys.modules.get(_DECORATORS) or _decorators
+    if decorators is not None and str(getattr(decorators, "__file__", "")).startswith(apps.SHIM):
+        found += [decorators.spooler_functions, decorators.mule_functions, decorators.postfork_chain]
+    return found
 
 
 def _surroundings(path: list[str], env: Iterable[tuple[str, str]]) -> Callable[[], None]:

@@ -76,13 +76,27 @@ class Task:
         """Is its file still in the spool?"""
         return os.path.exists(self.path)
 
+    def _named_arguments(self) -> dict[str, Any]:
+        """The arguments of a function with pass_arguments by name; those given by position too, if it is known."""
+        import inspect
+        import sys
+
+        if b"args" not in self.variables:
+            return {}
+        args, kwargs = self.arguments
+        functions = getattr(sys.modules.get("uwsgidecorators"), "spooler_functions", {})
+        try:
+            return {**inspect.signature(functions[self.function]).bind(*args, **kwargs).arguments, **kwargs}
+        except (KeyError, TypeError, ValueError):
+            return dict(kwargs)
+
     def holds(self, wanted: dict[Any, Any]) -> bool:
         """Does it hold all of these variables? Keys and values as bytes or as text; "body" is the body.
 
-        For a function with pass_arguments its keyword arguments are compared, as the values they are.
+        For a function with pass_arguments its arguments are compared by name, as the values they are.
         """
         found = self.variables
-        keywords = self.arguments[1] if b"args" in found else {}
+        keywords = self._named_arguments() if wanted else {}
         for key, value in wanted.items():
             if key in ("body", b"body"):
                 if self.body != as_bytes(value):

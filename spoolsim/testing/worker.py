@@ -14,6 +14,7 @@ from spoolsim.testing.task import BROKEN, KILLED, Ran
 from spoolsim.work import outcome as outcomes
 from spoolsim.work import run
 from spoolsim.work.app import SPOOLER, print_error
+from spoolsim.work.scoreboard import LEAVE
 from spoolsim.work.worker import Worker
 
 TYPE_CHECKING = False
@@ -64,10 +65,12 @@ class TestingWorker(Worker):
         if ordered:
             if clock.frozen() is not None:
                 _rewind(spool.path)
-            for found in scan(spool, ordered=True, now=now, skipped=skipped):
+            only = self.harness._only
+            for level, name in scan(spool, ordered=True, now=now, skipped=skipped):
                 if enough():
                     return
-                yield found
+                if only is None or f"{level.path}/{name}" == only:
+                    yield level, name
             return
         fd = os.open(spool.path, _OPEN_DIR)
         try:
@@ -108,9 +111,9 @@ class TestingWorker(Worker):
         fault = harness._fault(ran)
         if fault is None and not harness._follow:
             result = run.call(_Guarded(self, handler, ran), env)
-            return result if ran.error is None else _outcome_of(ran.error)
+            return result if ran.error is None else self._outcome_of(ran.error)
         kill = None if fault is None else fault.kill
-        if fault is not None:
+        if fault is not None and not isinstance(kill, int):
             ran.fault = fault.text
             if fault.error is not None:
                 handler = _raise(fault.error)
@@ -122,15 +125,25 @@ class TestingWorker(Worker):
         guarded = _Guarded(self, lambda env: lines.run(lambda: inner(env)), ran)
         result = run.call(guarded, env)
         harness._followed(ran, lines.points)
-        if kill == AFTER or isinstance(ran.error, Killed):
+        if fault is not None and lines.died:
+            ran.fault = fault.text
+        if kill == AFTER or lines.died:
             ran.error = None
             raise Died
+        if isinstance(kill, int):
+            harness._outlived(ran, kill, len(lines.points))
         if ran.error is None:
             return result
-        outcome = _outcome_of(ran.error)
-        if fault is not None:
+        outcome = self._outcome_of(ran.error)
+        if ran.fault:
             ran.error = None  # ordered: no surprise to the test
         return outcome
+
+    def _outcome_of(self, error: BaseException) -> Outcome:
+        if not isinstance(error, SystemExit):
+            return outcomes.raised(error)
+        self.words[LEAVE] = 1  # the process ends with this task
+        return outcomes.exited(error.code)
 
     def _is_settled(self, path: str, outcome: Outcome) -> None:
         ran, claim = self._ran, self._claim
@@ -182,10 +195,6 @@ def _rewind(path: str) -> None:
             inner = os.path.join(root, name)
             if not os.path.islink(inner) and os.stat(inner).st_mtime > now:
                 os.utime(inner, (now, now))
-
-
-def _outcome_of(error: BaseException) -> Outcome:
-    return outcomes.exited(error.code) if isinstance(error, SystemExit) else outcomes.raised(error)
 
 
 def _raise(error: BaseException) -> Callable[[object], object]:

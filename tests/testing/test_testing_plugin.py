@@ -120,6 +120,79 @@ def handler(spooler):
     assert "order='9'" not in done.stdout
 
 
+def test_a_failure_around_a_test_shows_it_too(run: Run) -> None:
+    """The section is there when another fixture fails, before the test or after it."""
+    done = run(
+        "-q",
+        test_it="""
+import pytest
+
+@pytest.fixture
+def before(spooler):
+    spooler.spool({"order": "1"})
+    raise RuntimeError("before")
+
+@pytest.fixture
+def after(spooler):
+    yield
+    assert spooler.tasks() == []
+
+def test_before(before): pass
+
+def test_after(after, spooler):
+    spooler.spool({"order": "2"})
+""",
+    )
+    assert "1 passed, 2 errors" in done.stdout, done.stdout
+    assert done.stdout.count("- spoolsim -") == 2
+    assert "left in the spool: 1\n  task(order='1')" in done.stdout
+    assert "left in the spool: 1\n  task(order='2')" in done.stdout
+
+
+def test_each_test_module_has_its_own_handler(run: Run) -> None:
+    """Modules that set uwsgi.spooler at their top have it to themselves; others have that of the app."""
+    module = """
+import shop
+import uwsgi
+got = []
+uwsgi.spooler = lambda env: got.append(1) or -2
+
+def test_own(spooler):
+    spooler.spool({"a": "b"})
+    spooler.drain()
+    assert got == [1]
+"""
+    done = run(
+        "-q",
+        ini="[pytest]\nspoolsim = true\n",
+        shop="import uwsgi\ngot = []\nuwsgi.spooler = lambda env: got.append(1) or -2\n",
+        test_a=module,
+        test_b=module,
+        test_c="import shop\ngot = shop.got\n" + module.partition("-2\n")[2],
+    )
+    assert "3 passed" in done.stdout, done.stdout
+
+
+def test_a_live_spooler_opens_no_address_of_production(run: Run, tmp_path: Path) -> None:
+    """Two instances of one configuration, whose `stats` is one address, run at the same time; it is not opened."""
+    address = tmp_path / "stats.sock"
+    (tmp_path / "uwsgi.ini").write_text(f"[uwsgi]\nspooler = spool\nstats = {address}\n")
+    done = run(
+        "-q",
+        ini="[pytest]\nspoolsim_config = uwsgi.ini\n",
+        test_it=f"""
+import os
+from spoolsim.testing import LiveSpooler
+
+def test_it(live_spooler, tmp_path):
+    with LiveSpooler(None, {str(tmp_path / "uwsgi.ini")!r}, directory=tmp_path / "other") as other:
+        assert other.pids and live_spooler.pids
+        assert not os.path.exists({str(address)!r})
+""",
+    )
+    assert "1 passed" in done.stdout, done.stdout
+
+
 def test_a_tasks_traceback_is_its_own(run: Run) -> None:
     """What pytest shows of a task's exception is the test and the handler, none of spoolsim's frames."""
     done = run(

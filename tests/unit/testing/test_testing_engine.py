@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import signal
@@ -260,6 +261,50 @@ def _spin(env: object) -> int:
         pass
 
 
+def _hang(number: int) -> None:
+    threading.Event().wait(60)
+
+
+def test_a_stuck_signal_handler_is_interrupted(make: Callable[..., SpoolerHarness]) -> None:
+    """The time limit holds for the handler of a uwsgi signal, and names it."""
+    harness = make(lambda env: OK)
+    import uwsgi
+
+    uwsgi.register_signal(3, "spooler", _hang)
+    uwsgi.signal(3)
+    with pytest.raises(TaskTimeout, match=r"the handler of signal 3 was still running after 0\.2 s") as caught:
+        harness.drain(timeout=0.2)
+    assert "_hang" in [entry.name for entry in caught.traceback]
+    harness.spool({})
+    assert [ran.state for ran in harness.drain()] == ["done"]
+
+
+@pytest.mark.parametrize("where", ["test", "task"])
+def test_a_stuck_task_is_interrupted_beside_asyncio(make: Callable[..., SpoolerHarness], where: str) -> None:
+    """The time limit ends a blocking call while asyncio has SIGINT for itself, and leaves its handler in place."""
+
+    async def block() -> None:
+        _hang(0)
+
+    harness = make((lambda env: asyncio.run(block())) if where == "task" else _hang)
+    harness.spool({})
+
+    async def main() -> None:
+        before = signal.getsignal(signal.SIGINT)
+        with pytest.raises(TaskTimeout, match=r"still running after 0\.2 s"):
+            harness.drain(timeout=0.2)
+        assert signal.getsignal(signal.SIGINT) is before
+        await asyncio.sleep(0)  # nobody cancelled us
+
+    began = time.clock_gettime(time.CLOCK_MONOTONIC)
+    if where == "test":
+        asyncio.run(main())
+    else:
+        with pytest.raises(TaskTimeout):
+            harness.drain(timeout=0.2)
+    assert time.clock_gettime(time.CLOCK_MONOTONIC) - began < 30
+
+
 def test_endless_spooling_ends_at_the_time_limit(make: Callable[..., SpoolerHarness]) -> None:
     """Tasks that each spool another never end by themselves: the drain ends at its limit and shows the state."""
     harness = make(lambda env: harness.spool({"n": "again"}) and OK)
@@ -437,7 +482,7 @@ def test_assert_spooled_by_variables(make: Callable[..., SpoolerHarness]) -> Non
 def test_assert_spooled_with_pickled_arguments(
     make: Callable[..., SpoolerHarness], module: Callable[[str, str], str]
 ) -> None:
-    """For a function with pass_arguments its keyword arguments are compared as the values they are."""
+    """For a function with pass_arguments its arguments are compared by name, as the values they are."""
     module(
         "shop_four",
         "from uwsgidecorators import spool\n@spool(pass_arguments=True)\ndef ship(order, express=False): pass\n",
@@ -449,6 +494,8 @@ def test_assert_spooled_with_pickled_arguments(
     assert task.arguments == ((7,), {"express": True})
     assert repr(task) == "ship(7, express=True)"
     harness.assert_spooled(ship, times=0, express=False)
+    harness.assert_spooled(ship, times=1, order=7)
+    harness.assert_spooled(ship, times=0, order=8)
     harness.drain()
 
 
@@ -474,6 +521,71 @@ def test_eager_runs_at_spool_time(make: Callable[..., SpoolerHarness]) -> None:
     assert len(seen) == 3
     harness.drain()
     assert seen[3:] == [b"before", b"2"]
+
+
+def test_eager_and_run_twice_run_their_own_task_when_ordered(make: Callable[..., SpoolerHarness]) -> None:
+    """With spooler-ordered too, only the named task runs, though others come before it."""
+    seen: list[bytes] = []
+    harness = make(lambda env: seen.append(env[b"n"]) or OK, {"spooler_ordered": True})
+    harness.spool({"n": "before"})
+    with harness.eager():
+        harness.spool({"n": "eager"})
+        harness.spool({"n": "priority", "priority": "5"})
+    assert seen == [b"eager", b"priority"]
+    harness.spool({"n": "two"})
+    harness.run_twice(harness.tasks()[-1])
+    assert seen[2:] == [b"two", b"two"]
+    harness.drain()
+    assert seen[4:] == [b"before"]
+
+
+def test_eager_says_what_never_runs(make: Callable[..., SpoolerHarness]) -> None:
+    """A priority without spooler-ordered, which uWSGI never reaches, is an error in `eager`, with the reason."""
+    harness = make(lambda env: OK)
+    with harness.eager(), pytest.raises(HarnessError, match=r"task\(priority='5'\) never runs: .*spooler-ordered"):
+        harness.spool({"priority": "5"})
+
+
+def test_a_task_may_change_the_directory(make: Callable[..., SpoolerHarness], tmp_path: Path) -> None:
+    """A task that calls os.chdir leaves the test where it was."""
+    here = os.getcwd()
+    harness = make(lambda env: os.chdir(tmp_path) or OK)
+    harness.spool({})
+    harness.drain()
+    assert os.getcwd() == here
+
+
+def test_what_a_test_registers_is_gone(make: Callable[..., SpoolerHarness], module: Callable[[str, str], str]) -> None:
+    """@spool, @postfork and register_rpc inside a test last as long as its harness; those of imports stay."""
+    module(
+        "shop_five",
+        "import uwsgi\nfrom uwsgidecorators import postfork, spool\ncalls = []\n"
+        "@spool\ndef mail(env): calls.append('mail')\n"
+        "@postfork\ndef forked(): calls.append('forked')\n"
+        "uwsgi.register_rpc('shop', lambda: b'')\n",
+    )
+    harness = make("shop_five")
+    calls = sys.modules["shop_five"].calls
+    import uwsgi
+    from uwsgidecorators import postfork, spool
+
+    @spool
+    def mail(env: dict[str, str]) -> None:
+        calls.append("mail of the test")
+
+    postfork(lambda: calls.append("forked by the test"))
+    uwsgi.register_rpc("test", lambda: b"")
+    mail(to="ann")
+    harness.drain()
+    assert calls.count("mail of the test") == 1
+    harness.close()
+    harness = make("shop_five")
+    calls.clear()
+    assert uwsgi.rpc_list() == (b"shop",)
+    sys.modules["shop_five"].mail(to="ann")
+    harness.kill_next("before")
+    harness.drain()
+    assert calls == ["forked", "mail"]
 
 
 def test_eager_raises_from_spool(make: Callable[..., SpoolerHarness]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 
 from spoolsim.errors import HarnessError, StoryBroken
 from spoolsim.testing import SpoolerHarness
+from spoolsim.testing.faults import Lines
 
 OK = -2
 
@@ -75,6 +79,152 @@ def test_a_killed_process_does_not_clean_up(harness: SpoolerHarness, when: str |
     assert [one.state for one in harness.drain()] == ["done"]
     assert effects == [*seen, "a", "b", "finally"]
     assert "OOOPS the spooler is no more...trying respawn..." in harness.log.lines
+
+
+class Context:
+    """A context of the app's own."""
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        effects.append("exit")
+
+
+@contextlib.contextmanager
+def made_context() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        effects.append("made context")
+
+
+class Deleted:
+    def __del__(self) -> None:
+        effects.append("deleted")
+
+
+def assigns(env: dict[Any, Any]) -> int:
+    try:
+        effects.append("a")
+        effects.append("b")
+    except BaseException:
+        state["cleanup"] = 1
+    finally:
+        state["busy"] = False
+    return OK
+
+
+def swallows(env: dict[Any, Any]) -> int:
+    for _ in range(2):
+        try:
+            effects.append("a")
+            assigns(env)
+        except BaseException:
+            state["swallowed"] = True
+            continue
+    return OK
+
+
+def contexts(env: dict[Any, Any]) -> int:
+    with lock, Context():
+        effects.append("a")
+        with made_context():
+            effects.append("b")
+    return OK
+
+
+def suppresses(env: dict[Any, Any]) -> int:
+    with contextlib.suppress(BaseException), lock:
+        effects.append("a")
+        effects.append("b")
+    effects.append("after")
+    return OK
+
+
+def generates(env: dict[Any, Any]) -> int:
+    def steps() -> Iterator[str]:
+        try:
+            yield "one"
+            yield "two"
+        finally:
+            effects.append("generator")
+
+    waiting = steps()
+    effects.append(next(waiting))
+    kept = Deleted()
+    effects.extend(waiting)
+    del kept
+    return OK
+
+
+def awaits(env: dict[Any, Any]) -> int:
+    async def other() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            state["other"] = "cancelled"
+
+    async def main() -> None:
+        task = asyncio.create_task(other())
+        await asyncio.sleep(0)
+        try:
+            effects.append("a")
+            effects.append("b")
+        finally:
+            state["main"] = "left"
+        task.cancel()
+
+    asyncio.run(main())
+    return OK
+
+
+state: dict[str, Any] = {}
+
+
+@pytest.mark.parametrize("handler", [careful, assigns, swallows, contexts, suppresses, generates, awaits])
+def test_nothing_of_the_app_runs_after_a_kill(handler: Callable[[Any], int], tmp_path: Path) -> None:
+    """Killed before any line, the app has done what it had done up to there and no more; locks are free again."""
+
+    def reset() -> None:
+        effects.clear()
+        state.clear()
+
+    with SpoolerHarness(handler, directory=tmp_path / "spool", errors="collect") as harness:
+        at_line: list[Any] = []
+
+        class Looking(Lines):
+            def _line(self, frame: Any, event: str, arg: object) -> Any:
+                before = len(self.points)
+                super()._line(frame, event, arg)
+                if len(self.points) > before:
+                    at_line.append((list(effects), dict(state)))
+                return self._line
+
+        reset()
+        Looking().run(functools.partial(handler, {}))
+        harness.spool({"n": "1"})
+        for number, expected in enumerate(at_line, 1):
+            reset()
+            harness.kill_next(number)
+            ran = harness.run_one()
+            assert ran is not None
+            assert (ran.state, ran.error) == ("killed", None)
+            assert (effects, state) == expected, f"killed before line {number}"
+            assert not lock.locked()
+            assert len(harness.tasks()) == 1
+        assert len(at_line) > 4
+        assert [one.state for one in harness.drain()] == ["done"]
+
+
+def test_a_kill_beyond_the_last_line_is_an_error(harness: SpoolerHarness) -> None:
+    """A run that has fewer lines is no killed one: the test is told how many there were, and no report says killed."""
+    harness.spool({"n": "1"})
+    harness.kill_next(99)
+    with pytest.raises(HarnessError, match=r"kill_next\(99\): task\(n='1'\) ran only \d+ lines of the app's code"):
+        harness.drain()
+    assert [(one.state, one.fault) for one in harness.outcomes] == [("done", "")]
+    assert "killed" not in harness.report()
 
 
 def test_tracing_is_as_before(harness: SpoolerHarness) -> None:
@@ -225,7 +375,8 @@ def test_explore_passes_the_idempotent_one(tmp_path: Path) -> None:
         once = harness.explore(scenario, outside=[Bank])
         assert once.points >= 3 * 6  # three deliveries: before, after, and each line of the handler
         assert once.runs == 1 + once.stories
-        twice = harness.explore(scenario, outside=[Bank], accidents=2, max_runs=300)
+        with pytest.warns(UserWarning, match="max_runs=300"):
+            twice = harness.explore(scenario, outside=[Bank], accidents=2, max_runs=300)
         assert once.runs < twice.runs <= 300
         assert harness.tasks() == []
 
@@ -272,6 +423,36 @@ def test_explore_finds_an_order(tmp_path: Path) -> None:
         lambda env: seen.append(env[b"n"]) or OK, {"spooler_ordered": True}, directory=tmp_path / "ordered"
     ) as harness:
         assert harness.explore(scenario, kills=False).stories == 0
+
+
+def test_explore_takes_pytest_fail_for_a_failure(harness: SpoolerHarness) -> None:
+    """pytest.fail and pytest.raises, whose exception is no Exception, break a scenario; a skip goes through."""
+
+    def scenario() -> None:
+        effects.clear()
+        harness.spool({"n": "1"})
+        harness.drain()
+        if effects.count("a") > 1:
+            pytest.fail("twice")
+
+    with pytest.raises(StoryBroken, match="twice"):
+        harness.explore(scenario)
+    with pytest.raises(pytest.skip.Exception):
+        harness.explore(lambda: pytest.skip("not here"))
+
+
+def test_explore_that_is_cut_off_says_so(harness: SpoolerHarness) -> None:
+    """An exploration that `max_runs` ends before all stories were tried warns, and is not complete."""
+
+    def scenario() -> None:
+        harness.spool({"n": "1"})
+        harness.drain()
+
+    with pytest.warns(UserWarning, match="max_runs=2 ended it"):
+        explored = harness.explore(scenario, max_runs=2)
+    assert not explored.complete
+    assert "complete=False" in repr(explored)
+    assert harness.explore(scenario).complete
 
 
 def test_explore_raises_what_fails_without_accident(tmp_path: Path) -> None:

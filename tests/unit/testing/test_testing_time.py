@@ -185,6 +185,41 @@ def test_what_a_task_raises_comes_out_of_advance(harness: SpoolerHarness, freeze
         assert time.time() == START + 10
 
 
+@pytest.mark.parametrize("how", ["killed", "exits", "recycled"])
+def test_a_new_spooler_scans_at_once(tmp_path: Path, freeze: Freeze, how: str) -> None:
+    """The spooler that takes the place of one that is gone runs what is left at that moment, not at the next poll."""
+    ran: list[float] = []
+
+    def handler(env: dict[Any, Any]) -> int:
+        ran.append(time.time() - START)
+        if len(ran) == 1 and how == "exits":
+            raise SystemExit(1)
+        return RETRY if len(ran) == 1 and how == "recycled" else OK
+
+    options = {"spooler_max_tasks": 1} if how == "recycled" else {}
+    with (
+        SpoolerHarness(handler, options, directory=tmp_path / "spool", errors="collect") as harness,
+        freeze(START),
+    ):
+        if how == "killed":
+            harness.kill_next("after")
+        harness.spool({"n": "1", "at": str(START + 5)})
+        harness.advance(40)
+    assert ran == [30, 30]
+
+
+def test_spoolers_that_end_again_and_again(tmp_path: Path, freeze: Freeze) -> None:
+    """A task that ends each spooler would hold the clock for ever: the error names it."""
+
+    def handler(env: dict[Any, Any]) -> int:
+        raise SystemExit(1)
+
+    with SpoolerHarness(handler, directory=tmp_path / "spool", errors="collect") as harness, freeze(START):
+        harness.spool({"n": "1"})
+        with pytest.raises(HarnessError, match=r"task\(n='1'\).*would be retried for ever"):
+            harness.advance(40)
+
+
 def test_a_timer_of_no_seconds_does_not_hang(harness: SpoolerHarness, freeze: Freeze, seen: Seen) -> None:
     """An rb timer of 0 seconds, a flood under uWSGI, is stepped through, and the advance ends."""
     import uwsgi
@@ -218,3 +253,23 @@ def test_a_live_spooler_refuses_frozen_time(tmp_path: Path, freeze: Freeze) -> N
     with freeze(START), pytest.raises(HarnessError, match="frozen clock does not reach"):
         LiveSpooler(directory=tmp_path / "spool")
     assert not (tmp_path / "spool.run").exists()
+
+
+def test_a_live_spooler_refuses_time_that_is_frozen_later(tmp_path: Path, freeze: Freeze) -> None:
+    """A decorator freezes time when the fixtures are made: whatever is done then is refused, and no file written."""
+    with LiveSpooler(directory=tmp_path / "spool") as live:
+        import uwsgi
+
+        with freeze(START):
+            for act in (
+                lambda: live.spool({"n": "1"}),
+                lambda: uwsgi.spool({b"n": b"1"}),
+                live.tasks,
+                live.drain,
+                live.reload,
+                lambda: live.wait(lambda: True),
+            ):
+                with pytest.raises(HarnessError, match="frozen clock does not reach"):
+                    act()
+            assert "left in the spool: 0" in live.report()
+        assert live.tasks() == []
