@@ -14,6 +14,7 @@ from spoolsim.processes import boardfile, lifecycle
 from spoolsim.processes.cheap import Cheap
 from spoolsim.processes.clockwork import Clockwork
 from spoolsim.processes.generation import Generation
+from spoolsim.processes.inbox import Inbox
 from spoolsim.processes.reload import Touch
 from spoolsim.processes.terminal import Terminal
 from spoolsim.spool.directory import SpoolDir
@@ -111,6 +112,7 @@ class Master:
         self.touch = Touch(self)
         self.clockwork = Clockwork(self)
         self.cheap = Cheap(self)
+        self.inbox = Inbox(self)
         self.stats: Stats | None = None
 
     # ---- start ----
@@ -205,6 +207,7 @@ class Master:
         self.touch.collect(ready)
         self.touch.tick()
         self.clockwork.tick()
+        self.inbox.collect(ready)
         self.cheap.collect(ready)
         if self.stats:
             self.stats.collect(ready)
@@ -278,7 +281,7 @@ class Master:
         what = message[0]
         if what == "ready":
             self.touch.modules(message[3])
-            self.ready(generation, message[1], message[2])
+            self.ready(generation, message[1], message[2], message[4])
         elif what == "spawned":
             generation.pids[message[2]] = message[1]
             self.happen(message[1], "spawned", message[2])
@@ -290,7 +293,9 @@ class Master:
             self.status = message[1]
             self.stopping = True
 
-    def ready(self, generation: Generation, timed: list[tuple[Any, ...]], failures: list[str]) -> None:
+    def ready(
+        self, generation: Generation, timed: list[tuple[Any, ...]], failures: list[str], targets: dict[int, str]
+    ) -> None:
         """A fork server has imported the app, or tried to."""
         first = self.serving is None
         if failures and not self.options.faithful:
@@ -329,7 +334,8 @@ class Master:
             self.each("reload")
             if old is not None:
                 old.wire.send("retire")
-        self.clockwork.start(timed)
+        self.clockwork.start(timed, targets)
+        self.inbox.start(targets)
         self._reload_again()
 
     def _reload_again(self) -> None:
@@ -533,6 +539,7 @@ class Master:
         self.touch.close()
         self.clockwork.close()
         self.cheap.close()
+        self.inbox.close()
         if self.stats:
             self.stats.close()
         if self.board_path:

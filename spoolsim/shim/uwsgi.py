@@ -215,6 +215,10 @@ def set_user_harakiri(seconds: int, /) -> None:
     """Kill this process when it is still there after so many seconds; 0 disarms."""
     if _spoolsim.harakiri_word is not None:
         _spoolsim.harakiri_word(int(seconds))
+    elif _spoolsim.role != _app.MASTER:  # there it is without effect in uWSGI, too
+        from spoolsim.emulate import outside
+
+        outside.set_user_harakiri(int(seconds))
 
 
 # ---- who am I ---------------------------------------------------------------------------------------------------
@@ -258,18 +262,29 @@ def register_signal(number: int, target: str, handler: Callable[[int], Any]) -> 
 
 @_takes("is", optional=1)
 def signal(number: int, node: str = "") -> None:
-    """Raise a uwsgi signal. Raises NotEmulated for one to another node."""
+    """Raise a uwsgi signal; in a program under dev or exec, in the run that serves its spool directory.
+
+    Raises NotEmulated for one to another node, and in a program for whose directory there is no run.
+    """
     if node:
         from spoolsim.emulate.missing import refuse
 
         refuse("signal", f"a server at {node!r}; spoolsim signals no other node")
+    elif _spoolsim.role == _app.PROGRAM:
+        from spoolsim.emulate import outside
+
+        outside.signal(number)
     else:
         _spoolsim.signals.send(number)
 
 
 @_takes("i")
 def signal_registered(number: int) -> bool | None:
-    """True when a signal has a handler, else None."""
+    """True when a signal has a handler, in a program also when the run has one for it; else None."""
+    if _spoolsim.role == _app.PROGRAM:
+        from spoolsim.emulate import outside
+
+        return outside.signal_registered(number)
     return True if _spoolsim.signals.number(number) in _spoolsim.signals.handlers else None
 
 
@@ -293,29 +308,38 @@ def signal_received() -> int:
     return _spoolsim.signals.received
 
 
+def _add(name: str, kind: str, number: int, *spec: int | str) -> None:
+    """Have the master raise a signal; a program has none, and says where it is raised."""
+    _spoolsim.signals.add(kind, number, *spec)
+    if _spoolsim.role == _app.PROGRAM:
+        from spoolsim.emulate import outside
+
+        outside.timed(name, number)
+
+
 @_takes("ii")
 def add_timer(number: int, seconds: int) -> None:
     """Raise a signal every so many seconds."""
-    _spoolsim.signals.add("timer", number, seconds)
+    _add("add_timer", "timer", number, seconds)
 
 
 @_takes("iii", optional=1)
 def add_rb_timer(number: int, seconds: int, iterations: int = 0) -> None:
     """Raise a signal every so many seconds, so many times; 0 for ever."""
-    _spoolsim.signals.add("rb_timer", number, seconds, iterations)
+    _add("add_rb_timer", "rb_timer", number, seconds, iterations)
 
 
 @_takes("iiiiii")
 def add_cron(number: int, minute: int, hour: int, day: int, month: int, weekday: int) -> bool:
     """Raise a signal when the local time matches; -1 any, -N every N."""
-    _spoolsim.signals.add("cron", number, minute, hour, day, month, weekday)
+    _add("add_cron", "cron", number, minute, hour, day, month, weekday)
     return True
 
 
 @_takes("is")
 def add_file_monitor(number: int, path: str) -> None:
     """Raise a signal when a file is written to."""
-    _spoolsim.signals.add("file", number, os.path.abspath(path))
+    _add("add_file_monitor", "file", number, os.path.abspath(path))
 
 
 if version_info >= (2, 1):
@@ -323,7 +347,7 @@ if version_info >= (2, 1):
     @_takes("ii")
     def add_ms_timer(number: int, milliseconds: int) -> None:
         """Raise a signal every so many milliseconds (uWSGI 2.1)."""
-        _spoolsim.signals.add("ms_timer", number, milliseconds)
+        _add("add_ms_timer", "ms_timer", number, milliseconds)
 
 
 # ---- all else ---------------------------------------------------------------------------------------------------

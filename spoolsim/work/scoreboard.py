@@ -31,9 +31,10 @@ import os
 
 IDLE, SCANNING, BUSY = range(3)
 
-#: words before the slots: the master's pid, the number of slots, frequency (set_spooler_frequency), stop flag
+#: words before the slots: the master's pid, the number of slots, frequency (set_spooler_frequency), 1 once the app is
+#: imported, and four with a bit for each uwsgi signal that has a handler
 HEAD = 8
-MASTER, SLOTS, FREQUENCY, FORKSERVER = range(4)
+MASTER, SLOTS, FREQUENCY, LOADED, SIGNALS = range(5)
 #: words of one slot: 128 bytes, two cache lines
 WIDTH = 16
 #: bytes of a slot's task: its size (2 bytes, little-endian), then its path below the spool directory

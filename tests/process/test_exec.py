@@ -16,6 +16,7 @@ import pytest
 from spoolsim.cli.exec import isolation
 from spoolsim.spool.packet import decode
 from spoolsim.work.app import SHIM
+from tests.process.conftest import children
 
 SPOOLSIM = [sys.executable, "-m", "spoolsim"]
 PUT = "import uwsgi; uwsgi.spool({b'by': b'%s'})"
@@ -277,6 +278,100 @@ def test_a_program_under_exec_has_no_spoolers(tmp_path: Path):
     done = execute(tmp_path, sys.executable, "-c", code)
     assert done.stdout == "[0] True\n"
     assert done.stderr.count("uwsgi.set_spooler_frequency(): no spooler runs behind this program") == 1
+
+
+SIGNALLED = """\
+import uwsgi
+uwsgi.register_signal(7, "spooler", lambda n: print("SIGNAL", n, flush=True))
+uwsgi.register_signal(8, "worker", print)
+"""
+RAISES = """\
+import uwsgi
+print([uwsgi.signal_registered(n) for n in (6, 7, 8)], [uwsgi.signal(n) for n in (6, 8, 7, 7)], flush=True)
+import signal; signal.pause()
+"""
+
+
+def test_a_program_under_dev_raises_signals(spawn: Any, tmp_path: Path):
+    """uwsgi.signal() of a web program reaches the handlers of the run; without a handler, or a worker, that is said."""
+    (tmp_path / "tasks.py").write_text(SIGNALLED)
+    (tmp_path / "app.py").write_text(RAISES)
+    words = ["dev", "--spooler", "sp", "--import", "tasks", "--", sys.executable, "app.py"]
+    process = spawn([*SPOOLSIM, *words], cwd=tmp_path)
+    process.wait_output("SIGNAL 7", 2)
+    (fifo,) = (tmp_path / "sp/.spoolsim/run").glob("*.signals")
+    assert fifo.stat().st_mode & 0o777 == 0o600
+    assert process.stop(signal.SIGTERM) == 128 + signal.SIGTERM
+    output = process.output()
+    assert "[None, True, True] [None, None, None, None]" in output
+    assert "signal 6 came from a program, and nothing imported here has a handler for it" in output
+    assert "in uWSGI this signal would run in a web worker" in output
+    assert "Bad file descriptor" not in output
+    assert not list((tmp_path / "sp/.spoolsim/run").iterdir())
+
+
+def test_signals_of_a_program_beside_a_run(spawn: Any, tmp_path: Path):
+    """A program under exec reaches the run of another terminal; without one the call is NotEmulated and says why."""
+    (tmp_path / "tasks.py").write_text(SIGNALLED)
+    code = "import uwsgi; print(uwsgi.signal_registered(7), uwsgi.signal(7))"
+    done = execute(tmp_path, sys.executable, "-c", code)
+    assert "NotEmulated: uwsgi.signal() is not emulated" in done.stderr
+    assert "here no run serves the spool directory" in done.stderr
+    process = spawn([*SPOOLSIM, "run", "--spooler", "sp", "--import", "tasks"], cwd=tmp_path)
+    process.wait_output("spawned the uWSGI spooler")
+    assert execute(tmp_path, sys.executable, "-c", code).stdout == "True None\n"
+    process.wait_output("SIGNAL 7")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait_exit()
+    process.assert_nothing_left()
+    assert "NotEmulated" in execute(tmp_path, sys.executable, "-c", code).stderr
+    again = spawn([*SPOOLSIM, "run", "--spooler", "sp", "--import", "tasks"], cwd=tmp_path)
+    again.wait_output("spawned the uWSGI spooler")
+    assert {path.name for path in (tmp_path / "sp/.spoolsim/run").iterdir()} == {str(again.pid), f"{again.pid}.signals"}
+    assert again.stop() == 0
+
+
+def test_signals_are_taken_after_a_reload_and_a_killed_fork_server(spawn: Any, tmp_path: Path):
+    """The FIFO and the table of handlers outlive the fork server."""
+    (tmp_path / "tasks.py").write_text(SIGNALLED)
+    process = spawn([*SPOOLSIM, "run", "--spooler", "sp", "--import", "tasks"], cwd=tmp_path)
+    process.wait_output("spawned the uWSGI spooler")
+    code = "import uwsgi; print(uwsgi.signal_registered(7), uwsgi.signal(7))"
+    for count, number in enumerate((signal.SIGHUP, signal.SIGKILL), 1):
+        os.kill(process.pid if number == signal.SIGHUP else min(children(process.pid)), number)
+        process.wait_output("spawned the uWSGI spooler", count + 1)
+        assert execute(tmp_path, sys.executable, "-c", code).stdout == "True None\n"
+        process.wait_output("SIGNAL 7", count)
+    assert process.stop() == 0
+
+
+QUIET = """\
+import uwsgi, uwsgidecorators
+@uwsgidecorators.timer(60, target="spooler")
+def one(number): pass
+@uwsgidecorators.cron(0, 0, -1, -1, -1, target="spooler")
+def two(number): pass
+for _ in range(2):
+    uwsgi.add_rb_timer(1, 5)
+    uwsgi.add_file_monitor(1, "x")
+    uwsgi.set_user_harakiri(1)
+uwsgi.set_user_harakiri(0)
+print(uwsgi.register_signal(2, "spooler", print))
+"""
+
+
+def test_what_fires_nowhere_in_a_program_is_said(spawn: Any, tmp_path: Path):
+    """A program's timers and deadlines are named once each; beside a run that has them nothing is said of timers."""
+    (tmp_path / "tasks.py").write_text(QUIET)
+    done = execute(tmp_path, sys.executable, "tasks.py")
+    assert done.returncode == 0, done.stderr
+    for name in ("add_timer", "add_cron", "add_rb_timer", "add_file_monitor"):
+        assert done.stderr.count(f"uwsgi.{name}(): nothing fires in this program: `spoolsim run`") == 1
+    assert done.stderr.count("uwsgi.set_user_harakiri(): nobody kills this process here") == 1
+    words = ["dev", "--spooler", "sp", "--import", "tasks", "--", sys.executable, "tasks.py"]
+    process = spawn([*SPOOLSIM, *words], cwd=tmp_path)
+    assert process.wait_exit(20) == 0
+    assert "nothing fires" not in process.output()
 
 
 WAITING = """\
