@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from spoolsim.cli.exec import isolation
 from spoolsim.spool.packet import decode
 from spoolsim.work.app import SHIM
-from tests.process.conftest import children
+from tests.process.conftest import children, state
 
 SPOOLSIM = [sys.executable, "-m", "spoolsim"]
 PUT = "import uwsgi; uwsgi.spool({b'by': b'%s'})"
@@ -420,6 +421,97 @@ def test_dev_at_a_terminal(tmp_path: Path):
     finally:
         terminal.close(force=True)
     assert "does not end" not in (terminal.before or "")
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Any]:
+    """An interactive bash, which gives each job a process group of its own, with a plain prompt."""
+    environment = {**os.environ, "PS1": "READY$ ", "NO_COLOR": "1"}
+    words = ["--norc", "--noprofile", "-i"]
+    terminal = pexpect.spawn("bash", words, cwd=str(tmp_path), env=environment, timeout=20, encoding="utf-8")
+    terminal.setecho(False)
+    terminal.expect_exact("READY$ ")
+    yield terminal
+    terminal.close(force=True)
+
+
+DEV = f"{sys.executable} -m spoolsim dev --spooler sp --stop-grace 1 -- "
+
+
+def grandchild(terminal: Any) -> int:
+    """The pid that the command told of."""
+    terminal.expect(r"child (\d+)")
+    return int(terminal.match.group(1))
+
+
+def test_nothing_of_the_command_outlives_a_ctrl_c(shell: Any, wait_for: Any):
+    """A command that is deaf to Ctrl-C is killed with what it started; the shell has its terminal back."""
+    shell.sendline(DEV + "sh -c \"trap '' INT; (echo child \\$(exec sh -c 'echo \\$PPID'); exec sleep 98); echo x\"")
+    pid = grandchild(shell)
+    shell.expect("spawned the uWSGI spooler")
+    shell.sendintr()
+    shell.expect("sh does not end: killed")
+    shell.expect_exact("READY$ ")
+    wait_for(lambda: state(pid) in ("", "Z"), 10, "the end of the command's child")
+    shell.sendline("echo still $((40 + 2))")
+    shell.expect("still 42")
+
+
+def test_nothing_of_the_command_outlives_a_sigterm(shell: Any, wait_for: Any):
+    """SIGTERM to dev reaches all that the command started."""
+    shell.sendline(DEV + "sh -c 'sh -c \"echo child \\$\\$; exec sleep 98\"; echo x' & echo dev $!")
+    shell.expect(r"dev (\d+)")
+    dev = int(shell.match.group(1))
+    pid = grandchild(shell)
+    shell.expect("spawned the uWSGI spooler")
+    os.kill(dev, signal.SIGTERM)
+    wait_for(lambda: state(pid) in ("", "Z"), 10, "the end of the command's child")
+    shell.sendline("wait; echo status $?")
+    shell.expect(r"status \d+")
+
+
+def test_a_second_ctrl_c_ends_a_task_that_runs(shell: Any, tmp_path: Path):
+    """The first Ctrl-C lets the task go on for its grace, the second ends it at once."""
+    (tmp_path / "tasks.py").write_text(TASKS)
+    (tmp_path / "app.py").write_text(
+        "import signal, uwsgi\nuwsgi.spool({b'by': b'slow'})\n"
+        "signal.signal(signal.SIGINT, lambda *a: print('heard', flush=True))\n"
+        "while True: signal.pause()\n"
+    )
+    options = "--import tasks --stop-grace 60 --spooler"
+    shell.sendline(DEV.replace("--stop-grace 1", "").replace("--spooler", options) + f"{sys.executable} app.py")
+    shell.expect("task slow")
+    shell.sendintr()
+    shell.expect("heard")
+    shell.expect("1 running, at most 60 s to finish")
+    shell.expect("heard")  # dev says it once more to a command that goes on
+    shell.sendintr()
+    shell.expect("again: ending at once; running tasks stay in the spool")
+    shell.sendcontrol("\\")
+    shell.expect_exact("READY$ ")
+
+
+def test_ctrl_z_stops_dev_and_fg_goes_on(shell: Any, tmp_path: Path):
+    """Ctrl-Z gives the shell its terminal; after fg the command reads from it again."""
+    (tmp_path / "app.py").write_text("while (word := input('word? ')) != 'end': print('read', word, flush=True)\n")
+    shell.sendline(DEV + f"{sys.executable} app.py")
+    shell.expect("spawned the uWSGI spooler")
+    shell.sendline("one")
+    shell.expect("read one")
+    shell.sendcontrol("z")
+    shell.expect("Stopped")
+    shell.expect_exact("READY$ ")
+    shell.sendline("fg")
+    shell.expect("spoolsim dev")
+    shell.sendline("two")
+    shell.expect("read two")
+    shell.sendcontrol("z")
+    shell.expect("Stopped")
+    shell.sendline("bg; fg")
+    shell.sendline("three")
+    shell.expect("read three")
+    shell.sendline("end")
+    shell.expect_exact("READY$ ")
 
 
 def test_dev_ends_when_the_spooler_cannot_run(spawn: Any, tmp_path: Path):
