@@ -255,8 +255,9 @@ def page() -> str:
     for options, some in OPTIONAL.items():
         shown = " or ".join(f"`{option}`" for option in options)
         lines.append(f"| {shown} | {', '.join(f'`{name}`' for name in some)} |")
-    lines += ["", _TYPING]
-    return "\n".join(lines)
+    lines += ["", _TYPING, "", "| name | types-uwsgi | here |", "|---|---|---|"]
+    lines += [f"| {', '.join(f'`{name}`' for name in some)} | {theirs} | {ours} |" for some, theirs, ours in TYPES]
+    return "\n".join([*lines, ""])
 
 
 _ABOUT = """\
@@ -268,26 +269,30 @@ _OPTIONAL = """\
 A uWSGI without the option does not have these names at all, and neither has spoolsim. With the option they are there
 and NotEmulated; but `queue_size` is a number, the option's."""
 
+#: names whose types differ from those of types-uwsgi, so that ours cannot stand where its stand: (names, theirs, ours)
+TYPES: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("SPOOL_IGNORE", "SPOOL_OK", "SPOOL_RETRY"), "`Literal`", "`int`"),
+    (("SymbolsImporter", "SymbolsZipImporter", "ZipImporter"), "classes of the stubs", "classes of spoolsim's own"),
+    (
+        ("cache_set", "cache_update", "farm_msg"),
+        "any buffer that is read-only",
+        "`str` or `bytes`, as most callers have",
+    ),
+    (("mule_msg",), "overloads; `bool`", "one signature; `bool`, or None (with `--not-emulated=warn`)"),
+    (("register_rpc",), "the count decides the function's type", "any function: uWSGI does not hold it to the count"),
+    (("signal",), "all arguments may be left out", "the number is needed, as in uWSGI"),
+    (("signal_wait",), '`Literal[b""]`', "`bytes`, or None (with `--not-emulated=warn`)"),
+    (("spooler_get_task",), "keys are bytes", "`'spooler_task_name'` and `'body'` are str"),
+    (("workers",), "keys are bytes; may be None", "keys are str; a tuple, empty without a socket"),
+    (("spooler",), "always there", "there once the app sets it"),
+)
+
 _TYPING = """\
 ## Types
 
-The module is typed, and agrees with the stubs `types-uwsgi` but for these, where a running uWSGI 2.0.31 decided:
-
-| name | types-uwsgi | here |
-|---|---|---|
-| what returns True or None, or True | `Literal[True]`, or None | `bool`, or None |
-| `call()`, `rpc()` | the name is text in one | any arguments: all but bytes are uWSGI's ValueError |
-| `farm_get_msg()` | may return None | `bytes`, or ValueError |
-| `mule_msg()` | overloads; `bool` | one signature; `bool`, or None (with `--not-emulated=warn`) |
-| `opt` | values may be lists | so they are under `--uwsgi 2.1`; 2.0.31 shows the last value alone |
-| `register_rpc()` | the count decides the function's type | any function: uWSGI does not hold it to the count |
-| `spool()` | takes keywords; may return None | keywords always fail on Python 3; bytes, or ValueError |
-| `spooler_get_task()` | keys are bytes | `'spooler_task_name'` and `'body'` are str |
-| `workers()` | keys are bytes; may be None | keys are str; a tuple, empty without a socket |
-| NotEmulated names | typed | `object`: the call raises |
-| `spooler`, `post_fork_hook` | always there | there once the app sets them |
-| `decorators`, `route()`, `queue_size` | always there | absent, as in the build on PyPI without the option |
-"""
+The module is typed, and agrees with the stubs `types-uwsgi` but for these, where a running uWSGI 2.0.31 decided. What
+is NotEmulated is `object`: the call raises. What returns True, or None, is `bool` here, and `Literal[True]` there. Two
+names of the stubs are not in the build on PyPI, and not here: `decorators` and `route()`."""
 
 
 def walk() -> list[tuple[str, str, str]]:
