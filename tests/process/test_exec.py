@@ -110,6 +110,10 @@ def test_a_script_of_another_environment_without_spoolsim(tmp_path: Path):
         (["python", "-c", "print()", "-E"], ""),
         (["python", "app.py"], ""),
         (["env", "x"], ""),
+        (["env", "A=1", "-u", "B", "python", "-I", "app.py"], "-I"),
+        (["time", "nice", "-n", "5", "python3", "-E", "app.py"], "-E"),
+        (["env"], ""),
+        (["env", "A=1", "python", "app.py", "-I"], ""),
     ],
     ids=" ".join,
 )
