@@ -173,8 +173,8 @@ class Dev:
 
     def _signals(self, spooler: Program, command: Program) -> None:
         for number in os.read(self.reader, 4096):
-            if number == signal.SIGTSTP and self.foreground:
-                self.foreground.stop()
+            if number in foreground.STOPS and self.foreground:
+                self.foreground.stop(number)
             elif number == signal.SIGCONT and self.foreground:
                 self.foreground.resume()
             elif number == signal.SIGINT and self.echoes:

@@ -1,8 +1,8 @@
 """The terminal's foreground, lent to a program in a process group of its own.
 
 A group of its own, so that all that the program starts can be ended with it; in the foreground, so that it reads from
-the terminal and Ctrl-C reaches it. We would not learn of that Ctrl-C, nor of Ctrl-Z, so a herald leads the group: a
-fork of ours that does nothing but pass these two on.
+the terminal and Ctrl-C reaches it. We would not learn of that Ctrl-C, nor of Ctrl-Z, nor of a read in the background,
+so a herald leads the group: a fork of ours that does nothing but pass these on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: what the terminal sends, and the herald passes on
-TOLD = (signal.SIGINT, signal.SIGTSTP)
+STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+TOLD = (signal.SIGINT, *STOPS)
 _DEAF = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _TERMINAL = 0
 
@@ -72,10 +73,13 @@ class Foreground:
         self.lend()
         os.killpg(self.group, signal.SIGCONT)
 
-    def stop(self) -> None:
-        """Ctrl-Z stopped the group: so do we, and our own group, for the shell to see; until it is told to go on."""
-        self.take_back()
-        os.kill(0, signal.SIGTSTP)
+    def stop(self, number: int) -> None:
+        """The group was stopped: so are we, and our own group, for the shell to see; until it is told to go on."""
+        if number == signal.SIGTSTP:
+            self.take_back()
+            os.kill(0, number)
+        elif not is_ours():  # else the shell has put us into the foreground meanwhile
+            os.kill(0, signal.SIGSTOP)
         self.resume()  # at once, where no shell would ever tell us: the system does not stop us then
 
     def close(self) -> None:

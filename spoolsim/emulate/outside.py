@@ -17,7 +17,7 @@ def signal(number: int) -> None:
         app.log.line(f"could not deliver signal {number} to the master: too many wait there", "error")
         return
     if not sent:
-        missing.refuse("signal", "any process, which hands it to the master; here no run serves the spool directory")
+        missing.refuse("signal", "any process, which hands it to the master; here no master serves the spool directory")
 
 
 def signal_registered(number: int) -> bool | None:

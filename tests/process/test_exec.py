@@ -321,7 +321,7 @@ def test_signals_of_a_program_beside_a_run(spawn: Any, tmp_path: Path):
     code = "import uwsgi; print(uwsgi.signal_registered(7), uwsgi.signal(7))"
     done = execute(tmp_path, sys.executable, "-c", code)
     assert "NotEmulated: uwsgi.signal() is not emulated" in done.stderr
-    assert "here no run serves the spool directory" in done.stderr
+    assert "here no master serves the spool directory" in done.stderr
     process = spawn([*SPOOLSIM, "run", "--spooler", "sp", "--import", "tasks"], cwd=tmp_path)
     process.wait_output("spawned the uWSGI spooler")
     assert execute(tmp_path, sys.executable, "-c", code).stdout == "True None\n"
@@ -495,7 +495,7 @@ def test_a_second_ctrl_c_ends_a_task_that_runs(shell: Any, tmp_path: Path):
     shell.expect_exact("READY$ ")
 
 
-def test_ctrl_z_stops_dev_and_fg_goes_on(shell: Any, tmp_path: Path):
+def test_ctrl_z_stops_dev_and_fg_goes_on(shell: Any, wait_for: Any, tmp_path: Path):
     """Ctrl-Z gives the shell its terminal; after fg the command reads from it again."""
     (tmp_path / "app.py").write_text("while (word := input('word? ')) != 'end': print('read', word, flush=True)\n")
     shell.sendline(DEV + f"{sys.executable} app.py")
@@ -511,7 +511,11 @@ def test_ctrl_z_stops_dev_and_fg_goes_on(shell: Any, tmp_path: Path):
     shell.expect("read two")
     shell.sendcontrol("z")
     shell.expect("Stopped")
-    shell.sendline("bg; fg")
+    shell.sendline("bg; echo pid $(jobs -p)")
+    shell.expect(r"pid (\d+)")
+    dev = int(shell.match.group(1))
+    wait_for(lambda: state(dev) == "T", 10, "the stop of dev, whose command reads in the background")
+    shell.sendline("fg")
     shell.sendline("three")
     shell.expect("read three")
     shell.sendline("end")
