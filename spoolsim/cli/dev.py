@@ -100,8 +100,6 @@ class Dev:
             os.set_blocking(fd, False)
         self.programs: list[Program] = []
         self.foreground: Foreground | None = None
-        #: so many Ctrl-Cs that the herald will tell of are our own
-        self.echoes = 0
         self.stopping = False
         self.failed = False
         self.deadline = self.again = 0.0
@@ -149,10 +147,7 @@ class Dev:
                     if self.failed:
                         self.log.say("the spooler has ended; the command is stopped", error=True)
                     self._stop()
-                    if self.failed:
-                        self._interrupt(command)
-                    else:
-                        spooler.send(signal.SIGINT)
+                    (command if self.failed else spooler).send(signal.SIGINT)
                 if self.stopping:
                     self._insist(command)
         self._rest()
@@ -177,8 +172,8 @@ class Dev:
                 self.foreground.stop(number)
             elif number == signal.SIGCONT and self.foreground:
                 self.foreground.resume()
-            elif number == signal.SIGINT and self.echoes:
-                self.echoes -= 1
+            elif number == signal.SIGINT and self.failed:
+                pass  # the herald tells of our own
             elif number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._stop()
                 spooler.send(signal.SIGINT)  # SIGHUP would reload it
@@ -188,15 +183,11 @@ class Dev:
                 else:
                     command.send(number)
 
-    def _interrupt(self, command: Program) -> None:
-        self.echoes += self.foreground is not None
-        command.send(signal.SIGINT)
-
     def _insist(self, command: Program) -> None:
         now = time.clock_gettime(time.CLOCK_MONOTONIC)
         if self.again and now >= self.again:
             self.again = 0.0
-            self._interrupt(command)
+            command.process.send_signal(signal.SIGINT)  # not to the group: its herald would tell us of a second Ctrl-C
         if now >= self.deadline:
             for one in self.programs:
                 if not one.ended():
