@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 
-from spoolsim.cli import install
+from spoolsim.cli import foreground, install
 from spoolsim.cli.exec import unrunnable
+from spoolsim.cli.foreground import Foreground
 from spoolsim.work import program
 
 TYPE_CHECKING = False
@@ -31,9 +32,11 @@ _TERMINAL = 1.0
 
 
 class Program:
-    """One of the two. name: before each of its lines."""
+    """One of the two, in a process group of its own. name: before each of its lines. foreground: the terminal's."""
 
-    def __init__(self, name: str, words: Sequence[str], environment: dict[str, str], *, foreground: bool) -> None:
+    def __init__(
+        self, name: str, words: Sequence[str], environment: dict[str, str], foreground: Foreground | None = None
+    ) -> None:
         self.name = name
         try:
             self.process = subprocess.Popen(
@@ -42,11 +45,11 @@ class Program:
                 stdin=None if foreground else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                process_group=None if foreground else 0,
+                process_group=foreground.group if foreground else 0,
             )
         except OSError as error:
             raise unrunnable(words[0], error) from None
-        self.foreground = foreground
+        self.group = foreground.group if foreground else self.process.pid
         assert self.process.stdout is not None
         self.fd = self.process.stdout.fileno()
         os.set_blocking(self.fd, False)
@@ -73,14 +76,9 @@ class Program:
         return self.process.poll() is not None
 
     def send(self, number: int) -> None:
-        """A signal to it, and to all in its own group, if it has one."""
-        if self.ended() and self.foreground:
-            return
+        """A signal to it, and to all that it started and left in its group."""
         try:
-            if self.foreground:
-                self.process.send_signal(number)
-            else:
-                os.killpg(self.process.pid, number)
+            os.killpg(self.group, number)
         except ProcessLookupError:
             pass
 
@@ -101,6 +99,7 @@ class Dev:
         for fd in (self.reader, self.writer):
             os.set_blocking(fd, False)
         self.programs: list[Program] = []
+        self.foreground: Foreground | None = None
         self.stopping = False
         self.failed = False
         self.deadline = self.again = 0.0
@@ -108,23 +107,27 @@ class Dev:
     def run(self) -> int:
         """Until the command has ended, or the spooler cannot run; returns the exit status."""
         signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGCONT):
             signal.signal(number, _queued)
         shared = program.new_instance()
         environment = {**os.environ, program.INSTANCE: shared}
         boot = [sys.executable, "-m", "spoolsim", "run", *self.ours]
-        spooler = Program(_SPOOLER, boot, environment, foreground=False)
+        spooler = Program(_SPOOLER, boot, environment)
         self.programs.append(spooler)
         try:
             os.environ[program.INSTANCE] = shared
             described = install.environment(self.options, self.entries, os.environ, master=spooler.process.pid)
-            command = Program(os.path.basename(self.words[0]), self.words, described, foreground=os.isatty(0))
+            if foreground.is_ours():
+                self.foreground = Foreground(_queued)
+            command = Program(os.path.basename(self.words[0]), self.words, described, self.foreground)
             self.programs.append(command)
             return self._watch(spooler, command)
         finally:
             for one in self.programs:
                 one.send(signal.SIGKILL)
                 one.process.wait()
+            if self.foreground:
+                self.foreground.close()
 
     def _watch(self, spooler: Program, command: Program) -> int:
         with selectors.DefaultSelector() as selector:
@@ -165,10 +168,16 @@ class Dev:
 
     def _signals(self, spooler: Program, command: Program) -> None:
         for number in os.read(self.reader, 4096):
-            if number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number in foreground.STOPS and self.foreground:
+                self.foreground.stop(number)
+            elif number == signal.SIGCONT and self.foreground:
+                self.foreground.resume()
+            elif number == signal.SIGINT and self.failed:
+                pass  # the herald tells of our own
+            elif number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._stop()
                 spooler.send(signal.SIGINT)  # SIGHUP would reload it
-                if number == signal.SIGINT and command.foreground:
+                if number == signal.SIGINT and self.foreground:
                     # the terminal has told the command itself
                     self.again = time.clock_gettime(time.CLOCK_MONOTONIC) + _TERMINAL
                 else:
@@ -178,7 +187,7 @@ class Dev:
         now = time.clock_gettime(time.CLOCK_MONOTONIC)
         if self.again and now >= self.again:
             self.again = 0.0
-            command.send(signal.SIGINT)
+            command.process.send_signal(signal.SIGINT)  # not to the group: its herald would tell us of a second Ctrl-C
         if now >= self.deadline:
             for one in self.programs:
                 if not one.ended():

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: exit statuses that shells use for a command that is not there, or cannot be run
 NOT_FOUND, NOT_RUNNABLE = 127, 126
 _PYTHON = re.compile(r"python[\d.]*$")
+#: programs that run the command behind them, and those of their options that have a value
+_RUN_IT, _WITH_VALUE = {"env", "nice", "nohup", "time"}, {"-n", "-u", "-C"}
 _UWSGI = re.compile(r"(py)?uwsgi([-_](core|python|plugin).*)?$")
 
 
@@ -120,9 +122,11 @@ def warn(command: Sequence[str], options: Options, log: Log) -> None:
 def isolation(command: Sequence[str]) -> tuple[str, list[str]]:
     """("-I" or "-E" if this runs a Python that ignores the environment, else ""; the words behind Python's options).
 
-    A script is looked into for the options in its first line.
+    A script is looked into for the options in its first line; `env A=1`, `nice` and the like are looked through.
     """
-    words = list(command)
+    words = _behind(list(command))
+    if not words:
+        return "", []
     if not _PYTHON.match(os.path.basename(words[0])):
         words = [*_interpreter(words[0]), *words]
         if not words or not _PYTHON.match(os.path.basename(words[0])):
@@ -150,6 +154,13 @@ def _interpreter(name: str) -> list[str]:
     except OSError:
         return []
     words = first[2:].decode("utf-8", "replace").split() if first.startswith(b"#!") else []
-    if words and os.path.basename(words[0]) == "env":
-        words = [word for word in words[1:] if word != "-S"]
+    return _behind(words)
+
+
+def _behind(words: list[str]) -> list[str]:
+    """The command behind programs that only run it, their options and assignments left out."""
+    while words and os.path.basename(words[0]) in _RUN_IT:
+        words = words[1:]
+        while words and (words[0].startswith("-") or "=" in words[0]):
+            words = words[2 if words[0] in _WITH_VALUE else 1 :]
     return words

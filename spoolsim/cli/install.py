@@ -71,7 +71,8 @@ def environment(options: Options, entries: Entries, inherited: Mapping[str, str]
     path = [part for part in changed.get("PYTHONPATH", "").split(os.pathsep) if part and part != apps.SHIM]
     added = [os.path.abspath(entry) for entry in reversed(options.pythonpath)]
     changed["PYTHONPATH"] = os.pathsep.join([apps.SHIM, *added, *path])
-    changed[program.VARIABLE] = program.describe(options, entries, master=master, served=bool(master))
+    served = bool(master) and not options.inline
+    changed[program.VARIABLE] = program.describe(options, entries, master=master, served=served)
     changed.pop(program.INSTANCE, None)
     return changed
 

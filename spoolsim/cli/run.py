@@ -14,8 +14,12 @@ from spoolsim.spool.directory import SpoolDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from spoolsim.options import Options, Setting
 
+#: so many options that are left out are named
+_SHOWN = 24
 NOTHING = (
     "nothing to run: no spooler option, and no [tool.spoolsim] in pyproject.toml, spoolsim.ini or uwsgi.ini here. "
     "A uwsgi.ini to begin with:"
@@ -140,10 +144,18 @@ def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
         # a key of one's own is a placeholder; one that looks like an option was meant as one
         if key.startswith("spool") or key.replace("_", "-") in BY_NAME:
             notes.give("unknown-key", f"{key} ({source})")
-    if options.ignored and not options.faithful:
-        names = sorted(set(options.ignored))
-        shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    names = sorted({*options.ignored, *_without_effect(options)})
+    if names and not options.faithful:
+        shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
         log.say(f"{len(names)} options of uWSGI do not concern the spooler and are left out: {shown}")
+
+
+def _without_effect(options: Options) -> Iterator[str]:
+    """What we know, but do nothing with here: the sockets of workers that there are not, another environment."""
+    if options.web_sockets or (options.sockets and not options.stand_in_worker):
+        yield "socket"
+    if options.virtualenv and os.path.realpath(options.virtualenv) != os.path.realpath(sys.prefix):
+        yield "virtualenv" if os.path.isdir(options.virtualenv) else "virtualenv (missing)"
 
 
 def _refuse(error: SpoolsimError, log: Log) -> None:

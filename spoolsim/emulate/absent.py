@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from spoolsim.emulate import missing, say
 from spoolsim.emulate.arguments import text, text_or_bytes
+from spoolsim.emulate.surface import SCHEMES
 from spoolsim.work import app as apps
 
 TYPE_CHECKING = False
@@ -110,5 +111,5 @@ class SymbolsZipImporter(SymbolsImporter):
 class ZipImporter(SymbolsImporter):
     """Finds modules in a zip file that uWSGI reads through its own schemes. Raises NotEmulated."""
 
-    def __init__(self, name: str, /) -> None:
-        missing.refuse("ZipImporter", "any process: it reads through uWSGI's own schemes; use zipimport")
+    def __init__(self, *args: object) -> None:
+        missing.refuse("ZipImporter", SCHEMES)

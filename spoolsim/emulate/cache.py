@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from spoolsim.emulate import say
+from spoolsim.emulate import missing, say
 from spoolsim.emulate.arguments import long, quotient, text_or_bytes, wrapped
 from spoolsim.emulate.store import Store, store
 from spoolsim.work import app as apps
@@ -55,12 +55,15 @@ def _number(text: str | None, default: int = 0) -> int:
 
 
 def _cache(function: str, name: str) -> Cache | None:
-    """The cache of that name; the first one for ''."""
+    """The cache of that name; the first one for ''. NotEmulated for one of another server, NAME@HOST:PORT."""
     if not isinstance(name, str):
         raise TypeError(f"{function}() argument must be str, not {type(name).__name__}")
     app = apps.in_this_process()
+    if "@" in name and function != "cache_keys":  # which uWSGI asks no other server for
+        missing.refuse(function, f"any process, which asks the cache server {name!r}; spoolsim asks no other node")
+        return None
     found = configured(app.options)
-    if not found:
+    if not found and "@" not in name:
         if app.faithful:
             return None
         say.production("no-cache", "cache_*")

@@ -9,20 +9,24 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
+SCHEMES = "any process: it reads through uWSGI's own schemes (http, sym, fd and more)"
 _REQUEST = "a web worker, during a request"
 _ASYNC = "a web worker with an async loop"
 _MULE = "a mule"
+
+_FIRES = "the master of a run raises the signal; in a program beside one it is said where"
 
 #: names that the module itself has: name -> what is to be known
 WORKS: dict[str, str] = {
     "SPOOL_IGNORE": "",
     "SPOOL_OK": "",
     "SPOOL_RETRY": "",
-    "add_cron": "",
-    "add_file_monitor": "",
-    "add_rb_timer": "",
-    "add_timer": "",
+    "add_cron": _FIRES,
+    "add_file_monitor": _FIRES,
+    "add_rb_timer": _FIRES,
+    "add_timer": _FIRES,
     "applications": "None: there is no web worker",
     "buffer_size": "4096, uWSGI's default",
     "cores": "1",
@@ -37,21 +41,21 @@ WORKS: dict[str, str] = {
     "numproc": "the option `processes`; 0 without a socket",
     "opt": "as uWSGI shows it: the last value of each option",
     "ready": "True in spoolers and workers, None in the master",
-    "register_signal": "while the app is imported",
+    "register_signal": "while the app is imported; the handlers of a run are those that it imports itself",
     "send_to_spooler": "",
-    "set_spooler_frequency": "",
-    "set_user_harakiri": "",
-    "signal": "to this machine only",
+    "set_spooler_frequency": "in a program, that of the dev behind it; without one says that nothing changes",
+    "set_user_harakiri": "in a spooler; elsewhere says once that nobody kills the process",
+    "signal": "to this machine only; a program's goes to the run on its spool directory, without one NotEmulated",
     "signal_received": "",
-    "signal_registered": "",
+    "signal_registered": "in a program, also what the run on its spool directory has",
     "signal_wait": "in a spooler and in the stand-in worker; elsewhere NotEmulated",
     "sockets": "empty: no socket is opened",
     "spool": "",
     "spooler": "as the app sets it",
     "spooler_get_task": "",
     "spooler_jobs": "",
-    "spooler_pid": "",
-    "spooler_pids": "",
+    "spooler_pid": "0 in a program that no dev has started",
+    "spooler_pids": "0 in a program that no dev has started",
     "spoolers": "",
     "started_on": "",
     "unbit": "None",
@@ -60,8 +64,9 @@ WORKS: dict[str, str] = {
     "worker_id": "1 in the stand-in worker, else 0",
 }
 
-_CACHE = "shared by all processes of one run, exec or dev"
-_METRIC = "shared by all processes of one run, exec or dev"
+_SHARED = "shared by all processes of one run, exec or dev"
+_CACHE = "shared by all processes of one run, exec or dev; a remote one NotEmulated"
+_METRIC = _SHARED
 
 #: module of this wing -> name -> what is to be known
 EMULATED: dict[str, dict[str, str]] = {
@@ -73,7 +78,7 @@ EMULATED: dict[str, dict[str, str]] = {
         "cache_exists": _CACHE,
         "cache_get": _CACHE + "; an item is gone when its time has come, in uWSGI up to 3 s later",
         "cache_inc": _CACHE,
-        "cache_keys": _CACHE + "; in the order of the keys",
+        "cache_keys": _SHARED + "; in the order of the keys",
         "cache_mul": _CACHE,
         "cache_num": _CACHE,
         "cache_set": _CACHE,
@@ -131,7 +136,6 @@ EMULATED: dict[str, dict[str, str]] = {
         "scrolls": "None, as without legions; with them NotEmulated",
         "SymbolsImporter": "finds nothing: nothing is embedded here",
         "SymbolsZipImporter": "nothing is embedded here",
-        "ZipImporter": "NotEmulated when it is called",
     },
 }
 
@@ -149,7 +153,7 @@ NOT_EMULATED: dict[str, str] = {
     "connect": _ASYNC,
     "connection_fd": _REQUEST,
     "disconnect": _REQUEST,
-    "extract": "any process: it reads through uWSGI's own schemes (http, sym, fd and more)",
+    "extract": SCHEMES,
     "green_schedule": _ASYNC,
     "is_connected": _ASYNC,
     "offload": "a web worker with offload threads",
@@ -167,29 +171,30 @@ NOT_EMULATED: dict[str, str] = {
     "websocket_recv_nb": _REQUEST,
     "websocket_send": _REQUEST,
     "websocket_send_binary": _REQUEST,
+    "ZipImporter": SCHEMES,
 }
 
 _SNMP = ("counter32", "counter64", "gauge")
 _WIDTHS = ("8", "16", "32", "64")
 
-#: option -> the names that only a uWSGI with this option has; here they raise NotEmulated then
-OPTIONAL: dict[str, tuple[str, ...]] = {
-    "queue": (
+#: options -> the names that only a uWSGI with one of these has; here they are there then, and raise NotEmulated
+OPTIONAL: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("queue",): (
         *(f"queue_{verb}" for verb in ("get", "set", "last", "push", "pull", "pop", "slot", "pull_slot")),
         "queue_size",
     ),
-    "sharedarea": (
+    ("sharedarea",): (
         *(f"sharedarea_{verb}{width}" for verb in ("read", "write") for width in ("", "byte", "long", *_WIDTHS)),
         *(f"sharedarea_{verb}" for verb in ("inclong", "inc64", "inc32", "dec64", "dec32")),
         *(f"sharedarea_{verb}" for verb in ("rlock", "wlock", "unlock", "object", "memoryview")),
     ),
-    "snmp": (
+    ("snmp", "snmp-community"): (
         "snmp_set_community",
         *(f"snmp_{verb}_{kind}" for verb in ("set", "incr", "decr") for kind in _SNMP),
     ),
 }
 
-_HOME = {name: home for home, names in EMULATED.items() for name in names}
+_HOME = {name: home for home, names in EMULATED.items() for name in names} | {"ZipImporter": "absent"}
 
 
 def find(name: str, opt: Mapping[str, object]) -> object:
@@ -204,21 +209,30 @@ def find(name: str, opt: Mapping[str, object]) -> object:
         return getattr(import_module(f"spoolsim.emulate.{home}"), name)
     where = NOT_EMULATED.get(name, "")
     if not where:
-        option = next((option for option, names in OPTIONAL.items() if name in names), "")
-        if not option:
+        options = next((options for options, names in OPTIONAL.items() if name in names), ())
+        if not options:
             raise AttributeError(f"module 'uwsgi' has no attribute {name!r}")
-        if option not in opt:
+        option = options[0]
+        if not opt.keys() & set(options):
             raise AttributeError(f"module 'uwsgi' has no attribute {name!r}: uWSGI has it only with option {option}")
+        if name == "queue_size":
+            return _number(opt["queue"])
         where = f"any process, on what option {option} makes"
     from spoolsim.emulate.missing import function
 
     return function(name, where)
 
 
+def _number(value: object) -> int:
+    """The number that uWSGI reads in an option's value."""
+    digits = value.decode() if isinstance(value, bytes) else ""
+    return int(digits) if digits.isdigit() else 0
+
+
 def names(opt: Mapping[str, object]) -> list[str]:
     """The names that `find` knows."""
-    optional = (name for option, some in OPTIONAL.items() if option in opt for name in some)
-    return [*_HOME, *NOT_EMULATED, *optional]
+    optional = (name for options, some in OPTIONAL.items() if opt.keys() & set(options) for name in some)
+    return [*dict.fromkeys((*_HOME, *NOT_EMULATED)), *optional]
 
 
 def table() -> list[tuple[str, str, str]]:
@@ -238,10 +252,12 @@ def page() -> str:
     lines += ["| name | here | |", "|---|---|---|"]
     lines += [f"| `{name}` | {kind} | {remark} |" for name, kind, remark in rows]
     lines += ["", "## Only with an option", "", _OPTIONAL, "", "| option | names |", "|---|---|"]
-    for option, some in OPTIONAL.items():
-        lines.append(f"| `{option}` | {', '.join(f'`{name}`' for name in some)} |")
-    lines += ["", _TYPING]
-    return "\n".join(lines)
+    for options, some in OPTIONAL.items():
+        shown = " or ".join(f"`{option}`" for option in options)
+        lines.append(f"| {shown} | {', '.join(f'`{name}`' for name in some)} |")
+    lines += ["", _TYPING, "", "| name | types-uwsgi | here |", "|---|---|---|"]
+    lines += [f"| {', '.join(f'`{name}`' for name in some)} | {theirs} | {ours} |" for some, theirs, ours in TYPES]
+    return "\n".join([*lines, ""])
 
 
 _ABOUT = """\
@@ -251,34 +267,71 @@ where uWSGI would run it; with `--not-emulated=warn` it returns None and says so
 
 _OPTIONAL = """\
 A uWSGI without the option does not have these names at all, and neither has spoolsim. With the option they are there
-and NotEmulated."""
+and NotEmulated; but `queue_size` is a number, the option's."""
+
+#: names whose types differ from those of types-uwsgi, so that ours cannot stand where its stand: (names, theirs, ours)
+TYPES: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("SPOOL_IGNORE", "SPOOL_OK", "SPOOL_RETRY"), "`Literal`", "`int`"),
+    (("SymbolsImporter", "SymbolsZipImporter", "ZipImporter"), "classes of the stubs", "classes of spoolsim's own"),
+    (
+        ("cache_set", "cache_update", "farm_msg"),
+        "any buffer that is read-only",
+        "`str` or `bytes`, as most callers have",
+    ),
+    (("mule_msg",), "overloads; `bool`", "one signature; `bool`, or None (with `--not-emulated=warn`)"),
+    (("register_rpc",), "the count decides the function's type", "any function: uWSGI does not hold it to the count"),
+    (("signal",), "all arguments may be left out", "the number is needed, as in uWSGI"),
+    (("signal_wait",), '`Literal[b""]`', "`bytes`, or None (with `--not-emulated=warn`)"),
+    (("spooler_get_task",), "keys are bytes", "`'spooler_task_name'` and `'body'` are str"),
+    (("workers",), "keys are bytes; may be None", "keys are str; a tuple, empty without a socket"),
+    (("spooler",), "always there", "there once the app sets it"),
+)
 
 _TYPING = """\
 ## Types
 
-The module is typed, and agrees with the stubs `types-uwsgi` but for these, where a running uWSGI 2.0.31 decided:
+The module is typed, and agrees with the stubs `types-uwsgi` but for these, where a running uWSGI 2.0.31 decided. What
+is NotEmulated is `object`: the call raises. What returns True, or None, is `bool` here, and `Literal[True]` there. Two
+names of the stubs are not in the build on PyPI, and not here: `decorators` and `route()`."""
 
-| name | types-uwsgi | here |
-|---|---|---|
-| what returns True or None, or True | `Literal[True]`, or None | `bool`, or None |
-| `call()`, `rpc()` | the name is text in one | any arguments: all but bytes are uWSGI's ValueError |
-| `farm_get_msg()` | may return None | `bytes`, or ValueError |
-| `mule_msg()` | overloads; `bool` | one signature; `bool`, or None (with `--not-emulated=warn`) |
-| `opt` | values may be lists | so they are under `--uwsgi 2.1`; 2.0.31 shows the last value alone |
-| `register_rpc()` | the count decides the function's type | any function: uWSGI does not hold it to the count |
-| `spool()` | takes keywords; may return None | keywords always fail on Python 3; bytes, or ValueError |
-| `spooler_get_task()` | keys are bytes | `'spooler_task_name'` and `'body'` are str |
-| `workers()` | keys are bytes; may be None | keys are str; a tuple, empty without a socket |
-| NotEmulated names | typed | `object`: the call raises |
-| `spooler`, `post_fork_hook` | always there | there once the app sets them |
-| `decorators`, `route()`, `queue_size` | always there | absent, as in the build on PyPI without the option |
-"""
+
+def walk() -> list[tuple[str, str, str]]:
+    """(name, what the table says, what is seen) of every name in this process, the optional ones included.
+
+    Seen is the type, "raises NotEmulated" of what was called and did, or "absent" without the option it needs. Only
+    what the table says to be NotEmulated is called: nobody stops an instance to see whether that works.
+    """
+    import sys
+    from importlib import import_module
+
+    from spoolsim.work.app import SHIM
+
+    sys.path.insert(0, SHIM)
+    module = import_module("uwsgi")
+    rows = [(name, kind) for name, kind, _ in table()]
+    rows += [(name, "works" if name == "queue_size" else "NotEmulated") for some in OPTIONAL.values() for name in some]
+    return [(name, kind, _seen(module, name, kind)) for name, kind in rows]
+
+
+def _seen(module: object, name: str, kind: str) -> str:
+    from spoolsim.errors import NotEmulated
+
+    try:
+        found: Any = getattr(module, name)
+    except AttributeError:
+        return "absent"
+    if kind == "NotEmulated":
+        try:
+            found()
+        except NotEmulated:
+            return "raises NotEmulated"
+    return type(found).__name__
 
 
 def main() -> None:
-    """Print each name and what becomes of it."""
-    for name, kind, _ in table():
-        print(f"{name}\t{kind}")
+    """Walk every name and print what the table says and what is seen."""
+    for row in walk():
+        print("\t".join(row))
 
 
 if __name__ == "__main__":

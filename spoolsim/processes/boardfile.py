@@ -9,6 +9,7 @@ import os
 
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.lock import try_lock
+from spoolsim.work import signalbox
 from spoolsim.work.scoreboard import Scoreboard
 
 
@@ -32,9 +33,14 @@ def make(spool: SpoolDir | None, slots: int) -> tuple[Scoreboard, str, str]:
 
 
 def sweep(run: str) -> None:
-    """Remove the scoreboards of masters that are gone."""
+    """Remove what masters that are gone left: scoreboards that nobody locks, FIFOs that nobody reads."""
     for name in os.listdir(run):
         path = os.path.join(run, name)
+        if name.endswith(signalbox.SUFFIX) and not signalbox.is_read(path):
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass  # another one starts, and does the same
         if not name.isdigit():
             continue
         try:

@@ -37,8 +37,12 @@ class Clockwork:
         #: the monitored files to which something has happened
         self._happened: set[str] = set()
 
-    def start(self, timed: list[tuple[Any, ...]]) -> None:
-        """The app of a new generation is loaded; what it registers anew keeps its last firing."""
+    def start(self, timed: list[tuple[Any, ...]], targets: dict[int, str]) -> None:
+        """The app of a new generation is loaded; what it registers anew keeps its last firing.
+
+        targets: number -> target of all its handlers.
+        """
+        self.targets = targets
         if not timed and self.schedule is None:
             return
         from spoolsim.processes.schedule import Registration, Schedule
@@ -47,7 +51,6 @@ class Clockwork:
         if self.schedule is not None:
             schedule.carry(self.schedule)
         self.schedule = schedule
-        self.targets = {number: target for _, number, target, *_ in timed}
         self._watch_files([(number, spec[0]) for kind, number, _, *spec in timed if kind == "file"])
 
     def _watch_files(self, monitors: list[tuple[int, str]]) -> None:

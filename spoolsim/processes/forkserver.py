@@ -314,7 +314,8 @@ def main(wire_fd: int, board_fd: int) -> None:
         wire.send("exit", child.exit_status(end))
         child.leave(0)
     _warn_of_threads(log)
-    wire.send("ready", app.signals.report(), failures, _sources(app, before))
+    targets = {number: target for number, (target, _) in app.signals.handlers.items()}
+    wire.send("ready", app.signals.report(), failures, _sources(app, before), targets)
     places = _places([(directory, slot) for directory, slot in directories if slot >= 0])
     ForkServer(wire, board, app, places, setup["reports"]).serve()
     child.leave(0)

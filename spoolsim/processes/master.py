@@ -14,10 +14,11 @@ from spoolsim.processes import boardfile, lifecycle
 from spoolsim.processes.cheap import Cheap
 from spoolsim.processes.clockwork import Clockwork
 from spoolsim.processes.generation import Generation
+from spoolsim.processes.inbox import Inbox
 from spoolsim.processes.reload import Touch
 from spoolsim.processes.terminal import Terminal
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work.scoreboard import DROPPED, FREQUENCY, LEAVE, PID, STARTED, Scoreboard, read_task
+from spoolsim.work.scoreboard import FREQUENCY, HEAD, LEAVE, PID, STARTED, Scoreboard, read_task
 from spoolsim.work.signals import Pipe
 
 TYPE_CHECKING = False
@@ -118,6 +119,7 @@ class Master:
         self.touch = Touch(self)
         self.clockwork = Clockwork(self)
         self.cheap = Cheap(self)
+        self.inbox = Inbox(self)
         self.stats: Stats | None = None
 
     # ---- start ----
@@ -216,6 +218,7 @@ class Master:
         self._hurry_import()
         self.clockwork.collect(ready)
         self.clockwork.tick()
+        self.inbox.collect(ready)
         self.cheap.collect(ready)
         if self.stats:
             self.stats.collect(ready)
@@ -318,7 +321,7 @@ class Master:
         what = message[0]
         if what == "ready":
             self.touch.modules(message[3])
-            self.ready(generation, message[1], message[2])
+            self.ready(generation, message[1], message[2], message[4])
         elif what == "spawned":
             generation.pids[message[2]] = message[1]
             self.happen(message[1], "spawned", message[2])
@@ -330,7 +333,9 @@ class Master:
             self.status = message[1]
             self.stopping = True
 
-    def ready(self, generation: Generation, timed: list[tuple[Any, ...]], failures: list[str]) -> None:
+    def ready(
+        self, generation: Generation, timed: list[tuple[Any, ...]], failures: list[str], targets: dict[int, str]
+    ) -> None:
         """A fork server has imported the app, or tried to."""
         first = self.serving is None
         if failures and not self.options.faithful:
@@ -370,7 +375,8 @@ class Master:
             self.each("reload")
             if old is not None:
                 old.wire.send("retire")
-        self.clockwork.start(timed)
+        self.clockwork.start(timed, targets)
+        self.inbox.start(targets)
         self._reload_again()
 
     def _reload_again(self) -> None:
@@ -486,12 +492,13 @@ class Master:
         """The fork server was killed: its spoolers finish the task they hold, and write to a scoreboard of the past."""
         for seat in range(len(self.slots) * 2):
             self.board.slot(seat)[LEAVE] = 1
-        frequency, dropped = self.board.words[FREQUENCY], self.board.words[DROPPED]
+        kept = self.board.words[FREQUENCY:HEAD].tolist()
         if self.board_path:
             os.unlink(self.board_path)
         self.board.close()
         self.board = self._make_board()
-        self.board.words[FREQUENCY], self.board.words[DROPPED] = frequency, dropped
+        for word, value in enumerate(kept, FREQUENCY):
+            self.board.words[word] = value
         self.slots = [lifecycle.new(slot.number) for slot in self.slots]
 
     # ---- signals and stopping ----
@@ -612,6 +619,7 @@ class Master:
         self.touch.close()
         self.clockwork.close()
         self.cheap.close()
+        self.inbox.close()
         if self.stats:
             self.stats.close()
         if self.board_path:

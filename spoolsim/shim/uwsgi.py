@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         micros,
         parsefile,
         reload,
+        request_id,
         setprocname,
         stop,
         total_requests,
@@ -120,16 +121,15 @@ sockets: list[int] = []
 # ---- the spooler ------------------------------------------------------------------------------------------------
 
 
-def _spool(*args: Any, **kwargs: Any) -> bytes:
+def _spool(*args: dict[bytes, bytes], **kwargs: bytes) -> bytes:
     """uwsgi.spool(dict) -> absolute path of the spool file; ValueError with uWSGI's sentence."""
+    job: object = None
     if args:
         job = args[0]
         if len(args) > 1 or kwargs:
             _spoolsim.note("arguments-dropped")
     elif kwargs or _empty_keywords():
         job = kwargs
-    else:
-        job = None
     if not isinstance(job, dict):
         error = ValueError("The argument of spooler callable must be a dictionary")
         error.add_note(f"got {'nothing' if not args else type(job).__name__}; call uwsgi.spool({{b'key': b'value'}})")
@@ -154,7 +154,7 @@ def _spooler_jobs(*ignored: Any) -> list[bytes]:
 
 
 @_takes("s")
-def _spooler_get_task(path: str) -> dict[str | bytes, bytes] | None:
+def _spooler_get_task(path: str, /) -> dict[str | bytes, bytes] | None:
     """A spool file as its handler would get it, the path in place of its name; None when it cannot be had."""
     return _jobs.get_task(path)
 
@@ -177,7 +177,7 @@ def _spooler_pid() -> int:
 
 
 @_takes("i", None)
-def _set_spooler_frequency(value: int) -> bool:
+def _set_spooler_frequency(value: int, /) -> bool:
     """Change the wait of every spooler, in seconds, from its next wait on; 0 goes back to the option's value."""
     board = _spoolsim.board
     if _spoolsim.role == _app.PROGRAM:
@@ -215,6 +215,10 @@ def set_user_harakiri(seconds: int, /) -> None:
     """Kill this process when it is still there after so many seconds; 0 disarms."""
     if _spoolsim.harakiri_word is not None:
         _spoolsim.harakiri_word(int(seconds))
+    elif _spoolsim.role != _app.MASTER:  # there it is without effect in uWSGI, too
+        from spoolsim.emulate import outside
+
+        outside.set_user_harakiri(int(seconds))
 
 
 # ---- who am I ---------------------------------------------------------------------------------------------------
@@ -236,7 +240,7 @@ def mule_id() -> int:
 
 
 @_takes("s")
-def log(line: str) -> bool:
+def log(line: str, /) -> bool:
     """Write one line to the log."""
     _spoolsim.log.line(line)
     return True
@@ -251,25 +255,36 @@ def ready() -> bool | None:
 
 
 @_takes("isO")
-def register_signal(number: int, target: str, handler: Callable[[int], Any]) -> None:
+def register_signal(number: int, target: str, handler: Callable[[int], Any], /) -> None:
     """Register a handler for a uwsgi signal; only while the app is imported. ValueError as in uWSGI."""
     _spoolsim.signals.register(number, target, handler)
 
 
 @_takes("is", optional=1)
-def signal(number: int, node: str = "") -> None:
-    """Raise a uwsgi signal. Raises NotEmulated for one to another node."""
+def signal(number: int, node: str = "", /) -> None:
+    """Raise a uwsgi signal; in a program under dev or exec, in the run that serves its spool directory.
+
+    Raises NotEmulated for one to another node, and in a program for whose directory there is no run.
+    """
     if node:
         from spoolsim.emulate.missing import refuse
 
         refuse("signal", f"a server at {node!r}; spoolsim signals no other node")
+    elif _spoolsim.role == _app.PROGRAM:
+        from spoolsim.emulate import outside
+
+        outside.signal(number)
     else:
         _spoolsim.signals.send(number)
 
 
 @_takes("i")
-def signal_registered(number: int) -> bool | None:
-    """True when a signal has a handler, else None."""
+def signal_registered(number: int, /) -> bool | None:
+    """True when a signal has a handler, in a program also when the run has one for it; else None."""
+    if _spoolsim.role == _app.PROGRAM:
+        from spoolsim.emulate import outside
+
+        return outside.signal_registered(number)
     return True if _spoolsim.signals.number(number) in _spoolsim.signals.handlers else None
 
 
@@ -298,37 +313,46 @@ def signal_received() -> int:
     return _spoolsim.signals.received
 
 
+def _add(name: str, kind: str, number: int, *spec: int | str) -> None:
+    """Have the master raise a signal; a program has none, and says where it is raised."""
+    _spoolsim.signals.add(kind, number, *spec)
+    if _spoolsim.role == _app.PROGRAM:
+        from spoolsim.emulate import outside
+
+        outside.timed(name, number)
+
+
 @_takes("ii")
-def add_timer(number: int, seconds: int) -> None:
+def add_timer(number: int, seconds: int, /) -> None:
     """Raise a signal every so many seconds."""
-    _spoolsim.signals.add("timer", number, seconds)
+    _add("add_timer", "timer", number, seconds)
 
 
 @_takes("iii", optional=1)
-def add_rb_timer(number: int, seconds: int, iterations: int = 0) -> None:
+def add_rb_timer(number: int, seconds: int, iterations: int = 0, /) -> None:
     """Raise a signal every so many seconds, so many times; 0 for ever."""
-    _spoolsim.signals.add("rb_timer", number, seconds, iterations)
+    _add("add_rb_timer", "rb_timer", number, seconds, iterations)
 
 
 @_takes("iiiiii")
-def add_cron(number: int, minute: int, hour: int, day: int, month: int, weekday: int) -> bool:
+def add_cron(number: int, minute: int, hour: int, day: int, month: int, weekday: int, /) -> bool:
     """Raise a signal when the local time matches; -1 any, -N every N."""
-    _spoolsim.signals.add("cron", number, minute, hour, day, month, weekday)
+    _add("add_cron", "cron", number, minute, hour, day, month, weekday)
     return True
 
 
 @_takes("is")
-def add_file_monitor(number: int, path: str) -> None:
+def add_file_monitor(number: int, path: str, /) -> None:
     """Raise a signal when a file is written to."""
-    _spoolsim.signals.add("file", number, os.path.abspath(path))
+    _add("add_file_monitor", "file", number, os.path.abspath(path))
 
 
 if version_info >= (2, 1):
 
     @_takes("ii")
-    def add_ms_timer(number: int, milliseconds: int) -> None:
+    def add_ms_timer(number: int, milliseconds: int, /) -> None:
         """Raise a signal every so many milliseconds (uWSGI 2.1)."""
-        _spoolsim.signals.add("ms_timer", number, milliseconds)
+        _add("add_ms_timer", "ms_timer", number, milliseconds)
 
 
 # ---- all else ---------------------------------------------------------------------------------------------------

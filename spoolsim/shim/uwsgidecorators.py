@@ -194,8 +194,11 @@ def manage_spool_request(vars: dict[Any, Any]) -> int:
 
 def get_free_signal() -> int:
     """The lowest signal number nobody registered. Raises Exception when all 256 are taken."""
+    runtime = getattr(uwsgi, "_spoolsim", None)
+    # a program beside a run imports what the run does, and has to come to the same numbers
+    registered = runtime.signals.handlers.__contains__ if runtime is not None else uwsgi.signal_registered
     for number in range(256):
-        if not uwsgi.signal_registered(number):
+        if not registered(number):
             return number
     raise Exception("No free uwsgi signal available")
 

@@ -111,7 +111,7 @@ class App:
         """The `uwsgi` module as the app sees it. Raises AppError when something else has taken the name."""
         module = sys.modules.get("uwsgi")
         if module is None:
-            import uwsgi  # type: ignore[import-untyped]  # ours, found through the shim directory
+            import uwsgi  # ours, found through the shim directory
 
             module = uwsgi
         if not hasattr(module, "_spoolsim"):

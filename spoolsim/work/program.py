@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import select
 import sys
 import time
 
@@ -14,11 +15,12 @@ from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work import scoreboard as board
+from spoolsim.work import signalbox
 from spoolsim.work.app import PROGRAM, App
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from spoolsim.work.scoreboard import Scoreboard
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 VARIABLE = "SPOOLSIM"
 #: set by dev for both of its commands, so that they share what one instance shares
 INSTANCE = "SPOOLSIM_INSTANCE"
+
+#: how long a run may take until its master is there, in seconds
+_STARTING = 5.0
 
 
 def new_instance() -> str:
@@ -125,6 +130,56 @@ def set_frequency(app: App, seconds: int) -> bool:
         return False
     found.words[board.FREQUENCY] = seconds & 0xFFFFFFFF
     found.close()
+    return True
+
+
+def send_signal(app: App, number: int) -> bool:
+    """Hand a uwsgi signal to the master that serves the first directory; False when none does.
+
+    Raises BlockingIOError when so many wait there already that no more fit.
+    """
+    return any(signalbox.put(path, number) for path in _masters(app))
+
+
+def signal_registered(app: App, number: int) -> bool:
+    """Has the app of that master a handler for a uwsgi signal?"""
+    for path in _masters(app):
+        try:
+            with open(path, "rb") as file:
+                words = memoryview(file.read(8 * board.HEAD)).cast("Q")
+        except OSError:
+            continue
+        if len(words) == board.HEAD and words[board.LOADED]:
+            return bool(words[board.SIGNALS + number // 64] >> number % 64 & 1)
+    return False
+
+
+def _masters(app: App) -> Iterator[str]:
+    """The scoreboard of the master that serves the first directory, again and again while it still starts.
+
+    That is the run which this program belongs to, else any other.
+    """
+    own = next((directory for directory, _ in app.directories if not directory.external), None)
+    if own is None:
+        return
+    described = _described()
+    pid = described["run"] if described else 0
+    run = own.corner("run")
+    end = time.clock_gettime(time.CLOCK_MONOTONIC) + _STARTING
+    while pid and _alive(pid) and time.clock_gettime(time.CLOCK_MONOTONIC) < end:
+        path = os.path.join(run, str(pid))
+        if signalbox.is_read(path + signalbox.SUFFIX):
+            yield path
+        select.select((), (), (), 0.01)
+    if path := signalbox.find(run):
+        yield path
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
     return True
 
 

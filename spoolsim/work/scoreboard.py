@@ -31,10 +31,12 @@ import os
 
 IDLE, SCANNING, BUSY = range(3)
 
-#: words before the slots: the master's pid, the number of slots, frequency (set_spooler_frequency), stop flag, and how
-#: many uwsgi signals were lost as their queue was full (written by whoever raises one)
-HEAD = 8
-MASTER, SLOTS, FREQUENCY, FORKSERVER, DROPPED = range(5)
+#: words before the slots: the master's pid, the number of slots, frequency (set_spooler_frequency), 1 once the app is
+#: imported, four with a bit for each uwsgi signal that has a handler, and how many signals were lost as their queue
+#: was full (written by whoever raises one)
+HEAD = 16
+MASTER, SLOTS, FREQUENCY, LOADED, SIGNALS = range(5)
+DROPPED = 8
 #: words of one slot: 128 bytes, two cache lines
 WIDTH = 16
 #: bytes of a slot's task: its size (2 bytes, little-endian), then its path below the spool directory

@@ -7,14 +7,17 @@ import operator
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 _INT = 1 << 31
 #: stands for the function's own name
 _OWN = "own name"
 
 
-def takes(kinds: str, name: str | None = _OWN, *, optional: int = 0) -> Callable[[Callable[..., Any]], Any]:
+def takes(kinds: str, name: str | None = _OWN, *, optional: int = 0) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorates a function that takes just positional arguments of these kinds, the last `optional` of them not always.
 
     kinds: a letter each: i an int of 32 bits, s text, O any object.
@@ -23,18 +26,20 @@ def takes(kinds: str, name: str | None = _OWN, *, optional: int = 0) -> Callable
     The decorated function raises TypeError, ValueError or OverflowError as CPython's argument parser does.
     """
 
-    def decorate(function: Callable[..., Any]) -> Any:
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        untyped: Callable[..., R] = function
         called = function.__name__.lstrip("_") if name == _OWN else name
         prefix = "function" if called is None else f"{called}()"
 
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any) -> R:
             if not len(kinds) - optional <= len(arguments) <= len(kinds):
                 raise TypeError(_count(prefix, len(kinds), optional, len(arguments)))
-            return function(*(_TAKE[kinds[n]](value, prefix, n + 1) for n, value in enumerate(arguments)))
+            return untyped(*(_TAKE[kinds[n]](value, prefix, n + 1) for n, value in enumerate(arguments)))
 
         call.__name__ = call.__qualname__ = function.__name__.lstrip("_")
         call.__doc__ = function.__doc__
-        return call
+        call.__wrapped__ = function  # type: ignore[attr-defined]  # help() shows its parameters
+        return call  # type: ignore[return-value]
 
     return decorate
 

@@ -35,6 +35,12 @@ CLIENTS = {
 #: client -> the Django application it is
 APPLICATIONS = {"django-uwsgi-taskmanager": "taskmanager", "djcall": "djcall", "django-uwsgi-ng": "django_uwsgi"}
 
+#: client -> why none of its own tasks runs, for the summary
+REASONS = {
+    "django-uwsgi-mail": "it imports cPickle, or else Pickle, and no Python 3 has either",
+    "django-uwsgi-ng": "that is a task of the test's own; its mail fails on Python 3, under uWSGI too",
+}
+
 
 class Environment:
     """A fresh virtual environment with spoolsim and the clients. missing: client -> why it is not there."""
@@ -78,7 +84,8 @@ class Client:
     def _words(self, *words: str) -> list[str]:
         return [str(self.environment.python), "-m", "spoolsim", *words]
 
-    def _environ(self) -> dict[str, str]:
+    def environ(self) -> dict[str, str]:
+        """The environment of its programs."""
         keep = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "UWSGI_"))}
         django = {"DJANGO_SETTINGS_MODULE": "settings", "APPLICATION": APPLICATIONS.get(self.name, "")}
         return {**keep, **django, "PYTHONPATH": str(self.home)}
@@ -86,7 +93,7 @@ class Client:
     def run(self, *options: str) -> Spawned:
         """`spoolsim run` of the client's app."""
         words = self._words("run", "--spooler", "sp", "--pythonpath", str(self.home), *options)
-        self.running = self.spawn(words, cwd=self.home, env=self._environ())
+        self.running = self.spawn(words, cwd=self.home, env=self.environ())
         self.running.wait_output("spawned the uWSGI spooler", timeout=20)
         return self.running
 
@@ -95,7 +102,7 @@ class Client:
         python = str(self.environment.python)
         words = self._words("exec", "--spooler", "sp", "--spooler-ordered", "--", python, "-c", code)
         done = subprocess.run(
-            words, cwd=self.home, env=self._environ(), capture_output=True, text=True, timeout=60, check=False
+            words, cwd=self.home, env=self.environ(), capture_output=True, text=True, timeout=60, check=False
         )
         if done.returncode:
             pytest.fail(f"{code}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")
@@ -116,10 +123,11 @@ class Client:
         assert sorted(self.notes()) == sorted(expected)
 
     def finish(self) -> None:
-        """Stop it, and count."""
+        """Stop it, and count; a client that ran nothing must have a reason."""
         if self.running is not None:
             self.running.stop()
             done = self.running.output().count("done with task")
+            assert done or self.name in REASONS, f"{self.name}: no task ran"
             self.environment.tasks[self.name] = self.environment.tasks.get(self.name, 0) + done
 
 
@@ -169,4 +177,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         else:
             django = f" on Django {_environment.versions['django']}" if "django" in needs else ""
             ran = _environment.tasks.get(name, 0)
-            terminalreporter.write_line(f"{name} {_environment.versions[name]}{django}: {ran} tasks run")
+            why = f": {REASONS[name]}" if name in REASONS else ""
+            tasks = f"{ran} task{'' if ran == 1 else 's'} run"
+            terminalreporter.write_line(f"{name} {_environment.versions[name]}{django}: {tasks}{why}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import Client, Environment
+from tests.clients.conftest import CLIENTS, Client, Environment
 from tests.conftest import Spawn, poll_until
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
@@ -119,18 +119,23 @@ def test_django_uwsgi_mail_needs_python_2(client: Make):
     assert said == "No module named 'Pickle'\n"
 
 
-def test_django_uwsgi_ng(project: Make):
-    """django-uwsgi-ng: the status page shows the jobs, the cache is cleared, a line is logged, a mail spooled.
+MAIL = "from django.core.mail import send_mail\nsend_mail('subject', 'text', 'a@x.org', ['b@x.org'])\n"
 
-    The mail itself fails on Python 3 under uWSGI too: the decorators decode its pickle as UTF-8.
+
+def test_django_uwsgi_ng(project: Make):
+    """django-uwsgi-ng: the status page shows the jobs, the cache is cleared, a line is logged, a signal is delivered.
+
+    Its mail fails on Python 3, under uWSGI too: see the next test.
     """
     one = project("django-uwsgi-ng")
+    one.execute("import with_django_uwsgi; with_django_uwsgi.noted.spool(word='x')")
+    running = one.run("--import", "with_django_uwsgi")
+    one.wait_notes("ng x")
     shown = one.execute(
         "import with_django\nfrom django.test import Client\nfrom django.contrib.auth.models import User\n"
-        "import uwsgi\nfrom django.core.mail import send_mail\n"
+        "import uwsgi\n"
         "User.objects.create_superuser('root', 'r@x.org', 'pw')\n"
-        "client = Client(); client.login(username='root', password='pw')\n"
-        "send_mail('subject', 'text', 'a@x.org', ['b@x.org'])\nuwsgi.cache_set('k', 'v')\n"
+        "client = Client(); client.login(username='root', password='pw')\n" + MAIL + "uwsgi.cache_set('k', 'v')\n"
         "page = client.get('/uwsgi/')\n"
         "print(page.status_code, b'uwsgi_spoolfile_on_' in page.content)\n"
         "print(client.get('/uwsgi/cache_clear/').status_code, uwsgi.cache_get('k'))\n"
@@ -138,15 +143,30 @@ def test_django_uwsgi_ng(project: Make):
         "print(client.post('/uwsgi/signal/', {'signal_number': '5'}).status_code)\n"
     )
     assert shown == "200 True\n302 None\n302\n302\n"
-    one.execute("import with_django_uwsgi; with_django_uwsgi.noted.spool(word='x')")
-    running = one.run("--import", "with_django_uwsgi")
-    one.wait_notes("ng x")
+    one.wait_notes("ng x", "signal 5")
     running.wait_output("UnicodeDecodeError", timeout=20)
+
+
+@pytest.mark.oracle
+def test_the_mail_of_django_uwsgi_ng_fails_under_uwsgi_too(
+    project: Make, uwsgi_binary: str, spawn: Spawn, tmp_path: Path
+):
+    """The task of its mail backend is never done under the real uWSGI: its decorators decode a pickle as UTF-8."""
+    one = project("django-uwsgi-ng")
+    one.execute("import with_django\n" + MAIL)
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    found = subprocess.run([one.environment.python, "-c", code], capture_output=True, text=True, check=True)
+    options = ["--master", "--spooler", "sp", "--pythonpath", found.stdout.strip(), "--pythonpath", str(one.home)]
+    command = [uwsgi_binary, *options, "--import", "with_django_uwsgi"]
+    process = spawn(command, cwd=one.home, env=one.environ())
+    process.wait_output("UnicodeDecodeError", timeout=20)
+    process.stop()
+    assert "done with task" not in process.output()
+    assert len(list((one.home / "sp").glob("uwsgi_spoolfile_on_*"))) == 1
+    one.running = None
 
 
 def test_what_is_not_installed_is_said(environment: Environment):
     """Every client is either there with a version, or has a reason."""
-    from tests.clients.conftest import CLIENTS
-
     for name in CLIENTS:
         assert environment.missing.get(name) or environment.versions[name]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from spoolsim.cli.exec import isolation
 from spoolsim.spool.packet import decode
 from spoolsim.work.app import SHIM
+from tests.process.conftest import children, state
 
 SPOOLSIM = [sys.executable, "-m", "spoolsim"]
 PUT = "import uwsgi; uwsgi.spool({b'by': b'%s'})"
@@ -108,6 +110,10 @@ def test_a_script_of_another_environment_without_spoolsim(tmp_path: Path):
         (["python", "-c", "print()", "-E"], ""),
         (["python", "app.py"], ""),
         (["env", "x"], ""),
+        (["env", "A=1", "-u", "B", "python", "-I", "app.py"], "-I"),
+        (["time", "nice", "-n", "5", "python3", "-E", "app.py"], "-E"),
+        (["env"], ""),
+        (["env", "A=1", "python", "app.py", "-I"], ""),
     ],
     ids=" ".join,
 )
@@ -279,6 +285,100 @@ def test_a_program_under_exec_has_no_spoolers(tmp_path: Path):
     assert done.stderr.count("uwsgi.set_spooler_frequency(): no spooler runs behind this program") == 1
 
 
+SIGNALLED = """\
+import uwsgi
+uwsgi.register_signal(7, "spooler", lambda n: print("SIGNAL", n, flush=True))
+uwsgi.register_signal(8, "worker", print)
+"""
+RAISES = """\
+import uwsgi
+print([uwsgi.signal_registered(n) for n in (6, 7, 8)], [uwsgi.signal(n) for n in (6, 8, 7, 7)], flush=True)
+import signal; signal.pause()
+"""
+
+
+def test_a_program_under_dev_raises_signals(spawn: Any, tmp_path: Path):
+    """uwsgi.signal() of a web program reaches the handlers of the run; without a handler, or a worker, that is said."""
+    (tmp_path / "tasks.py").write_text(SIGNALLED)
+    (tmp_path / "app.py").write_text(RAISES)
+    words = ["dev", "--spooler", "sp", "--import", "tasks", "--", sys.executable, "app.py"]
+    process = spawn([*SPOOLSIM, *words], cwd=tmp_path)
+    process.wait_output("SIGNAL 7", 2)
+    (fifo,) = (tmp_path / "sp/.spoolsim/run").glob("*.signals")
+    assert fifo.stat().st_mode & 0o777 == 0o600
+    assert process.stop(signal.SIGTERM) == 128 + signal.SIGTERM
+    output = process.output()
+    assert "[None, True, True] [None, None, None, None]" in output
+    assert "signal 6 came from a program, and nothing imported here has a handler for it" in output
+    assert "in uWSGI this signal would run in a web worker" in output
+    assert "Bad file descriptor" not in output
+    assert not list((tmp_path / "sp/.spoolsim/run").iterdir())
+
+
+def test_signals_of_a_program_beside_a_run(spawn: Any, tmp_path: Path):
+    """A program under exec reaches the run of another terminal; without one the call is NotEmulated and says why."""
+    (tmp_path / "tasks.py").write_text(SIGNALLED)
+    code = "import uwsgi; print(uwsgi.signal_registered(7), uwsgi.signal(7))"
+    done = execute(tmp_path, sys.executable, "-c", code)
+    assert "NotEmulated: uwsgi.signal() is not emulated" in done.stderr
+    assert "here no master serves the spool directory" in done.stderr
+    process = spawn([*SPOOLSIM, "run", "--spooler", "sp", "--import", "tasks"], cwd=tmp_path)
+    process.wait_output("spawned the uWSGI spooler")
+    assert execute(tmp_path, sys.executable, "-c", code).stdout == "True None\n"
+    process.wait_output("SIGNAL 7")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait_exit()
+    process.assert_nothing_left()
+    assert "NotEmulated" in execute(tmp_path, sys.executable, "-c", code).stderr
+    again = spawn([*SPOOLSIM, "run", "--spooler", "sp", "--import", "tasks"], cwd=tmp_path)
+    again.wait_output("spawned the uWSGI spooler")
+    assert {path.name for path in (tmp_path / "sp/.spoolsim/run").iterdir()} == {str(again.pid), f"{again.pid}.signals"}
+    assert again.stop() == 0
+
+
+def test_signals_are_taken_after_a_reload_and_a_killed_fork_server(spawn: Any, tmp_path: Path):
+    """The FIFO and the table of handlers outlive the fork server."""
+    (tmp_path / "tasks.py").write_text(SIGNALLED)
+    process = spawn([*SPOOLSIM, "run", "--spooler", "sp", "--import", "tasks"], cwd=tmp_path)
+    process.wait_output("spawned the uWSGI spooler")
+    code = "import uwsgi; print(uwsgi.signal_registered(7), uwsgi.signal(7))"
+    for count, number in enumerate((signal.SIGHUP, signal.SIGKILL), 1):
+        os.kill(process.pid if number == signal.SIGHUP else min(children(process.pid)), number)
+        process.wait_output("spawned the uWSGI spooler", count + 1)
+        assert execute(tmp_path, sys.executable, "-c", code).stdout == "True None\n"
+        process.wait_output("SIGNAL 7", count)
+    assert process.stop() == 0
+
+
+QUIET = """\
+import uwsgi, uwsgidecorators
+@uwsgidecorators.timer(60, target="spooler")
+def one(number): pass
+@uwsgidecorators.cron(0, 0, -1, -1, -1, target="spooler")
+def two(number): pass
+for _ in range(2):
+    uwsgi.add_rb_timer(1, 5)
+    uwsgi.add_file_monitor(1, "x")
+    uwsgi.set_user_harakiri(1)
+uwsgi.set_user_harakiri(0)
+print(uwsgi.register_signal(2, "spooler", print))
+"""
+
+
+def test_what_fires_nowhere_in_a_program_is_said(spawn: Any, tmp_path: Path):
+    """A program's timers and deadlines are named once each; beside a run that has them nothing is said of timers."""
+    (tmp_path / "tasks.py").write_text(QUIET)
+    done = execute(tmp_path, sys.executable, "tasks.py")
+    assert done.returncode == 0, done.stderr
+    for name in ("add_timer", "add_cron", "add_rb_timer", "add_file_monitor"):
+        assert done.stderr.count(f"uwsgi.{name}(): nothing fires in this program: `spoolsim run`") == 1
+    assert done.stderr.count("uwsgi.set_user_harakiri(): nobody kills this process here") == 1
+    words = ["dev", "--spooler", "sp", "--import", "tasks", "--", sys.executable, "tasks.py"]
+    process = spawn([*SPOOLSIM, *words], cwd=tmp_path)
+    assert process.wait_exit(20) == 0
+    assert "nothing fires" not in process.output()
+
+
 WAITING = """\
 import signal, sys
 print("waiting", flush=True)
@@ -325,6 +425,100 @@ def test_dev_at_a_terminal(tmp_path: Path):
     finally:
         terminal.close(force=True)
     assert "does not end" not in (terminal.before or "")
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Any]:
+    """An interactive bash, which gives each job a process group of its own, with a plain prompt."""
+    environment = {**os.environ, "PS1": "READY$ ", "NO_COLOR": "1"}
+    words = ["--norc", "--noprofile", "-i"]
+    terminal = pexpect.spawn("bash", words, cwd=str(tmp_path), env=environment, timeout=20, encoding="utf-8")
+    terminal.setecho(False)
+    terminal.expect_exact("READY$ ")
+    yield terminal
+    terminal.close(force=True)
+
+
+DEV = f"{sys.executable} -m spoolsim dev --spooler sp --stop-grace 1 -- "
+
+
+def grandchild(terminal: Any) -> int:
+    """The pid that the command told of."""
+    terminal.expect(r"child (\d+)")
+    return int(terminal.match.group(1))
+
+
+def test_nothing_of_the_command_outlives_a_ctrl_c(shell: Any, wait_for: Any):
+    """A command that is deaf to Ctrl-C is killed with what it started; the shell has its terminal back."""
+    shell.sendline(DEV + "sh -c \"trap '' INT; (echo child \\$(exec sh -c 'echo \\$PPID'); exec sleep 98); echo x\"")
+    pid = grandchild(shell)
+    shell.expect("spawned the uWSGI spooler")
+    shell.sendintr()
+    shell.expect("sh does not end: killed")
+    shell.expect_exact("READY$ ")
+    wait_for(lambda: state(pid) in ("", "Z"), 10, "the end of the command's child")
+    shell.sendline("echo still $((40 + 2))")
+    shell.expect("still 42")
+
+
+def test_nothing_of_the_command_outlives_a_sigterm(shell: Any, wait_for: Any):
+    """SIGTERM to dev reaches all that the command started."""
+    shell.sendline(DEV + "sh -c 'sh -c \"echo child \\$\\$; exec sleep 98\"; echo x' & echo dev $!")
+    shell.expect(r"dev (\d+)")
+    dev = int(shell.match.group(1))
+    pid = grandchild(shell)
+    shell.expect("spawned the uWSGI spooler")
+    os.kill(dev, signal.SIGTERM)
+    wait_for(lambda: state(pid) in ("", "Z"), 10, "the end of the command's child")
+    shell.sendline("wait; echo status $?")
+    shell.expect(r"status \d+")
+
+
+def test_a_second_ctrl_c_ends_a_task_that_runs(shell: Any, tmp_path: Path):
+    """The first Ctrl-C lets the task go on for its grace, the second ends it at once."""
+    (tmp_path / "tasks.py").write_text(TASKS)
+    (tmp_path / "app.py").write_text(
+        "import itertools, signal, uwsgi\nuwsgi.spool({b'by': b'slow'})\ncount = itertools.count(1)\n"
+        "signal.signal(signal.SIGINT, lambda *a: print('heard', next(count), flush=True))\n"
+        "while True: signal.pause()\n"
+    )
+    options = "--import tasks --stop-grace 60 --spooler"
+    shell.sendline(DEV.replace("--stop-grace 1", "").replace("--spooler", options) + f"{sys.executable} app.py")
+    shell.expect("task slow")
+    shell.sendintr()
+    shell.expect("1 running, at most 60 s to finish")
+    shell.expect("heard 2")  # dev says it once more to a command that goes on
+    shell.sendintr()
+    shell.expect("again: ending at once; running tasks stay in the spool")
+    shell.sendcontrol("\\")
+    shell.expect_exact("READY$ ")
+
+
+def test_ctrl_z_stops_dev_and_fg_goes_on(shell: Any, wait_for: Any, tmp_path: Path):
+    """Ctrl-Z gives the shell its terminal; after fg the command reads from it again."""
+    (tmp_path / "app.py").write_text("while (word := input('word? ')) != 'end': print('read', word, flush=True)\n")
+    shell.sendline(DEV + f"{sys.executable} app.py")
+    shell.expect("spawned the uWSGI spooler")
+    shell.sendline("one")
+    shell.expect("read one")
+    shell.sendcontrol("z")
+    shell.expect("Stopped")
+    shell.expect_exact("READY$ ")
+    shell.sendline("fg")
+    shell.expect("spoolsim dev")
+    shell.sendline("two")
+    shell.expect("read two")
+    shell.sendcontrol("z")
+    shell.expect("Stopped")
+    shell.sendline("bg; echo pid $(jobs -p)")
+    shell.expect(r"pid (\d+)")
+    dev = int(shell.match.group(1))
+    wait_for(lambda: state(dev) == "T", 10, "the stop of dev, whose command reads in the background")
+    shell.sendline("fg")
+    shell.sendline("three")
+    shell.expect("read three")
+    shell.sendline("end")
+    shell.expect_exact("READY$ ")
 
 
 def test_dev_ends_when_the_spooler_cannot_run(spawn: Any, tmp_path: Path):

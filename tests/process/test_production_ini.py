@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,13 @@ max-requests = 5000
 """
 
 
+#: what of it a laptop has not, or the spooler does not need
+LEFT_OUT = [
+    *("chmod-socket", "daemonize", "gid", "logto", "max-requests", "pidfile", "plugins", "socket", "threads", "uid"),
+    *("vacuum", "virtualenv (missing)"),
+]
+
+
 def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     (home / "tasks.py").write_text(APP)
     (home / "prod.ini").write_text(INI)
@@ -60,7 +68,9 @@ def test_a_production_ini_runs_with_its_paths_mapped(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert "ran one" in done.stderr
     left_out = [line for line in done.stderr.splitlines() if "do not concern the spooler" in line]
-    assert len(left_out) == 1 and "daemonize" in left_out[0]
+    assert len(left_out) == 1
+    count, names = re.fullmatch(r".*\] (\d+) options of uWSGI do not concern .*: (.*)", left_out[0]).groups()
+    assert names.split(", ") == LEFT_OUT and int(count) == len(LEFT_OUT)
     assert {path.name for path in tmp_path.iterdir()} <= {"__pycache__", "prod.ini", "spool", "tasks.py"}
 
 
@@ -77,3 +87,23 @@ def test_set_overrides_the_file(tmp_path: Path):
     (tmp_path / "other").mkdir()
     done = run(tmp_path, "--map", f"/srv/shop={tmp_path}", "--set", "spooler-processes=1")
     assert done.stderr.count("spawned the uWSGI spooler") == 1
+
+
+def test_a_virtualenv_that_is_there_is_named_unless_it_is_ours(tmp_path: Path):
+    """The app runs in spoolsim's own environment: another one is left out, and said."""
+    (tmp_path / "venv").mkdir()
+    for home, left_out in ((tmp_path / "venv", True), (Path(sys.prefix), False)):
+        done = run(tmp_path, "--map", f"/srv/shop={tmp_path}", "--set", f"virtualenv={home}")
+        assert ("virtualenv (missing)" in done.stderr, ", virtualenv\n" in done.stderr) == (False, left_out)
+
+
+def test_a_map_of_pyproject_holds_for_its_table(tmp_path: Path):
+    """`map` in [tool.spoolsim] rewrites the paths of the configuration that the table includes."""
+    (tmp_path / "tasks.py").write_text(APP)
+    (tmp_path / "prod.ini").write_text(INI)
+    table = f'[tool.spoolsim]\nmap = ["/srv/shop={tmp_path}"]\nini = "prod.ini"\ndrain = true\n'
+    (tmp_path / "pyproject.toml").write_text(table)
+    command = [sys.executable, "-m", "spoolsim", "run"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ran one" in done.stderr

@@ -13,6 +13,7 @@ from freezegun import freeze_time
 
 from spoolsim.emulate import cache
 from spoolsim.emulate.store import store
+from spoolsim.errors import NotEmulated
 
 ONE = {"cache2": "name=one,items=100,blocksize=64"}
 
@@ -216,3 +217,22 @@ def test_the_file_of_a_dead_instance_is_removed(instance: Any, tmp_path: Any):
     assert os.path.exists(alive)
     assert os.path.dirname(store().path) == shared
     assert time.time() - os.path.getmtime(store().path) < 60
+
+
+REMOTE = "name@127.0.0.1:3031"
+
+
+@pytest.mark.parametrize("options", [{}, {"cache2": "name=a,items=9"}], ids=["no cache", "a cache"])
+def test_the_cache_of_another_server_is_not_emulated(instance: Any, options: dict[str, str]):
+    """A call with NAME@HOST:PORT raises NotEmulated and stores nothing here; cache_keys() is local in uWSGI, too."""
+    instance(**options)
+    for function, arguments in (
+        *((function, ("k",)) for function in (cache.cache_get, cache.cache_exists, cache.cache_del, cache.cache_num)),
+        *((function, ("k", b"v", 0)) for function in (cache.cache_set, cache.cache_update)),
+        *((getattr(cache, f"cache_{verb}"), ("k", 1, 0)) for verb in ("inc", "dec", "mul", "div")),
+        (cache.cache_clear, ()),
+    ):
+        with pytest.raises(NotEmulated, match=f"uwsgi.{function.__name__}\\(\\) is not emulated.*{REMOTE}"):
+            function(*arguments, REMOTE)
+    with pytest.raises(ValueError, match="no local uWSGI cache available"):
+        cache.cache_keys(REMOTE)

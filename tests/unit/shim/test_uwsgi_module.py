@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,16 +72,62 @@ def test_the_table_says_something_of_each_name():
     assert sorted(table) == sorted(RECORDED)
 
 
-def test_a_script_prints_what_becomes_of_each_name():
-    """`python -m spoolsim.emulate.surface` gives each name a line: works, emulated or NotEmulated."""
+#: what a uWSGI with these options has besides
+WITH_OPTIONS = ("--queue", "10", "--sharedarea", "10", "--snmp-community", "public")
+OPTIONAL = [name for some in surface.OPTIONAL.values() for name in some]
+
+
+@pytest.mark.parametrize("options", [(), WITH_OPTIONS], ids=["plain", "all options"])
+def test_a_script_walks_each_name(tmp_path: Path, options: tuple[str, ...]):
+    """`python -m spoolsim.emulate.surface` looks at each name: what it says to be NotEmulated was called and is."""
+    words = [sys.executable, "-m", "spoolsim", "exec", "--spooler", "sp", *options, "--"]
     done = subprocess.run(
-        [sys.executable, "-m", "spoolsim.emulate.surface"], capture_output=True, text=True, check=True, timeout=30
+        [*words, sys.executable, "-m", "spoolsim.emulate.surface"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
     )
-    printed = dict(line.split("\t") for line in done.stdout.splitlines())
-    assert set(printed) == set(RECORDED)
-    assert printed["spool"] == "works"
-    assert printed["cache_get"] == "emulated"
-    assert set(printed.values()) == {"works", "emulated", "NotEmulated"}
+    rows = {name: (kind, seen) for name, kind, seen in (line.split("\t") for line in done.stdout.splitlines())}
+    assert sorted(rows) == sorted((*RECORDED, *OPTIONAL))
+    for name, (kind, seen) in rows.items():
+        if name in SET_BY_THE_APP or (name in OPTIONAL and not options):
+            assert seen == "absent", name
+        elif kind == "NotEmulated":
+            assert seen == "raises NotEmulated", name
+        else:
+            recorded = RECORDED.get(name, "int").partition(" = ")[0]
+            assert seen == recorded, name
+    assert rows["queue_size"] == ("works", "int" if options else "absent")
+
+
+def test_a_script_walks_without_any_configuration(tmp_path: Path):
+    """Outside of exec it finds the module, too; only what the spooler option makes is absent."""
+    done = subprocess.run(
+        [sys.executable, "-m", "spoolsim.emulate.surface"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "spool\tworks\tabsent\n" in done.stdout
+    assert "sendfile\tNotEmulated\traises NotEmulated\n" in done.stdout
+
+
+def test_the_number_of_queue_items_is_the_options(tmp_path: Path):
+    """queue_size is an int, as in uWSGI."""
+    assert python("import uwsgi; print(repr(uwsgi.queue_size))", tmp_path, "--queue", "10").stdout == "10\n"
+
+
+@pytest.mark.oracle
+def test_the_optional_names_are_those_of_uwsgi(tmp_path: Path, uwsgi_binary: str):
+    """With the options the real module has exactly these names more, of these types."""
+    (tmp_path / "sp").mkdir()
+    (tmp_path / "app.py").write_text("import sys\n" + LOOK + "sys.stdout.flush(); import os; os._exit(0)\n")
+    words = [uwsgi_binary, "--master", "--spooler", "sp", "--pythonpath", ".", "--import", "app", *WITH_OPTIONS]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    output = done.stdout + done.stderr
+    real = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
+    assert set(real) - set(RECORDED) == set(OPTIONAL)
+    assert {name for name in OPTIONAL if real[name][0] != "function"} == {"queue_size"}
+    assert real["queue_size"] == ["int", "10"]
 
 
 def test_the_reference_page_is_current():
@@ -247,13 +294,60 @@ uwsgi.register_rpc("echo", lambda *a: repr(a).encode())
 uwsgi.register_rpc("text", lambda *a: "t")
 uwsgi.register_rpc("empty", lambda *a: b"")
 uwsgi.register_rpc("fails", lambda *a: 1 / 0)
+uwsgi.register_signal(20, "spooler", lambda number: None)
 here = os.getcwd()
-ask(here + "/master")
+if uwsgi.masterpid() == os.getpid(): ask(here + "/master")
 def h(env):
     ask(here + "/spooler")
     return -2
 uwsgi.spooler = h
 """
+
+
+#: what only a program does, which stands where a web worker is in uWSGI
+CALLS_OF_A_WORKER = [
+    "i_am_the_spooler()",
+    "masterpid() > 1",
+    "ready()",
+    "signal_received()",
+    "request_id()",
+    "signal_registered(200)",
+    "signal_registered(20)",
+    "signal(20)",
+    "signal(300)",
+    "register_signal(201, 'spooler', len)",
+    "add_timer(20, 600)",
+    "add_rb_timer(20, 600)",
+    "add_cron(20, 0, 0, 1, 1, -1)",
+    "add_file_monitor(20, '/nonexistent')",
+    "set_user_harakiri(0)",
+    "set_user_harakiri(600)",
+    "set_spooler_frequency(30)",
+    "type(spool({b'at': b'4000000000'})), send_to_spooler({b'at': b'4000000000'})[:1], len(spooler_jobs()) > 1",
+    "sorted(spooler_get_task(spool({b'at': b'4000000000', b'a': b'b'}).decode()), key=str)",
+    "spooler_pid() > 0, [pid > 0 for pid in spooler_pids()]",
+    "spool()",
+    "cache_get('k', 'x@127.0.0.1:1')",
+    "cache_set('k', b'v', 0, 'x@127.0.0.1:1')",
+    "SymbolsImporter().find_module('x')",
+]
+#: call, up to its bracket -> what a program says of it, or raises; each gives another answer than a web worker
+IN_A_PROGRAM = {
+    "cache": "uwsgi.cache_*(): uWSGI would have returned None: no cache is configured",
+    "metric": "uwsgi.metric_*(): uWSGI would have done nothing: metrics are not enabled",
+    "cache_get('k', 'x@127.0.0.1:1')": "NotEmulated",
+    "cache_set('k', b'v', 0, 'x@127.0.0.1:1')": "NotEmulated",
+    "signal(300)": "300: uWSGI would have wrapped this signal number modulo 256",
+    "worker_id()": "0",
+    "workers()": "({'id': 1, 'pid': 0,",
+}
+#: what does nothing in a program, and says so
+SAID_IN_A_PROGRAM = [
+    "uwsgi.log_this_request(): there is no request log here",
+    "uwsgi.set_user_harakiri(): nobody kills this process here",
+    "uwsgi.rpc(): no function b'nope' is registered in this process",
+    "uwsgi.farm_msg(): there is no farm 'f'",
+]
 
 
 @pytest.mark.oracle
@@ -296,3 +390,57 @@ def test_it_answers_as_a_real_uwsgi(
         found[side] = {where: json.loads((home / where).read_text()) for where in ("master", "spooler")}
     assert len(found["uwsgi"]["spooler"]) == len(calls)
     assert found["spoolsim"] == found["uwsgi"]
+
+
+IN_THE_WORKER = """
+def hook():
+    if uwsgi.worker_id() == 1: ask(here + "/worker")
+uwsgi.post_fork_hook = hook
+"""
+
+
+def asked(spawn: Any, wait_for: Any, home: Path, calls: list[str], *command: str) -> tuple[dict[str, Any], str]:
+    """What APP, run by this command, got of the calls in a web worker, or a program; and all that was printed."""
+    (home / "sp").mkdir(parents=True)
+    (home / "calls.json").write_text(json.dumps(calls))
+    (home / "app.py").write_text(APP + IN_THE_WORKER)
+    process = spawn(command, cwd=home, env={**os.environ, "TMPDIR": str(home)})
+    wait_for((home / "worker").exists, 20, f"the answers; the output was:\n{process.output()}")
+    if "dev" in command:
+        assert process.wait_exit(20) == 0
+    return json.loads((home / "worker").read_text()), process.output()
+
+
+@pytest.mark.oracle
+def test_a_program_answers_as_a_web_worker(spawn: Any, wait_for: Any, uwsgi_binary: str, tmp_path: Path):
+    """Under dev a program gets what a web worker of a real uWSGI gets; where not, it is told, or NotEmulated."""
+    calls = [*CALLS, *CALLS_OF_A_WORKER]
+    options = ["--master", "--spooler", "sp", "--pythonpath", ".", "--import", "app", "--socket", "u.sock"]
+    real, _ = asked(spawn, wait_for, tmp_path / "real", calls, uwsgi_binary, *options, "--processes", "1")
+    web = [sys.executable, "-c", "import app; app.ask(app.here + '/worker')"]
+    ours, output = asked(
+        spawn, wait_for, tmp_path / "ours", calls, sys.executable, "-m", "spoolsim", "dev", *options, "--", *web
+    )
+    said = [line.partition("|")[2] for line in output.splitlines() if line.startswith("python")]
+    for key, answer in ours.items():
+        call = key.partition(" ")[2]
+        if answer == real[key]:
+            continue
+        expected = IN_A_PROGRAM.get(call) or IN_A_PROGRAM[call.partition("_")[0]]
+        assert expected in str(answer) or any(expected in line for line in said), (call, answer, real[key])
+    for line in SAID_IN_A_PROGRAM:
+        assert sum(line in one for one in said) == 1, line
+
+
+def test_each_function_is_called_somewhere(tmp_path: Path):
+    """Every function that works or is emulated is among the calls that are asked of both, or in a test named here."""
+    elsewhere = {
+        "get_logvar": "test_instance.py; uWSGI crashes outside of a request",
+        "set_logvar": "likewise",
+        "reload": "test_exec.py",
+        "stop": "test_exec.py",
+        "signal_wait": "the oracle's signal_wait_in_a_worker",
+    }
+    words = set(re.findall(r"\w+", " ".join([*CALLS, *CALLS_WITH_ALL, *CALLS_OF_A_WORKER])))
+    functions = {name for name in RECORDED if RECORDED[name] == "function" and name not in surface.NOT_EMULATED}
+    assert functions - words == set(elsewhere)
