@@ -73,6 +73,8 @@ class ForkServer:
         self.places = places
         self.reports = reports
         self.living: dict[int, Spawned] = {}
+        #: slots that have had a process
+        self.spawned: set[int] = set()
         self.poison = Poison(app)
         self.orphaned = False
         self.retired = False
@@ -143,6 +145,7 @@ class ForkServer:
             self._become_child(number, number * 2 + seat, words, reader)
         os.close(reader)
         words[PID] = pid
+        self.spawned.add(number)
         self.living[pid] = Spawned(number, number * 2 + seat, words, writer)
         self.wire.send("spawned", number, pid)
 
@@ -157,7 +160,7 @@ class ForkServer:
         signal.set_wakeup_fd(-1)
         words[PID] = os.getpid()
         if number >= len(self.places):
-            child.stand_in(self.app, leash)
+            child.stand_in(self.app, leash, again=number in self.spawned)
         spool, index, count = self.places[number]
         place = self.board.task(seat)
         share = (index, count)
@@ -299,6 +302,7 @@ def main(wire_fd: int, board_fd: int) -> None:
     ]
     app = install(App(options, directories, log, board=board))
     app.signals.spoolers = Pipe(*setup["spooler_pipe"])
+    app.signals.teller = setup["told"]
     if setup["worker_pipe"]:
         app.signals.workers = Pipe(*setup["worker_pipe"])
     os.environ[program.VARIABLE] = program.describe(options, directories)

@@ -87,6 +87,8 @@ class Master:
         self.stopped_at = 0.0
         self.kept: list[tuple[str, str]] = []
         self.kept_pipe = b""
+        #: status of the process that died last, as os.waitstatus_to_exitcode
+        self._died_of = 0
         self.board_path = ""
         self.board = self._make_board()
         self.spooler_pipe = Pipe.open()
@@ -147,7 +149,7 @@ class Master:
 
     def begin_generation(self) -> None:
         """Start a fork server; what becomes of it, its messages will tell."""
-        descriptors = [self.spooler_pipe.reader, self.spooler_pipe.writer]
+        descriptors = [self.spooler_pipe.reader, self.spooler_pipe.writer, self.clockwork.teller]
         if self.worker_pipe:
             descriptors += [self.worker_pipe.reader, self.worker_pipe.writer]
         if self.options.drain:
@@ -159,6 +161,7 @@ class Master:
             "spooler_pipe": (self.spooler_pipe.reader, self.spooler_pipe.writer),
             "worker_pipe": (self.worker_pipe.reader, self.worker_pipe.writer) if self.worker_pipe else None,
             "reports": self.reports[1],
+            "told": self.clockwork.teller,
             "descriptors": descriptors,
         }
         self.import_began = time.time()
@@ -204,6 +207,7 @@ class Master:
         self.each("tick")
         self.touch.collect(ready)
         self.touch.tick()
+        self.clockwork.collect(ready)
         self.clockwork.tick()
         self.cheap.collect(ready)
         if self.stats:
@@ -238,7 +242,10 @@ class Master:
                 if action[1] in generation.pids:
                     generation.wire.send(what, action[1])
         elif what == "died":
-            if not self.options.drain:
+            if number >= self.served:
+                how = f", killed by signal {-self._died_of}" if self._died_of < 0 else ""
+                self.log.line(f"DAMN ! worker 1 (pid: {action[1]}) died{how} :( trying respawn ...")
+            elif not self.options.drain:
                 self.log.line("OOOPS the spooler is no more...trying respawn...")
         elif what == "ended":
             if not self.options.drain:
@@ -352,11 +359,12 @@ class Master:
     def died(self, generation: Generation, number: int, pid: int, status: int, worked: bool) -> None:
         """A spooler is dead."""
         generation.pids.pop(pid, None)
+        self._died_of = status
         if self.options.drain and status == lifecycle.DRAINED and not self.stopping:
             self.slots[number] = self.slots[number]._replace(stopping=True)
         self.happen(number, "died", pid, worked)
         if self.options.drain and not self.stopping and all(lifecycle.over(slot) for slot in self.slots[: self.served]):
-            self.stop(0.0)
+            self.stop(self.options.stop_grace)  # there may be the stand-in worker
 
     def reap(self) -> None:
         """Which fork server died? One whose line is still held open, by a child that the app made, tells us so only."""
@@ -532,6 +540,7 @@ class Master:
         """Give everything back; the scoreboard's file goes."""
         self.touch.close()
         self.clockwork.close()
+        self.clockwork.hang_up()
         self.cheap.close()
         if self.stats:
             self.stats.close()
