@@ -7,6 +7,7 @@ import select
 import signal
 import sys
 
+from spoolsim.processes.leash import Tight
 from spoolsim.processes.lifecycle import DRAINED
 from spoolsim.processes.network import bind, serve
 from spoolsim.work.app import SPOOLER, WORKER, print_error
@@ -64,7 +65,12 @@ class Spooler:
         """Everything from the fork to the end."""
         status = FAILED
         try:
-            self._become()
+            _signals(self.app.faithful)
+            if self.app.faithful:  # uWSGI's goes on with its import, and with its first scan
+                self._become()
+            else:
+                with Tight(self.leash, self.app.master_pid):
+                    self._become()
             status = self._serve()
         except Ended as ended:
             status = ended.status
@@ -77,7 +83,6 @@ class Spooler:
     def _become(self) -> None:
         app = self.app
         faithful = app.faithful
-        _signals(faithful)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.close(null)
@@ -233,9 +238,10 @@ def stand_in(app: App, leash: int, *, again: bool) -> NoReturn:
         else:
             app.log.line(f"spawned uWSGI worker 1 (pid: {os.getpid()}, cores: 1)")
         name_process(app, "uWSGI worker 1")
-        app.post_fork()
-        if app.options.lazy_apps:
-            app.load(("import", "module", "wsgi-file"))
+        with Tight(leash, app.master_pid):
+            app.post_fork()
+            if app.options.lazy_apps:
+                app.load(("import", "module", "wsgi-file"))
         wait = Wait(app, [], leash=leash)
         pipe = app.signals.workers
         if pipe is not None:

@@ -16,6 +16,7 @@ from spoolsim.errors import SpoolsimError
 from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.processes import child
+from spoolsim.processes.leash import Tight
 from spoolsim.processes.poison import Poison
 from spoolsim.processes.wire import Wire
 from spoolsim.spool import wake
@@ -25,6 +26,7 @@ from spoolsim.work.app import App, install
 from spoolsim.work.scoreboard import (
     HARAKIRI,
     LEAVE,
+    MASTER,
     PID,
     SERIAL,
     SPAWNS,
@@ -308,9 +310,10 @@ def main(wire_fd: int, board_fd: int) -> None:
     os.environ[program.VARIABLE] = program.describe(options, directories)
     before = list(sys.modules)
     try:
-        app.prepare()
-        kinds = ("shared-import",) if options.lazy_apps else ("shared-import", "import", "module", "wsgi-file")
-        failures = app.load(kinds)
+        with Tight(wire.fd, board.words[MASTER]):
+            app.prepare()
+            kinds = ("shared-import",) if options.lazy_apps else ("shared-import", "import", "module", "wsgi-file")
+            failures = app.load(kinds)
     except SpoolsimError as error:
         failures = [str(error)]
     except SystemExit as end:

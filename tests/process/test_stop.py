@@ -407,6 +407,41 @@ def test_nothing_survives_a_killed_master(start: Start, home: Path, strike: Call
     assert os.listdir(it.spool / ".spoolsim" / "run") == []
 
 
+#: as a stop finds it, and as nothing but the kernel can end it
+SLEEPS = ["time.sleep(60)", "import ctypes; ctypes.PyDLL(None).sleep(60)"]
+
+
+@pytest.mark.parametrize("sleep", SLEEPS, ids=["in Python", "in C"])
+@pytest.mark.parametrize("late", [(), ("--spooler-import", "late")], ids=["import", "spooler-import"])
+@pytest.mark.parametrize("strike", [kill_master, kill_all_but_the_spoolers])
+def test_nothing_goes_on_importing(
+    start: Start, home: Path, home_app: str, strike: Callable[[Instance], None], late: tuple[str, ...], sleep: str
+) -> None:
+    """Who is still importing the app when its parent is killed dies with it."""
+    if late and strike is kill_master:
+        late = (*late, "--stand-in-worker", "--spooler-processes", "2")
+    hangs = f"import time\nfrom app import note\nnote('importing')\n{sleep}\n"
+    (home / "late.py").write_text(hangs)
+    app = home_app if late else home_app + hangs.replace("from app import note", "")
+    it = start(*late, app=app, orphans_ok=True)
+    it.wait_runs("importing")
+    strike(it)
+    it.spawned.wait_exit()
+    it.spawned.assert_nothing_left(REMAINS)
+
+
+def test_an_importing_spooler_does_not_outlive_its_fork_server(start: Start, home: Path, wait_for: WaitFor) -> None:
+    """Only the fork server is killed: the spooler that is importing dies with it, another one imports again."""
+    (home / "late.py").write_text("import os, time\nfrom app import note\nnote(os.getpid())\ntime.sleep(60)\n")
+    it = start("--spooler-import", "late")
+    it.wait_count(1)
+    pid = int(it.runs()[0])
+    os.kill(it.fork_servers()[0], signal.SIGKILL)
+    wait_for(lambda: state(pid) in ("", "Z"), 20, "its end")
+    it.wait_count(2)
+    assert it.stop() == 0
+
+
 @pytest.mark.once
 def test_a_killed_fork_server_is_replaced(start: Start, wait_for: WaitFor) -> None:
     """Its spoolers finish their task and no more, a new fork server serves the rest, and the master goes on."""
