@@ -5,10 +5,6 @@ They go into the pipe whose other end the spoolers read, so they are kept while 
 
 from __future__ import annotations
 
-import marshal
-import os
-import select
-import socket
 import time
 
 from spoolsim.work.signals import FULL
@@ -31,15 +27,8 @@ class Clockwork:
         self.targets: dict[int, str] = {}
         self._watch: FileWatch | None = None
         self._files: dict[str, list[int]] = {}
-        self._monitors: list[tuple[int, str]] = []
-        #: what fired before the newest app was loaded
+        #: what forked processes register goes on where this one stood: of the app before the newest
         self._before: Schedule | None = None
-        # datagrams: many processes tell, each thing whole
-        hearer, teller = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        hearer.setblocking(False)
-        #: ends of the line through which a forked process tells what it registers
-        self.hearer, self.teller = hearer.detach(), teller.detach()
-        master.poll.register(self.hearer, select.POLLIN)
 
     def start(self, timed: list[tuple[Any, ...]]) -> None:
         """The app of a new generation is loaded; what it registers anew keeps its last firing."""
@@ -54,30 +43,8 @@ class Clockwork:
         self.targets = {number: target for _, number, target, *_ in timed}
         self._watch_files([(number, spec[0]) for kind, number, _, *spec in timed if kind == "file"])
 
-    def collect(self, ready: set[int]) -> None:
-        """What forked processes registered: a worker that has loaded its own app, or a task."""
-        while self.hearer in ready:
-            try:
-                self._told(*marshal.loads(os.read(self.hearer, 65536)))
-            except BlockingIOError:
-                return
-
-    def _told(self, kind: str, number: int, target: str, *spec: Any) -> None:
-        from spoolsim.processes.schedule import Registration, Schedule
-
-        self.targets[number] = target
-        if kind == "file":
-            if (number, *spec) not in self._monitors:
-                self._watch_files([*self._monitors, (number, spec[0])])
-            return
-        if self.schedule is None:
-            self.schedule = Schedule([])
-        # a worker that was respawned says it again; in uWSGI that makes two
-        self.schedule.add(Registration(kind, number, spec), self._before, again=self.master.options.faithful)
-
     def _watch_files(self, monitors: list[tuple[int, str]]) -> None:
         self.close()
-        self._monitors = monitors
         self._files = {}
         for number, path in monitors:
             self._files.setdefault(path, []).append(number)
@@ -93,6 +60,21 @@ class Clockwork:
         for number in self._files.get(path, ()):
             self.send(number)
         self.master.wake()  # in cheap mode there may be no spooler to take it
+
+    def told(self, kind: str, number: int, target: str, *spec: Any) -> None:
+        """A forked process registers something: a worker that has loaded its own app, or a task."""
+        from spoolsim.processes.schedule import Registration, Schedule
+
+        self.targets[number] = target
+        if kind == "file":
+            if number not in self._files.get(spec[0], ()):
+                known = [(other, path) for path, numbers in self._files.items() for other in numbers]
+                self._watch_files([*known, (number, spec[0])])
+            return
+        if self.schedule is None:
+            self.schedule = Schedule([])
+        # a worker that was respawned says it again; in uWSGI that makes two
+        self.schedule.add(Registration(kind, number, spec), self._before, again=self.master.options.faithful)
 
     def next_look(self) -> float | None:
         """When to tick."""
@@ -116,11 +98,6 @@ class Clockwork:
         pipe = master.spooler_pipe if self.targets.get(number) == "spooler" else master.worker_pipe
         if pipe is not None and not pipe.send(number):
             master.log.line(FULL.format(size=pipe.size()), "error")
-
-    def hang_up(self) -> None:
-        """Nobody is heard any more."""
-        os.close(self.hearer)
-        os.close(self.teller)
 
     def close(self) -> None:
         """Stop watching files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -488,6 +489,94 @@ def test_orphans_leave_the_seat_of_the_new_process_alone(start: Start, wait_for:
     assert it.stop() == 0
 
 
+def orphaned(it: Instance, name: str) -> int:
+    """The spooler that runs the task of this name, its fork server killed and replaced."""
+    (server,) = it.fork_servers()
+    os.kill(server, signal.SIGKILL)
+    gone(it, server)
+    poll_until(lambda: len(it.fork_servers()) == 1, 20, "another fork server")
+    return next(int(line.split()[2]) for line in it.runs() if line.startswith(f"begin {name} "))
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["option", "set_user_harakiri"])
+def test_orphans_keep_their_harakiri(start: Start, wait_for: WaitFor, user: bool) -> None:
+    """Also one that is stuck in C is killed at its deadline; its task is run at once by a process of the new server."""
+    it = start("--spooler-frequency", "600", *(() if user else ("--spooler-harakiri", "4")))
+    arm = "uwsgi.set_user_harakiri(4); " if user else ""
+    stuck = "os.path.exists(os.environ['GATES'] + '/second') or ctypes.PyDLL(None).sleep(600)"
+    it.put(f"note('begin', 'one', os.getpid()); {arm}{stuck}; note('end')")
+    it.wait_count(1)
+    orphan = orphaned(it, "one")
+    it.open_gate("second")
+    it.spawned.wait_output(f"*** HARAKIRI ON THE SPOOLER (pid: {orphan}) ***")
+    it.wait_runs("end", timeout=20)
+    assert state(orphan) in ("", "Z")
+    it.wait_empty()
+    assert it.stop() == 0
+
+
+def test_a_stop_waits_for_orphans(start: Start) -> None:
+    """They are counted, and may finish what they hold."""
+    it = start()
+    busy(it, "one")
+    orphaned(it, "one")
+    it.send(signal.SIGINT)
+    it.spawned.wait_output("1 running")
+    it.open_gate("one")
+    assert it.spawned.wait_exit(20) == 0
+    it.spawned.assert_nothing_left()
+    assert len(ended(it, "one")) == 1
+    assert not it.tasks()
+
+
+def test_orphans_and_the_end_of_the_grace(start: Start) -> None:
+    """Who has not finished then is named and killed, its task stays, and the status is 1."""
+    it = start("--stop-grace", "0.5")
+    busy(it, "one")
+    orphan = orphaned(it, "one")
+    it.send(signal.SIGINT)
+    assert it.spawned.wait_exit(20) == 1
+    it.spawned.assert_nothing_left()
+    assert f"process {orphan}, of the killed fork server, is killed" in it.output()
+    assert len(it.tasks()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("strace"), reason="faults are injected by strace")
+def test_orphans_that_cannot_be_signalled(start: Start, wait_for: WaitFor) -> None:
+    """Where the system has no descriptor of a process they are named at the stop, and the status is 1."""
+    fault = ["-e", "trace=pidfd_open", "-e", "inject=pidfd_open:error=ENOSYS"]
+    no_pidfd = ["strace", "-f", "-qq", "-o", "/dev/null", *fault]
+    it = start(prefix=no_pidfd, orphans_ok=True).behind()
+    busy(it, "one")
+    orphan = orphaned(it, "one")
+    it.send(signal.SIGINT)
+    it.spawned.wait_output(f"process {orphan}, of the killed fork server, cannot be ended from here: it goes on")
+    wait_for(lambda: state(it.pid) in ("", "Z"), 20, "the end of the master")
+    it.open_gate("one")
+    assert it.spawned.wait_exit() == 1
+    assert len(ended(it, "one")) == 1
+
+
+def test_the_fork_server_of_a_leaving_process_is_killed(start: Start, wait_for: WaitFor) -> None:
+    """After a reload: its task ends once, its seat is no other's until then, and the mercy still ends."""
+    it = start("--reload-mercy", "5")
+    busy(it, "one")
+    (old,) = it.fork_servers()
+    (pid,) = it.workers()
+    it.send(signal.SIGHUP)
+    wait_for(lambda: len(it.workers()) == 2, 30, "the new process beside the old one")
+    os.kill(old, signal.SIGKILL)
+    gone(it, old)
+    it.put("note('new')")
+    it.wait_runs("new")
+    assert state(pid) not in ("", "Z")
+    wait_for(lambda: state(pid) in ("", "Z"), 30, "the end of the mercy")
+    it.open_gate("one")
+    wait_for(lambda: ended(it, "one"), 15, "the task in the new process, before the poll")
+    assert ended(it, "one") != [str(pid)]
+    assert it.stop() == 0
+
+
 def test_a_fork_server_killed_again_and_again(start: Start) -> None:
     """Every time another one comes, and tasks go on; the master's descriptors are as many as before."""
     it = start()
@@ -525,12 +614,12 @@ _TAKE_TERMINAL = (
 )
 
 
-def on_a_terminal(spawn: Spawn, home: Path, *options: str) -> tuple[Instance, int]:
+def on_a_terminal(spawn: Spawn, home: Path, *options: str, before: tuple[str, ...] = ()) -> tuple[Instance, int]:
     """An instance whose standard input is a terminal of its own; and the terminal's other end."""
     ours, theirs = os.openpty()
     (home / "spool").mkdir()
     run = [sys.executable, "-m", "spoolsim", "run", "--spooler", "spool", "--import", "app", *options]
-    argv = [sys.executable, "-c", _TAKE_TERMINAL, *run]
+    argv = [sys.executable, "-c", _TAKE_TERMINAL, *before, *run]
     spawned = spawn(argv, cwd=home, env=environment(home), stdin=theirs, orphans_ok=True)
     os.close(theirs)
     return Instance(spawned, home, [home / "spool"]), ours
@@ -559,6 +648,20 @@ def test_nothing_survives_its_terminal(start: Start, spawn: Spawn, home: Path) -
     assert following.spawned.wait_exit(30) == 0
     assert sorted(line for line in it.runs() if line.startswith("rest")) == [f"rest {n}" for n in range(5)]
     assert os.listdir(it.spool / ".spoolsim" / "run") == []
+
+
+def test_nohup(spawn: Spawn, home: Path, wait_for: WaitFor) -> None:
+    """Started to outlive its terminal it does; its end is a reload, as in uWSGI."""
+    it, terminal = on_a_terminal(spawn, home, before=("nohup",))
+    it.wait_workers(1)
+    os.close(terminal)
+    it.put("note('after')")
+    it.wait_runs("after")
+    wait_for(lambda: len(it.workers()) == 1 and len(it.fork_servers()) == 1, 30, "the reload")
+    before = it.fork_servers()
+    it.send(signal.SIGHUP)
+    wait_for(lambda: len(it.fork_servers()) == 1 and it.fork_servers() != before, 30, "a reload of ours")
+    assert it.stop() == 0
 
 
 def test_control_c_on_a_terminal(spawn: Spawn, home: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spoolsim.work.scoreboard import SPAWNS
-from tests.conftest import Spawn
+from tests.conftest import Spawn, poll_until
 from tests.oracle.packets import PREFIX, packet
 from tests.process.conftest import Instance, Start, children, descriptors, environment, put, stat
 
@@ -356,6 +356,26 @@ def test_a_stop_while_the_directory_is_gone(start: Start) -> None:
     assert not it.spool.exists()
 
 
+@pytest.mark.parametrize("back", [False, True], ids=["gone", "back"])
+def test_a_fork_server_that_dies_without_the_directory(start: Start, back: bool) -> None:
+    """Gone, or there again without our corner: the master lives on, and what comes is served."""
+    it = start()
+    it.wait_workers(1)
+    (server,) = it.fork_servers()
+    shutil.rmtree(it.spool)
+    if back:
+        it.spool.mkdir()
+    os.kill(server, 9)
+    it.spawned.wait_output("the fork server was killed")
+    if not back:
+        it.spawned.wait_output("(directory-gone)", timeout=30)
+        it.spool.mkdir()
+    it.put("note('served')")
+    it.wait_runs("served", timeout=20)
+    assert "Traceback" not in it.output()
+    assert it.stop() == 0
+
+
 # ---- when watching fails ----
 
 _INJECT = [
@@ -405,6 +425,54 @@ def test_forks_that_fail(start: Start) -> None:
     it.put("note('served')")
     it.wait_runs("served")
     assert "(crash-loop)" in it.output()
+
+
+def no_process(when: str) -> list[str]:
+    """A prefix under which the master cannot start so many processes, nor the fork server fork."""
+    calls = "clone,clone3,vfork"
+    return f"strace -f -qq -o /dev/null -e trace={calls} -e inject={calls}:error=EAGAIN:when={when}".split()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("strace"), reason="faults are injected by strace")
+def test_a_fork_server_that_cannot_be_started_for_a_reload(start: Start) -> None:
+    """It is said, and the old code goes on; the next reload tries again."""
+    it = start(prefix=no_process("2")).behind()
+    it.wait_workers(1)
+    before = it.fork_servers()
+    it.send(1)
+    it.spawned.wait_output("cannot start a fork server: Resource temporarily unavailable: the old code goes on")
+    it.put("note('served')")
+    it.wait_runs("served")
+    assert it.fork_servers() == before
+    it.send(1)
+    poll_until(lambda: len(it.fork_servers()) == 1 and it.fork_servers() != before, 30, "another fork server")
+    assert it.stop() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("strace"), reason="faults are injected by strace")
+def test_a_fork_server_that_cannot_be_replaced_at_once(start: Start) -> None:
+    """When nobody serves it is tried again, and a stop meanwhile is a stop."""
+    it = start(prefix=no_process("2..3")).behind()
+    it.wait_workers(1)
+    os.kill(it.fork_servers()[0], 9)
+    it.spawned.wait_output("cannot start a fork server: Resource temporarily unavailable: tried again in 1 s", n=2)
+    it.put("note('served')")
+    it.wait_runs("served")
+    assert it.stop() == 0
+    never = start(prefix=no_process("2+")).behind()
+    never.wait_workers(1)
+    os.kill(never.fork_servers()[0], 9)
+    never.spawned.wait_output("tried again in 1 s", n=2)
+    assert never.stop() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("strace"), reason="faults are injected by strace")
+def test_no_fork_server_at_all(start: Start) -> None:
+    """At the start it is an error of one line."""
+    it = start(prefix=no_process("1+"))
+    assert it.spawned.wait_exit() == 1
+    assert "cannot start a fork server: Resource temporarily unavailable: nothing runs" in it.output()
+    assert "Traceback" not in it.output()
 
 
 def test_a_spool_that_cannot_be_written_to(start: Start, home: Path) -> None:
