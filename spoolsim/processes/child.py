@@ -69,7 +69,7 @@ class Spooler:
             if self.app.faithful:  # uWSGI's goes on with its import, and with its first scan
                 self._become()
             else:
-                with Tight(self.leash, self.app.master_pid):
+                with Tight(self.leash):
                     self._become()
             status = self._serve()
         except Ended as ended:
@@ -238,7 +238,7 @@ def stand_in(app: App, leash: int, *, again: bool) -> NoReturn:
         else:
             app.log.line(f"spawned uWSGI worker 1 (pid: {os.getpid()}, cores: 1)")
         name_process(app, "uWSGI worker 1")
-        with Tight(leash, app.master_pid):
+        with Tight(leash):
             app.post_fork()
             if app.options.lazy_apps:
                 app.load(("import", "module", "wsgi-file"))

@@ -26,7 +26,6 @@ from spoolsim.work.app import App, install
 from spoolsim.work.scoreboard import (
     HARAKIRI,
     LEAVE,
-    MASTER,
     PID,
     SERIAL,
     SPAWNS,
@@ -307,7 +306,7 @@ def main(wire_fd: int, board_fd: int) -> None:
     os.environ[program.VARIABLE] = program.describe(options, directories)
     before = list(sys.modules)
     try:
-        with Tight(wire.fd, board.words[MASTER]):
+        with Tight(wire.fd):
             app.prepare()
             kinds = ("shared-import",) if options.lazy_apps else ("shared-import", "import", "module", "wsgi-file")
             failures = app.load(kinds)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import signal
 
 
 class Tight:
     """Within it, this process is killed when the other end of `fd` is closed, whatever it is doing just then.
 
-    fd: a pipe or socket in which nothing arrives meanwhile. parent: the pid of the process that holds the other end.
+    fd: a pipe or socket in which nothing arrives meanwhile.
     """
 
-    __slots__ = ("_fd", "_flags", "_parent")
+    __slots__ = ("_fd", "_flags")
 
-    def __init__(self, fd: int, parent: int) -> None:
+    def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._parent = parent
         self._flags = -1
 
     def __enter__(self) -> None:
@@ -29,7 +29,9 @@ class Tight:
         except OSError:
             return  # a system that does not tell of this kind of descriptor: the end is seen after the import
         self._flags = flags
-        if os.getppid() != self._parent:  # it was closed before we could be told
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        if poll.poll(0):  # it was closed before we could be told
             os._exit(1)
 
     def __exit__(self, *exception: object) -> None:

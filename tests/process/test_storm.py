@@ -76,7 +76,7 @@ def test_five_hundred_deaths(start: Start, home_app: str, wait_for: WaitFor) -> 
     assert len(struck) > DEATHS - FROM_INSIDE
     assert it.fork_servers() == [server]
     consistent(it)
-    assert [len(descriptors(pid)) for pid in (it.pid, server)] == before
+    wait_for(lambda: [len(descriptors(pid)) for pid in (it.pid, server)] == before, 20, "as many descriptors as before")
     assert it.stop() == 0
 
 
