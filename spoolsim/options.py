@@ -232,7 +232,7 @@ OPTIONS: tuple[Option, ...] = (
     _O("lazy-apps", "flag", "lazy_apps", "Load the app in each worker instead of the master.", aliases=("lazy",)),
     _O("master", "flag", "master", "Have a master process; a spooler option has one anyway."),
     _O("die-on-term", "flag", "die_on_term", "Stop, rather than reload, on SIGTERM."),
-    _O("no-orphans", "flag", "no_orphans", "Kill the processes when the master dies."),
+    _O("no-orphans", "flag", "no_orphans", "Kill the web workers of a dead master; spoolers end by themselves."),
     _O(
         "reload-mercy",
         "int",

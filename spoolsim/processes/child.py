@@ -7,6 +7,7 @@ import select
 import signal
 import sys
 
+from spoolsim.processes.leash import Tight
 from spoolsim.processes.lifecycle import DRAINED
 from spoolsim.processes.network import bind, serve
 from spoolsim.work.app import SPOOLER, WORKER, print_error
@@ -64,7 +65,12 @@ class Spooler:
         """Everything from the fork to the end."""
         status = FAILED
         try:
-            self._become()
+            _signals(self.app.faithful)
+            if self.app.faithful:  # uWSGI's goes on with its import, and with its first scan
+                self._become()
+            else:
+                with Tight(self.leash):
+                    self._become()
             status = self._serve()
         except Ended as ended:
             status = ended.status
@@ -77,11 +83,6 @@ class Spooler:
     def _become(self) -> None:
         app = self.app
         faithful = app.faithful
-        _signals(faithful)
-        try:
-            os.nice(19)
-        except OSError:
-            pass
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.close(null)
@@ -93,6 +94,10 @@ class Spooler:
         for line in app.load_in_spooler():
             if not faithful:
                 app.log.say(f"{line}; the spooler goes on without it", error=True)
+        try:
+            os.nice(19)  # not before: the hook and spooler-import run in front of it
+        except OSError:
+            pass
 
     def _serve(self) -> int:
         app = self.app
@@ -218,18 +223,25 @@ def exit_status(end: SystemExit) -> int:
     return FAILED
 
 
-def stand_in(app: App, leash: int) -> NoReturn:
-    """The process that stands in for web worker 1: it has the app, its hook, and the signals for workers."""
+def stand_in(app: App, leash: int, *, again: bool) -> NoReturn:
+    """The process that stands in for web worker 1: it has the app, its hook, and the signals for workers.
+
+    again: it takes the place of one that died.
+    """
     status = FAILED
     try:
         _signals(app.faithful)
         app.become(WORKER, worker_id=1)
-        app.signals.in_master, app.signals.up = False, True
-        app.log.line(f"spawned uWSGI worker 1 (pid: {os.getpid()}, cores: 1)")
+        app.signals.in_master, app.signals.up, app.signals.worker_id = False, True, 1
+        if again:
+            app.log.line(f"Respawned uWSGI worker 1 (new pid: {os.getpid()})")
+        else:
+            app.log.line(f"spawned uWSGI worker 1 (pid: {os.getpid()}, cores: 1)")
         name_process(app, "uWSGI worker 1")
-        app.post_fork()
-        if app.options.lazy_apps:
-            app.load(("import", "module", "wsgi-file"))
+        with Tight(leash):
+            app.post_fork()
+            if app.options.lazy_apps:
+                app.load(("import", "module", "wsgi-file"))
         wait = Wait(app, [], leash=leash)
         pipe = app.signals.workers
         if pipe is not None:

@@ -36,6 +36,8 @@ class Clockwork:
         self._files: dict[str, list[int]] = {}
         #: the monitored files to which something has happened
         self._happened: set[str] = set()
+        #: what forked processes register goes on where this one stood: of the app before the newest
+        self._before: Schedule | None = None
 
     def start(self, timed: list[tuple[Any, ...]], targets: dict[int, str]) -> None:
         """The app of a new generation is loaded; what it registers anew keeps its last firing.
@@ -50,7 +52,7 @@ class Clockwork:
         schedule = Schedule([Registration(kind, number, spec) for kind, number, _, *spec in timed if kind != "file"])
         if self.schedule is not None:
             schedule.carry(self.schedule)
-        self.schedule = schedule
+        self._before, self.schedule = self.schedule, schedule
         self._watch_files([(number, spec[0]) for kind, number, _, *spec in timed if kind == "file"])
 
     def _watch_files(self, monitors: list[tuple[int, str]]) -> None:
@@ -87,6 +89,21 @@ class Clockwork:
         self._happened.add(path)
         self.master.wake()
 
+    def told(self, kind: str, number: int, target: str, *spec: Any) -> None:
+        """A forked process registers something: a worker that has loaded its own app, or a task."""
+        from spoolsim.processes.schedule import Registration, Schedule
+
+        self.targets[number] = target
+        if kind == "file":
+            if number not in self._files.get(spec[0], ()):
+                known = [(other, path) for path, numbers in self._files.items() for other in numbers]
+                self._watch_files([*known, (number, spec[0])])
+            return
+        if self.schedule is None:
+            self.schedule = Schedule([])
+        # a worker that was respawned says it again; in uWSGI that makes two
+        self.schedule.add(Registration(kind, number, spec), self._before, again=self.master.options.faithful)
+
     def next_look(self) -> float | None:
         """When to tick."""
         if self.schedule is None or self._stands():
@@ -119,7 +136,7 @@ class Clockwork:
     def forget(self) -> None:
         """Nothing is registered, and nothing has ever fired."""
         self.close()
-        self.schedule = None
+        self.schedule = self._before = None
         self.targets = {}
         self._files = {}
 

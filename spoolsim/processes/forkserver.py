@@ -16,6 +16,7 @@ from spoolsim.errors import SpoolsimError
 from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.processes import child
+from spoolsim.processes.leash import Tight
 from spoolsim.processes.poison import Poison
 from spoolsim.processes.wire import Wire
 from spoolsim.spool import wake
@@ -33,6 +34,7 @@ from spoolsim.work.scoreboard import (
     TASKS,
     USER,
     Scoreboard,
+    deadline,
     read_task,
 )
 from spoolsim.work.signals import Pipe
@@ -73,6 +75,8 @@ class ForkServer:
         self.places = places
         self.reports = reports
         self.living: dict[int, Spawned] = {}
+        #: slots that have had a process
+        self.spawned: set[int] = set()
         self.poison = Poison(app)
         self.orphaned = False
         self.retired = False
@@ -143,6 +147,7 @@ class ForkServer:
             self._become_child(number, number * 2 + seat, words, reader)
         os.close(reader)
         words[PID] = pid
+        self.spawned.add(number)
         self.living[pid] = Spawned(number, number * 2 + seat, words, writer)
         self.wire.send("spawned", number, pid)
 
@@ -157,7 +162,7 @@ class ForkServer:
         signal.set_wakeup_fd(-1)
         words[PID] = os.getpid()
         if number >= len(self.places):
-            child.stand_in(self.app, leash)
+            child.stand_in(self.app, leash, again=number in self.spawned)
         spool, index, count = self.places[number]
         place = self.board.task(seat)
         share = (index, count)
@@ -227,17 +232,17 @@ class ForkServer:
         if self.app.options.harakiri:
             step = min(step, self.app.options.harakiri)
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        deadline = min((at for spawned in self.living.values() if (at := _deadline(spawned.words))), default=0)
-        if deadline:
-            step = min(step, max(deadline - now, 0) / _SECOND)
+        nearest = min((at for spawned in self.living.values() if (at := deadline(spawned.words))), default=0)
+        if nearest:
+            step = min(step, max(nearest - now, 0) / _SECOND)
         return step
 
     def look(self) -> None:
         """Harakiri: stop, look again, then kill; so never a task that ended at its very deadline."""
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         for pid, spawned in list(self.living.items()):
-            deadline = _deadline(spawned.words)
-            if deadline and now >= deadline:
+            at = deadline(spawned.words)
+            if at and now >= at:
                 self._harakiri(pid, spawned)
 
     def _harakiri(self, pid: int, spawned: Spawned) -> None:
@@ -254,18 +259,12 @@ class ForkServer:
                 break
             select.select((), (), (), pause)
             pause *= 2
-        deadline = _deadline(words)
-        if words[SERIAL] % 2 == 0 and deadline and time.clock_gettime_ns(time.CLOCK_MONOTONIC) >= deadline:
+        at = deadline(words)
+        if words[SERIAL] % 2 == 0 and at and time.clock_gettime_ns(time.CLOCK_MONOTONIC) >= at:
             self.app.log.line(f"*** HARAKIRI ON THE SPOOLER (pid: {pid}) ***")
             os.kill(pid, signal.SIGKILL)
             words[HARAKIRI] = words[USER] = 0
         os.kill(pid, signal.SIGCONT)
-
-
-def _deadline(words: memoryview) -> int:
-    """The nearer of the two deadlines of a spooler, 0 for none."""
-    harakiri, user = words[HARAKIRI], words[USER]
-    return min(harakiri, user) if harakiri and user else harakiri or user
 
 
 def _queued(number: int, frame: object) -> None:
@@ -274,8 +273,10 @@ def _queued(number: int, frame: object) -> None:
 
 def main(wire_fd: int, board_fd: int) -> None:
     """A fresh interpreter, started by the master, becomes the fork server."""
-    # the terminal's Ctrl-C: the master has it too, and ends us; the import that it would strike tells nobody anything
+    # the terminal's Ctrl-C, or its end: the master has it too, and ends us; the import that it would strike tells
+    # nobody anything
     signal.signal(signal.SIGINT, _queued)
+    signal.signal(signal.SIGHUP, _queued)
     sys.argv[:] = ["uwsgi"]
     # uWSGI's print() goes to its log, and so to descriptor 2
     sys.stdout = open(2, "w", buffering=1, encoding=sys.stderr.encoding, closefd=False)  # noqa: SIM115 - for life
@@ -300,14 +301,16 @@ def main(wire_fd: int, board_fd: int) -> None:
     app = install(App(options, directories, log, board=board))
     app.signals.words = board.words
     app.signals.spoolers = Pipe(*setup["spooler_pipe"])
+    app.signals.teller = setup["told"]
     if setup["worker_pipe"]:
         app.signals.workers = Pipe(*setup["worker_pipe"])
     os.environ[program.VARIABLE] = program.describe(options, directories)
     before = list(sys.modules)
     try:
-        app.prepare()
-        kinds = ("shared-import",) if options.lazy_apps else ("shared-import", "import", "module", "wsgi-file")
-        failures = app.load(kinds)
+        with Tight(wire.fd):
+            app.prepare()
+            kinds = ("shared-import",) if options.lazy_apps else ("shared-import", "import", "module", "wsgi-file")
+            failures = app.load(kinds)
     except SpoolsimError as error:
         failures = [str(error)]
     except SystemExit as end:

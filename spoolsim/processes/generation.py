@@ -31,9 +31,10 @@ class Generation:
     """A fork server. number: counts reloads. pids: its living spoolers, pid -> slot number.
 
     began: when it was started, by the monotonic clock.
+    handles: pid -> a descriptor of that process, by which it can be signalled when its parent is gone; Linux only.
     """
 
-    __slots__ = ("began", "dead", "number", "pid", "pids", "ready", "timed", "wire")
+    __slots__ = ("began", "dead", "handles", "number", "pid", "pids", "ready", "timed", "wire")
 
     def __init__(self, number: int, pid: int, wire: Wire) -> None:
         self.number = number
@@ -41,9 +42,25 @@ class Generation:
         self.wire = wire
         self.pids: dict[int, int] = {}
         self.began = time.clock_gettime(time.CLOCK_MONOTONIC)
+        self.handles: dict[int, int] = {}
         self.ready = False
         self.dead = False
         self.timed: list[tuple[Any, ...]] = []
+
+    def spawned(self, pid: int, number: int) -> None:
+        """It has a spooler more, for slot `number`."""
+        self.pids[pid] = number
+        try:
+            self.handles[pid] = os.pidfd_open(pid)
+        except (AttributeError, OSError):
+            pass  # not Linux, or buried already
+
+    def forget(self, pid: int) -> None:
+        """A spooler of it is dead, or somebody else's business."""
+        self.pids.pop(pid, None)
+        handle = self.handles.pop(pid, -1)
+        if handle >= 0:
+            os.close(handle)
 
     @classmethod
     def spawn(cls, number: int, board_fd: int, setup: dict[str, Any]) -> Generation:
@@ -58,6 +75,9 @@ class Generation:
         environment["PYTHONPATH"] = os.pathsep.join([SHIM, *(part for part in inherited if part and part != SHIM)])
         try:
             pid = os.posix_spawn(sys.executable, [sys.executable, "-P", "-c", boot], environment)
+        except OSError:
+            ours.close()
+            raise
         finally:
             for fd in passed:
                 os.set_inheritable(fd, False)

@@ -15,8 +15,10 @@ from spoolsim.processes.cheap import Cheap
 from spoolsim.processes.clockwork import Clockwork
 from spoolsim.processes.generation import Generation
 from spoolsim.processes.inbox import Inbox
+from spoolsim.processes.orphans import Orphans
 from spoolsim.processes.reload import Touch
 from spoolsim.processes.terminal import Terminal
+from spoolsim.processes.told import Told
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work.scoreboard import FREQUENCY, HEAD, LEAVE, PID, STARTED, Scoreboard, read_task
 from spoolsim.work.signals import Pipe
@@ -45,6 +47,8 @@ _BURIAL = 2.0
 #: seconds that new code may take to be imported, while the old one serves; or, after another touch, as the code that
 #: it reads may be no more. Code that took long before may take thrice as long
 _LONGEST_IMPORT, _STALE_IMPORT = 60.0, 5.0
+#: seconds until it is tried again to start a fork server that could not be started
+_PAUSE = 1.0
 #: code that has served is tried so often again when the import kills the fork server
 _TRIES = 5
 
@@ -91,6 +95,8 @@ class Master:
         self.stopped_at = 0.0
         self.kept: list[tuple[str, str]] = []
         self.kept_pipe = b""
+        #: status of the process that died last, as os.waitstatus_to_exitcode
+        self._died_of = 0
         self.board_path = ""
         self.board = self._make_board()
         self.spooler_pipe = Pipe.open()
@@ -105,6 +111,8 @@ class Master:
             self.poll.register(self.reports[0], select.POLLIN)
         self._restart = False
         self._again = False
+        #: when to try again to start a fork server that could not be started
+        self._begin_at: float | None = None
         #: how many more fork servers may die while they import code that has served before
         self._tries = 0
         #: the app could not be imported at the start; a change of what is watched tries again
@@ -116,10 +124,14 @@ class Master:
         #: tasks, and handlers of signals, that were killed as they did not end within their mercy or grace
         self.unfinished = 0
         self.terminal = Terminal()
+        #: we were started to live on without the terminal
+        self._nohup = False
         self.touch = Touch(self)
         self.clockwork = Clockwork(self)
+        self.told = Told(self)
         self.cheap = Cheap(self)
         self.inbox = Inbox(self)
+        self.orphans = Orphans(self)
         self.stats: Stats | None = None
 
     # ---- start ----
@@ -136,6 +148,7 @@ class Master:
     def run(self) -> int:
         """Until the end; returns the exit status."""
         handlers = {number: signal.signal(number, _queued) for number in _QUEUED}
+        self._nohup = handlers[signal.SIGHUP] == signal.SIG_IGN
         old_wakeup = signal.set_wakeup_fd(self.wakeup_writer, warn_on_full_buffer=False)
         try:
             self.begin_generation()
@@ -156,7 +169,7 @@ class Master:
 
     def begin_generation(self) -> None:
         """Start a fork server; what becomes of it, its messages will tell."""
-        descriptors = [self.spooler_pipe.reader, self.spooler_pipe.writer]
+        descriptors = [self.spooler_pipe.reader, self.spooler_pipe.writer, self.told.teller]
         if self.worker_pipe:
             descriptors += [self.worker_pipe.reader, self.worker_pipe.writer]
         if self.options.drain:
@@ -168,14 +181,33 @@ class Master:
             "spooler_pipe": (self.spooler_pipe.reader, self.spooler_pipe.writer),
             "worker_pipe": (self.worker_pipe.reader, self.worker_pipe.writer) if self.worker_pipe else None,
             "reports": self.reports[1],
+            "told": self.told.teller,
             "descriptors": descriptors,
         }
         self.import_began = time.time()
-        generation = Generation.spawn(self.count, self.board.fd, setup)
+        try:
+            generation = Generation.spawn(self.count, self.board.fd, setup)
+        except OSError as error:
+            self._not_begun(error)
+            return
+        self._begin_at = None
         self.count += 1
         self.generations.append(generation)
         self.coming = generation
         self.poll.register(generation.wire.fd, select.POLLIN)
+
+    def _not_begun(self, error: OSError) -> None:
+        """The system gives us no process, or no descriptor."""
+        self._begin_at = None
+        if self.serving is not None:
+            then = "the old code goes on"
+        elif self.count:
+            self._begin_at = _now() + _PAUSE
+            then = f"tried again in {_PAUSE:g} s"
+        else:
+            self.status = FAILED
+            then = "nothing runs"
+        self.log.say(f"cannot start a fork server: {error.strerror}: {then}", error=True)
 
     def wake(self) -> None:
         """End a wait, from another thread."""
@@ -188,13 +220,15 @@ class Master:
 
     def over(self) -> bool:
         """Is there nothing left to wait for?"""
-        return not self.generations and not self._restart and not self.waiting
+        waits = self.waiting or self._restart or self._begin_at is not None
+        return not self.generations and not self.orphans and not waits
 
     def turn(self) -> None:
         """One turn: wait, collect, decide, act."""
         now = _now()
         looks = [at for slot in self.slots if (at := lifecycle.next_look(slot)) is not None]
-        looks += [at for part in (self.touch, self.clockwork, self.cheap) if (at := part.next_look()) is not None]
+        parts = (self.touch, self.clockwork, self.cheap, self.orphans)
+        looks += [at for at in (self._begin_at, *(part.next_look() for part in parts)) if at is not None]
         if (end := self._import_ends()) is not None:
             looks.append(end)
         timeout = min((max(at - now, 0) for at in looks), default=3600.0)
@@ -210,12 +244,17 @@ class Master:
         for generation in list(self.generations):
             if generation.wire.fd in ready:
                 self.collect(generation)
+        self.orphans.collect(ready)
         if self.reports[0] in ready:
             self.collect_kept()
+        if self._begin_at is not None and _now() >= self._begin_at:
+            self.begin_generation()
+        self.orphans.tick()
         self.each("tick")
         self.touch.collect(ready)
         self.touch.tick()
         self._hurry_import()
+        self.told.collect(ready)
         self.clockwork.collect(ready)
         self.clockwork.tick()
         self.inbox.collect(ready)
@@ -260,8 +299,13 @@ class Master:
             for generation in self.generations:
                 if action[1] in generation.pids:
                     generation.wire.send(what, action[1])
+            if what == "kill":
+                self.orphans.kill(action[1])
         elif what == "died":
-            if not self.options.drain:
+            if number >= self.served:
+                how = f", killed by signal {-self._died_of}" if self._died_of < 0 else ""
+                self.log.line(f"DAMN ! worker 1 (pid: {action[1]}) died{how} :( trying respawn ...")
+            elif not self.options.drain:
                 self.log.line("OOOPS the spooler is no more...trying respawn...")
         elif what == "ended":
             if not self.options.drain:
@@ -323,7 +367,7 @@ class Master:
             self.touch.modules(message[3])
             self.ready(generation, message[1], message[2], message[4])
         elif what == "spawned":
-            generation.pids[message[2]] = message[1]
+            generation.spawned(message[2], message[1])
             self.happen(message[1], "spawned", message[2])
         elif what == "died":
             self.died(generation, *message[1:])
@@ -425,12 +469,13 @@ class Master:
 
     def died(self, generation: Generation, number: int, pid: int, status: int, worked: bool) -> None:
         """A spooler is dead."""
-        generation.pids.pop(pid, None)
+        generation.forget(pid)
+        self._died_of = status
         if self.options.drain and status == lifecycle.DRAINED and not self.stopping:
             self.slots[number] = self.slots[number]._replace(stopping=True)
         self.happen(number, "died", pid, worked)
         if self.options.drain and not self.stopping and all(lifecycle.over(slot) for slot in self.slots[: self.served]):
-            self.stop(0.0)
+            self.stop(self.options.stop_grace)  # there may be the stand-in worker
 
     def reap(self) -> None:
         """Which fork server died? One whose line is still held open, by a child that the app made, tells us so only."""
@@ -464,18 +509,18 @@ class Master:
                 if self.serving is None:
                     self._start_again()
         if self._restart:
+            self.orphans.adopt(generation, self.board, kill=True)
             if not self.generations:
                 self._restart = False
                 self._forget()
                 self.begin_generation()
         elif was_serving and not self.stopping:
             self.log.say("the fork server was killed: starting another one", error=True)
-            self._abandon()
+            self._abandon(generation)
             self._give_up_import()  # it was given the scoreboard that has just gone; what it says counts no more
             self.begin_generation()
         else:
-            for pid, number in list(generation.pids.items()):
-                self.happen(number, "died", pid, True)
+            self.orphans.adopt(generation, self.board, owed=True)
             for slot in self.slots if generation.ready else ():  # it still owed us these
                 if slot.state == lifecycle.STALE:
                     self.happen(slot.number, "died", 0, True)
@@ -488,14 +533,13 @@ class Master:
         else:
             self.status = FAILED
 
-    def _abandon(self) -> None:
+    def _abandon(self, generation: Generation) -> None:
         """The fork server was killed: its spoolers finish the task they hold, and write to a scoreboard of the past."""
+        self.orphans.adopt(generation, self.board)
         for seat in range(len(self.slots) * 2):
             self.board.slot(seat)[LEAVE] = 1
         kept = self.board.words[FREQUENCY:HEAD].tolist()
-        if self.board_path:
-            os.unlink(self.board_path)
-        self.board.close()
+        self._close_board()
         self.board = self._make_board()
         for word, value in enumerate(kept, FREQUENCY):
             self.board.words[word] = value
@@ -506,7 +550,7 @@ class Master:
     def signalled(self, number: int) -> None:
         """A signal came, to us or to the fork server that the app takes for us."""
         if number == signal.SIGHUP:
-            if self.terminal.is_gone():
+            if self.terminal.is_gone() and not self._nohup:
                 self.stop(_HANGUP_GRACE)
             elif self.options.faithful:
                 self.restart("...gracefully killing workers...")
@@ -536,6 +580,7 @@ class Master:
         if number == signal.SIGTERM and not options.die_on_term:
             self.notes.give("sigterm")
         running = sum(1 for slot in range(len(self.slots) * 2) if self.board.slot(slot)[STARTED])
+        running += self.orphans.running()
         if running:
             self.notes.give("graceful-stop")
             self.log.say(
@@ -551,6 +596,7 @@ class Master:
         self.stopping = True
         self.stopped_at = _now()
         self.each("stop", _now() + grace)
+        self.orphans.stop(_now() + grace)
         self._retire_all()
 
     def kill_all(self) -> None:
@@ -562,11 +608,18 @@ class Master:
             if pid and self.options.faithful:
                 self.log.line(f"killing the spooler with pid {pid}")
         self.each("kill")
+        self.orphans.stop(_now())
         self._retire_all()
+
+    def outlived(self, orphan: str, then: str) -> None:
+        """A spooler without a fork server had its time to end, and did not."""
+        self.log.say(f"{orphan}, of the killed fork server, {then}", error=True)
+        self.status = self.status or FAILED
 
     def _retire_all(self) -> None:
         """Let the fork servers go when their spoolers have; one that still imports the app does not listen."""
         self.waiting = False
+        self._begin_at = None
         for generation in self.generations:
             if generation.ready:
                 generation.wire.send("retire")
@@ -618,19 +671,24 @@ class Master:
         """Give everything back; the scoreboard's file goes."""
         self.touch.close()
         self.clockwork.close()
+        self.told.close()
         self.cheap.close()
         self.inbox.close()
         if self.stats:
             self.stats.close()
+        self.orphans.close()
+        self._close_board()
+        for fd in (self.wakeup, self.wakeup_writer, *self.reports):
+            if fd >= 0:
+                os.close(fd)
+
+    def _close_board(self) -> None:
         if self.board_path:
             try:
                 os.unlink(self.board_path)
             except OSError:
-                pass
+                pass  # the directory has gone, and it with it
         self.board.close()
-        for fd in (self.wakeup, self.wakeup_writer, *self.reports):
-            if fd >= 0:
-                os.close(fd)
 
 
 def _bury(pid: int) -> None:

@@ -46,6 +46,10 @@ class Registration:
         self.signum = signum
         self.spec = tuple(spec)
 
+    def what(self) -> tuple[str, int, tuple[int, ...]]:
+        """All of it, to compare."""
+        return self.kind, self.signum, self.spec
+
     def __repr__(self) -> str:
         return f"Registration({self.kind!r}, {self.signum}, {self.spec})"
 
@@ -57,17 +61,28 @@ class Schedule:
     Timers begin to count at the first look.
     """
 
-    __slots__ = ("_entries", "_looked", "firings")
+    __slots__ = ("_entries", "_looked", "_same", "firings")
 
     def __init__(self, registrations: Iterable[Registration]) -> None:
         self.firings: dict[Key, Firing] = {}
         self._entries: list[Key] = []
         self._looked: float | None = None
-        same: dict[tuple[str, int, tuple[int, ...]], int] = {}
+        self._same: dict[tuple[str, int, tuple[int, ...]], int] = {}
         for r in registrations:
-            what = (r.kind, r.signum, r.spec)
-            same[what] = nth = same.get(what, -1) + 1
-            self._entries.append((*what, nth))
+            self._enter(r)
+
+    def _enter(self, r: Registration) -> Key:
+        what = r.what()
+        self._same[what] = nth = self._same.get(what, -1) + 1
+        self._entries.append(key := (*what, nth))
+        return key
+
+    def add(self, registration: Registration, old: Schedule | None = None, *, again: bool = False) -> None:
+        """One more; it goes on where `old` stood. One that is there already is another only if `again`."""
+        if again or registration.what() not in self._same:
+            key = self._enter(registration)
+            if old is not None and key in old.firings:
+                self.firings[key] = old.firings[key]
 
     def carry(self, old: Schedule) -> None:
         """Go on where `old` stood, for everything registered in both; what is gone is forgotten."""

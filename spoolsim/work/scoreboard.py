@@ -101,6 +101,12 @@ class Scoreboard:
         os.close(self.fd)
 
 
+def deadline(words: memoryview) -> int:
+    """The nearer of the two deadlines of a worker, in monotonic nanoseconds; 0 for none."""
+    harakiri, user = words[HARAKIRI], words[USER]
+    return min(harakiri, user) if harakiri and user else harakiri or user
+
+
 def size(slots: int) -> int:
     """Bytes of a scoreboard."""
     return 8 * (HEAD + slots * WIDTH) + slots * TASK

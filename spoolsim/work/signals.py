@@ -5,6 +5,7 @@ The first free process takes a signal from its pipe; nothing is merged, nothing 
 
 from __future__ import annotations
 
+import marshal
 import os
 
 from spoolsim.work.scoreboard import DROPPED
@@ -172,14 +173,18 @@ class Signals(Post):
     handlers: number -> (target, handler). timed: what else fires signals, as (kind, number, ...), for the master.
     """
 
-    __slots__ = ("_notes", "handlers", "in_master", "received", "timed", "up")
+    __slots__ = ("_notes", "handlers", "in_master", "received", "teller", "timed", "up", "worker_id")
 
     def __init__(self, log: Log, notes: Notes, *, faithful: bool = False, web_workers: int = 1) -> None:
         super().__init__(log, faithful=faithful, web_workers=web_workers)
         self._notes = notes
         self.handlers: dict[int, tuple[str, Callable[[int], Any]]] = {}
         self.timed: list[tuple[Any, ...]] = []
+        #: while the app is imported; a forked process registers for itself, a spooler no signal at all
         self.in_master = True
+        self.worker_id = 0
+        #: a descriptor through which a forked process tells the master what fires signals; -1 for none
+        self.teller = -1
         #: the spoolers are there: before, while the app is imported, a signal is lost, as in uWSGI
         self.up = False
         self.received = 0
@@ -196,14 +201,20 @@ class Signals(Post):
     def register(self, number: int, target: str, handler: Callable[[int], Any]) -> None:
         """uwsgi.register_signal(). Raises ValueError with uWSGI's sentence."""
         number = self.number(number)
-        if len(target) > TARGET_SIZE or not self.in_master:
+        if not self.in_master and not self.worker_id:
+            self._log.line("only the master and the workers can register signal handlers")
             raise ValueError(UNABLE)
-        if number in self.handlers:
+        if len(target) > TARGET_SIZE:
+            raise ValueError(UNABLE)
+        if self.in_master and number in self.handlers:
             self._log.line("[uwsgi-signal] you cannot re-register a signal as the master !!!")
             raise ValueError(UNABLE)
-        self.handlers[number] = (target, handler)
+        # signals are routed by what the master knows: to the workers if it knows nothing of this one
+        routed = target if self.in_master else self.handlers.get(number, ("", None))[0]
+        self.handlers[number] = (routed, handler)
         self._log.line(
-            f"[uwsgi-signal] signum {number} registered (wid: 0 modifier1: 0 target: {target or 'default, any worker'})"
+            f"[uwsgi-signal] signum {number} registered (wid: {self.worker_id} modifier1: 0 "
+            f"target: {target or 'default, any worker'})"
         )
         where, _ = self.route(number, target)
         if where == NOWHERE:
@@ -219,10 +230,18 @@ class Signals(Post):
             self._log.line(f"you can register max {LIMIT} {many} !!!")
             raise ValueError(f"unable to add {one}")
         self.timed.append((kind, number, *spec))
+        if not self.in_master and self.teller >= 0:
+            try:
+                os.write(self.teller, marshal.dumps(self._reported(kind, number, *spec)))
+            except OSError:
+                pass  # the master is gone
 
     def report(self) -> list[tuple[Any, ...]]:
         """What fires signals, as (kind, number, target, ...), for the master."""
-        return [(kind, number, self.handlers.get(number, ("", None))[0], *spec) for kind, number, *spec in self.timed]
+        return [self._reported(*row) for row in self.timed]
+
+    def _reported(self, kind: str, number: int, *spec: Any) -> tuple[Any, ...]:
+        return (kind, number, self.handlers.get(number, ("", None))[0], *spec)
 
     def send(self, number: int) -> None:
         """uwsgi.signal(): route a signal to the processes of its target."""

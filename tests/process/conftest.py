@@ -125,7 +125,21 @@ class Instance:
 
     def stop(self, number: int = signal.SIGINT, timeout: float = 30) -> int:
         """Stop it; nothing of it may be left."""
-        return self.spawned.stop(number, timeout)
+        if self.pid == self.spawned.pid:
+            return self.spawned.stop(number, timeout)
+        self.send(number)
+        status = self.spawned.wait_exit(timeout)
+        self.spawned.assert_nothing_left()
+        return status
+
+    def behind(self) -> Instance:
+        """The same, where what was started (strace) has the master as a child, and its exit status."""
+
+        def masters() -> list[int]:
+            return [pid for pid in children(self.spawned.pid) if command(pid).startswith(sys.executable.encode())]
+
+        (self.pid,) = poll_until(masters, what="a master")
+        return self
 
 
 def put(spool: Path, code: str, priority: str = "", **variables: str) -> str:
@@ -177,6 +191,14 @@ def stat(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def command(pid: int) -> bytes:
+    """The command line of a process; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def children(pid: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import sys
 from collections import defaultdict
 
@@ -18,6 +19,9 @@ RACES = 150
 #: harakiri in seconds, and how far around it the staged tasks end
 LIMIT = 1.0
 AROUND = 0.020
+
+#: signals take 5 ms to be sent
+SLOW_KILL = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=kill", "-e", "inject=kill:delay_enter=5000"]
 
 HARAKIRI = "*** HARAKIRI ON THE SPOOLER (pid: {}) ***"
 
@@ -67,6 +71,7 @@ def test_whatever_it_is_stuck_in(start: Start, wait_for: WaitFor, stuck: str) ->
     assert it.stop() == 0
 
 
+@pytest.mark.once
 def test_never_early(start: Start) -> None:
     """Tasks that stay below the limit, one after the other for longer than it, are left alone."""
     it = start("--spooler-harakiri", "1", "--spooler-processes", "4")
@@ -80,13 +85,20 @@ def test_never_early(start: Start) -> None:
     assert it.stop() == 0
 
 
-@pytest.mark.parametrize("contended", [False, True], ids=["calm", "contended"])
-def test_races(start: Start, spawn: Spawn, contended: bool) -> None:
-    """Of tasks that end at their very deadline some are killed, some not: never another task, and none is lost."""
-    if contended:
+@pytest.mark.once
+@pytest.mark.parametrize("how", ["calm", "contended", "staged"])
+def test_races(start: Start, spawn: Spawn, how: str) -> None:
+    """Of tasks that end at their very deadline some are killed, some not: never another task, and none is lost.
+
+    Staged: between the look at a deadline and the signal lie milliseconds, in which the task ends.
+    """
+    if how == "contended":
         for _ in range(os.cpu_count() or 2):
             spawn([sys.executable, "-c", "import os; os.nice(19)\nwhile True: pass"])
-    it = start("--spooler-harakiri", "1", "--spooler-processes", str(WORKERS), "--spooler-quiet", "--log-json")
+    elif how == "staged" and not shutil.which("strace"):
+        pytest.skip("staged by strace")
+    options = ("--spooler-harakiri", "1", "--spooler-processes", str(WORKERS), "--spooler-quiet", "--log-json")
+    it = start(*options, prefix=SLOW_KILL).behind() if how == "staged" else start(*options)
     it.wait_workers(WORKERS)
     spread = random.Random(20)
     for n in range(RACES):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from spoolsim.work.scoreboard import HARAKIRI, PID, SERIAL, SPAWNS, STARTED, TASKS
 from tests.conftest import WaitFor
 from tests.process.conftest import Instance, Start, children, descriptors, state
@@ -39,6 +41,7 @@ def consistent(it: Instance) -> None:
         assert words[SERIAL] % 2 == 0
 
 
+@pytest.mark.once
 def test_five_hundred_deaths(start: Start, home_app: str, wait_for: WaitFor) -> None:
     """After 500 deaths of every kind all is done, and process table, descriptors and scoreboard are as before."""
     it = start("--spooler-processes", str(WORKERS), "--spooler-quiet", app=home_app + QUIET)
@@ -73,7 +76,7 @@ def test_five_hundred_deaths(start: Start, home_app: str, wait_for: WaitFor) -> 
     assert len(struck) > DEATHS - FROM_INSIDE
     assert it.fork_servers() == [server]
     consistent(it)
-    assert [len(descriptors(pid)) for pid in (it.pid, server)] == before
+    wait_for(lambda: [len(descriptors(pid)) for pid in (it.pid, server)] == before, 20, "as many descriptors as before")
     assert it.stop() == 0
 
 

@@ -7,12 +7,13 @@ import shutil
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from spoolsim.work.scoreboard import SPAWNS
-from tests.conftest import Spawn
+from tests.conftest import Spawn, poll_until
 from tests.oracle.packets import PREFIX, packet
-from tests.process.conftest import Instance, Start, children, descriptors, environment, put, stat
+from tests.process.conftest import Instance, Start, children, command, descriptors, environment, put, stat
 
 #: notes what a process is; its name first
 WHO = "note('who', os.getpid(), os.getppid(), os.getpriority(os.PRIO_PROCESS, 0), os.readlink('/proc/self/fd/0'), "
@@ -72,6 +73,22 @@ def test_what_a_spooler_is(start: Start) -> None:
     assert it.stop() == 0
 
 
+@pytest.mark.parametrize("prefix", ["", "mine: "])
+def test_names_in_ps(start: Start, prefix: str) -> None:
+    """--auto-procname names spoolers and worker as uWSGI does, behind procname-prefix; the others keep their name."""
+    more = ("--procname-prefix", prefix) if prefix else ()
+    it = start("--auto-procname", "--stand-in-worker", *more)
+    (server,) = poll_until(it.fork_servers, 30, "the fork server")
+
+    def names() -> set[bytes]:
+        return {command(pid).rstrip(b"\0 ") for pid in children(server)}
+
+    wanted = {f"{prefix}uWSGI spooler".encode(), f"{prefix}uWSGI worker 1".encode()}
+    poll_until(lambda: names() == wanted, 30, "the names")
+    assert b"uWSGI" not in command(server) + command(it.pid)
+    assert it.stop() == 0
+
+
 def test_pids(start: Start) -> None:
     """spooler_pid and spooler_pids name the living spoolers, entry by entry, in option order; 0 for an external one."""
     it = start("--spooler-processes", "2", "--spooler-external", "out", spools=("spool", "second"))
@@ -123,9 +140,10 @@ def test_no_descriptor_leaks_into_a_spooler(start: Start) -> None:
     (server,) = it.fork_servers()
     lines = {name for name in descriptors(it.pid) + descriptors(server) if name.startswith("socket")}
     held = [{name for name in descriptors(pid) if name.startswith(("pipe", "socket"))} for pid in pids]
-    # what all share is the way uwsgi signals take; beside it each has its leash and its wake-up pipe
+    # what all share is the way uwsgi signals take, and the one on which they register their own; beside it each has
+    # its leash and its wake-up pipe
     shared = set.intersection(*held)
-    assert len(shared) <= 2
+    assert len(shared) <= 3
     assert lines - shared, "the line to the master"
     for n, mine in enumerate(held):
         others = set().union(*(theirs for m, theirs in enumerate(held) if m != n))
@@ -227,6 +245,30 @@ def test_drain_with_tasks_that_stay(start: Start, home: Path) -> None:
     for path, why in stays.items():
         (line,) = (line for line in it.output().splitlines() if "left:" in line and os.path.basename(path) in line)
         assert why in line
+
+
+def test_drain_on_a_terminal(home: Path) -> None:
+    """A bar counts what is done and what is kept, from the scoreboard, and is gone in the end."""
+    (home / "spool").mkdir()
+    put(home / "spool", "raise RuntimeError")
+    for n in range(3):
+        put(home / "spool", f"gate({str(n)!r})")
+    words = ["-m", "spoolsim", "run", "--drain", "--spooler", "spool", "--import", "app", "--spooler-ordered"]
+    env = environment(home, {"TERM": "xterm"})
+    env.pop("NO_COLOR", None)
+    terminal = pexpect.spawn(sys.executable, words, cwd=str(home), env=env, timeout=30, encoding="utf-8")
+    try:
+        terminal.expect("drain .*0/4")
+        for n in range(2):
+            (home / "gates" / str(n)).touch()
+            terminal.expect(f"{n + 1}/4.*1 kept")
+        (home / "gates" / "2").touch()
+        terminal.expect(pexpect.EOF)
+        assert "left: " in terminal.before
+        terminal.close()
+        assert terminal.exitstatus == 1
+    finally:
+        terminal.close(force=True)
 
 
 def test_drain_of_nothing(start: Start) -> None:
@@ -356,6 +398,26 @@ def test_a_stop_while_the_directory_is_gone(start: Start) -> None:
     assert not it.spool.exists()
 
 
+@pytest.mark.parametrize("back", [False, True], ids=["gone", "back"])
+def test_a_fork_server_that_dies_without_the_directory(start: Start, back: bool) -> None:
+    """Gone, or there again without our corner: the master lives on, and what comes is served."""
+    it = start()
+    it.wait_workers(1)
+    (server,) = it.fork_servers()
+    shutil.rmtree(it.spool)
+    if back:
+        it.spool.mkdir()
+    os.kill(server, 9)
+    it.spawned.wait_output("the fork server was killed")
+    if not back:
+        it.spawned.wait_output("(directory-gone)", timeout=30)
+        it.spool.mkdir()
+    it.put("note('served')")
+    it.wait_runs("served", timeout=20)
+    assert "Traceback" not in it.output()
+    assert it.stop() == 0
+
+
 # ---- when watching fails ----
 
 _INJECT = [
@@ -405,6 +467,54 @@ def test_forks_that_fail(start: Start) -> None:
     it.put("note('served')")
     it.wait_runs("served")
     assert "(crash-loop)" in it.output()
+
+
+def no_process(when: str) -> list[str]:
+    """A prefix under which the master cannot start so many processes, nor the fork server fork."""
+    calls = "clone,clone3,vfork"
+    return f"strace -f -qq -o /dev/null -e trace={calls} -e inject={calls}:error=EAGAIN:when={when}".split()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("strace"), reason="faults are injected by strace")
+def test_a_fork_server_that_cannot_be_started_for_a_reload(start: Start) -> None:
+    """It is said, and the old code goes on; the next reload tries again."""
+    it = start(prefix=no_process("2")).behind()
+    it.wait_workers(1)
+    before = it.fork_servers()
+    it.send(1)
+    it.spawned.wait_output("cannot start a fork server: Resource temporarily unavailable: the old code goes on")
+    it.put("note('served')")
+    it.wait_runs("served")
+    assert it.fork_servers() == before
+    it.send(1)
+    poll_until(lambda: len(it.fork_servers()) == 1 and it.fork_servers() != before, 30, "another fork server")
+    assert it.stop() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("strace"), reason="faults are injected by strace")
+def test_a_fork_server_that_cannot_be_replaced_at_once(start: Start) -> None:
+    """When nobody serves it is tried again, and a stop meanwhile is a stop."""
+    it = start(prefix=no_process("2..3")).behind()
+    it.wait_workers(1)
+    os.kill(it.fork_servers()[0], 9)
+    it.spawned.wait_output("cannot start a fork server: Resource temporarily unavailable: tried again in 1 s", n=2)
+    it.put("note('served')")
+    it.wait_runs("served")
+    assert it.stop() == 0
+    never = start(prefix=no_process("2+")).behind()
+    never.wait_workers(1)
+    os.kill(never.fork_servers()[0], 9)
+    never.spawned.wait_output("tried again in 1 s", n=2)
+    assert never.stop() == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("strace"), reason="faults are injected by strace")
+def test_no_fork_server_at_all(start: Start) -> None:
+    """At the start it is an error of one line."""
+    it = start(prefix=no_process("1+"))
+    assert it.spawned.wait_exit() == 1
+    assert "cannot start a fork server: Resource temporarily unavailable: nothing runs" in it.output()
+    assert "Traceback" not in it.output()
 
 
 def test_a_spool_that_cannot_be_written_to(start: Start, home: Path) -> None:

@@ -229,3 +229,19 @@ def test_a_reload_forgets_what_is_gone_and_begins_what_is_new():
     again = Schedule([Registration(CRON, 3, EVERY_MINUTE)])
     again.carry(new)
     assert due(again, 6) == [3]
+
+
+def test_one_more_while_it_runs():
+    """What is added is fired like the rest, once if it is added again, and goes on where an older schedule stood."""
+    old = Schedule([Registration("rb_timer", 1, (1, 1))])
+    old.next_look(0.0, 0.0)
+    assert old.due(1.5, 0.0, time.localtime(0)) == [("rb_timer", 1)]
+    new = Schedule([])
+    for registration in (Registration("rb_timer", 1, (1, 1)), Registration("timer", 2, (1,))):
+        new.add(registration, old)
+        new.add(registration, old)
+    new.next_look(2.0, 0.0)
+    assert new.due(3.5, 0.0, time.localtime(0)) == [("timer", 2)]
+    new.add(Registration("timer", 2, (1,)), again=True)
+    new.next_look(4.0, 0.0)
+    assert new.due(5.5, 0.0, time.localtime(0)) == [("timer", 2)] * 2

@@ -1,0 +1,183 @@
+"""Spoolers whose fork server was killed: they finish the task they hold, and the master watches over them till then.
+
+They are no children of the master's, so it signals them through a descriptor of the process (pidfd), opened while the
+pid was surely theirs. Where the system has none, nothing is signalled: they are named when we stop without them.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+
+from spoolsim.spool import wake
+from spoolsim.spool.directory import SpoolDir
+from spoolsim.work.scoreboard import HARAKIRI, PID, SERIAL, STARTED, USER, deadline
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spoolsim.processes.generation import Generation
+    from spoolsim.processes.master import Master
+    from spoolsim.work.scoreboard import Scoreboard
+
+_SECOND = 1_000_000_000
+#: how often a deadline that a task sets meanwhile is looked for, in seconds
+_LOOK = 1.0
+#: how long a stopped process may take to be seen stopped, in seconds
+_STOP_DEADLINE = 0.1
+
+
+class Orphan:
+    """One of them. number: its slot; owed: which still waits for its death. words: of the scoreboard it writes to."""
+
+    __slots__ = ("handle", "number", "owed", "pid", "words")
+
+    def __init__(self, pid: int, handle: int, number: int, words: memoryview, owed: bool) -> None:
+        self.pid = pid
+        self.handle = handle
+        self.number = number
+        self.words = words
+        self.owed = owed
+
+
+class Orphans:
+    """All of a master's."""
+
+    def __init__(self, master: Master) -> None:
+        self.master = master
+        self._living: dict[int, Orphan] = {}
+        #: those that nothing tells us of
+        self._lost: list[Orphan] = []
+        self._kill_at: float | None = None
+
+    def adopt(self, generation: Generation, board: Scoreboard, *, owed: bool = False, kill: bool = False) -> None:
+        """The spoolers of a fork server that was killed.
+
+        owed: their slots are to hear of their deaths. kill: they may not finish anything.
+        """
+        for pid, number in list(generation.pids.items()):
+            handle = generation.handles.pop(pid, -1)
+            generation.forget(pid)
+            seats = (board.slot(2 * number), board.slot(2 * number + 1))
+            orphan = Orphan(pid, handle, number, seats[seats[1][PID] == pid], owed)
+            if handle >= 0 and orphan.words[PID] == pid:
+                self._living[handle] = orphan
+                self.master.poll.register(handle, select.POLLIN)
+                if kill:
+                    _send(orphan, signal.SIGKILL)
+                continue
+            if handle >= 0:
+                os.close(handle)
+            self._lost.append(orphan)
+            if owed:
+                self.master.happen(number, "died", pid, True)
+
+    def __len__(self) -> int:
+        return len(self._living)
+
+    def running(self) -> int:
+        """How many are in a task, and are on no scoreboard of ours any more."""
+        return sum(1 for orphan in self._living.values() if orphan.words[STARTED] and not orphan.owed)
+
+    def stop(self, kill_at: float) -> None:
+        """They have until then, on the master's clock."""
+        self._kill_at = kill_at
+        for orphan in self._lost:
+            if orphan.words[PID] == orphan.pid and orphan.words[STARTED] and _there(orphan.pid):
+                self.master.outlived(self._name(orphan), "cannot be ended from here: it goes on")
+        self._lost.clear()
+
+    def kill(self, pid: int) -> None:
+        """One whose slot says so."""
+        for orphan in self._living.values():
+            if orphan.pid == pid:
+                _send(orphan, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Leave them to themselves."""
+        for handle in self._living:
+            os.close(handle)
+        self._living.clear()
+
+    def _name(self, orphan: Orphan) -> str:
+        return f"{self.master.path(orphan.number)}: process {orphan.pid}"
+
+    def next_look(self) -> float | None:
+        """When to tick."""
+        if not self._living:
+            return None
+        looks = [_now() + _LOOK]
+        looks += [at / _SECOND for orphan in self._living.values() if (at := deadline(orphan.words))]
+        if self._kill_at is not None:
+            looks.append(self._kill_at)
+        return min(looks)
+
+    def collect(self, ready: set[int]) -> None:
+        """Whose descriptor is readable has ended."""
+        for handle in ready & self._living.keys():
+            orphan = self._living.pop(handle)
+            self.master.poll.unregister(handle)
+            os.close(handle)
+            if orphan.words[STARTED] and orphan.number < self.master.served and not self.master.options.faithful:
+                wake.ring(SpoolDir(self.master.path(orphan.number)))  # its task was met as locked
+            if orphan.owed:
+                self.master.happen(orphan.number, "died", orphan.pid, True)
+
+    def tick(self) -> None:
+        """Strike where a deadline is over."""
+        for orphan in self._living.values():
+            if self._kill_at is not None and _now() >= self._kill_at and not orphan.owed:
+                self.master.outlived(self._name(orphan), "is killed; its task stays in the spool")
+                _send(orphan, signal.SIGKILL)
+            elif _over(orphan):
+                self._harakiri(orphan)
+        if self._kill_at is not None and _now() >= self._kill_at:
+            self._kill_at = None
+
+    def _harakiri(self, orphan: Orphan) -> None:
+        """Stop, look again, then kill, as the fork server did."""
+        _send(orphan, signal.SIGSTOP)
+        end = _now() + _STOP_DEADLINE
+        while not _stopped(orphan.pid) and _now() < end:
+            select.select((), (), (), 0.0005)
+        if orphan.words[SERIAL] % 2 == 0 and _over(orphan):
+            self.master.log.line(f"*** HARAKIRI ON THE SPOOLER (pid: {orphan.pid}) ***")
+            _send(orphan, signal.SIGKILL)
+            orphan.words[HARAKIRI] = orphan.words[USER] = 0
+        _send(orphan, signal.SIGCONT)
+
+
+def _over(orphan: Orphan) -> bool:
+    at = deadline(orphan.words)
+    return bool(at) and time.clock_gettime_ns(time.CLOCK_MONOTONIC) >= at
+
+
+def _send(orphan: Orphan, number: int) -> None:
+    try:
+        signal.pidfd_send_signal(orphan.handle, number)
+    except ProcessLookupError:
+        pass  # its descriptor tells of its end
+
+
+def _there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _stopped(pid: int) -> bool:
+    """Is it stopped, or gone?"""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[0] in (b"T", b"t", b"Z", b"X")
+    except OSError:
+        return True
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -1,0 +1,38 @@
+"""The line through which forked processes tell the master what they register: a worker with its own app, or a task."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import select
+import socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spoolsim.processes.master import Master
+
+
+class Told:
+    """The master's end, and the `teller` that every process inherits. Datagrams: many tell, each thing whole."""
+
+    __slots__ = ("_hearer", "_master", "teller")
+
+    def __init__(self, master: Master) -> None:
+        hearer, teller = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        hearer.setblocking(False)
+        self._master = master
+        self._hearer, self.teller = hearer.detach(), teller.detach()
+        master.poll.register(self._hearer, select.POLLIN)
+
+    def collect(self, ready: set[int]) -> None:
+        """The descriptors that are readable: something was told."""
+        while self._hearer in ready:
+            try:
+                self._master.clockwork.told(*marshal.loads(os.read(self._hearer, 65536)))
+            except BlockingIOError:
+                return
+
+    def close(self) -> None:
+        """Nobody is heard any more."""
+        os.close(self._hearer)
+        os.close(self.teller)
