@@ -52,6 +52,6 @@ def report(spools: Sequence[SpoolDir], options: Options, reasons: Mapping[str, s
 
 
 def _short(path: str, spools: Sequence[SpoolDir]) -> str:
-    """The path below its spool directory when there is only one."""
+    """The path below its spool directory when there is only one; that directory itself in full."""
     roots = {spool.path for spool in spools}
-    return os.path.relpath(path, roots.pop()) if len(roots) == 1 else path
+    return os.path.relpath(path, roots.pop()) if len(roots) == 1 and path not in roots else path

@@ -113,8 +113,12 @@ class Spooler:
             except FileNotFoundError:
                 if app.faithful:
                     app.log.line("chdir(): No such file or directory [core/spooler.c line 586]")
-                    return FAILED
                 app.notes.give("directory-gone", self.spool.path)
+                if app.options.drain:  # who drains does not wait for it; what became of it the report tells
+                    self._report()
+                    return DRAINED
+                if app.faithful:
+                    return FAILED
                 if wait.wait(limit=_GONE_PAUSE) == LEASH:
                     break
                 wait = self._watch_again(wait)

@@ -10,8 +10,7 @@ import os
 import time
 
 from spoolsim.errors import PacketError
-from spoolsim.spool import file, wake
-from spoolsim.spool.names import is_number
+from spoolsim.spool import file, names, wake
 from spoolsim.spool.packet import MODIFIER1, decode, encode
 
 TYPE_CHECKING = False
@@ -179,10 +178,10 @@ class Producer:
         elif "/" in text or "\0" in text or text.startswith("."):
             self.notes.give("priority-path", repr(priority))
             raise _unable(f"b'priority' {priority!r} is no name of a sub-directory; use a number")
-        if not self.ordered:
-            self.notes.give("priority-unordered")
-        elif not is_number(text):
+        if not names.counts(text, True):
             self.notes.give("priority-not-number", repr(priority))
+        elif not self.ordered:
+            self.notes.give("priority-unordered")
         target = f"{directory.path}/{text}"
         try:
             os.mkdir(target, 0o777)

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -62,10 +63,19 @@ class Place:
             os.utime(path, (mtime, mtime))
         return path
 
-    def start(self, *options: str, wrap: list[str] | None = None, cwd: Path | None = None, **env: str) -> Spawned:
-        """`run --inline` with options of its own alone."""
+    def start(
+        self,
+        *options: str,
+        wrap: list[str] | None = None,
+        cwd: Path | None = None,
+        inline: bool = True,
+        stdin: int | IO[bytes] = subprocess.DEVNULL,
+        **env: str,
+    ) -> Spawned:
+        """`run --inline`, or `run` alone, with options of its own alone."""
         environ = {**os.environ, "NOTES": str(self.path / "notes"), **env}
-        return self._spawn([*(wrap or []), *RUN, *options], cwd=cwd or self.path, env=environ)
+        run = RUN if inline else RUN[:-1]
+        return self._spawn([*(wrap or []), *run, *options], cwd=cwd or self.path, env=environ, stdin=stdin)
 
     def serve(self, *options: str, **how: object) -> Spawned:
         """`run --inline` of this place's spool and app."""
@@ -186,6 +196,31 @@ def test_priorities_without_ordered_are_listed_as_unreached(place: Place):
     assert "spooler-ordered" in one_line(output, "left: ", f"3/{PREFIX}deep")
     status, output = place.drain("--spooler-ordered")
     assert (status, place.notes()) == (0, [f"{PREFIX}deep"]), output
+
+
+@pytest.mark.parametrize("options", [[], ["--spooler-ordered"]])
+def test_a_priority_that_is_no_number_is_said_and_left(place: Place, options: list[str]):
+    """No spooler ever enters `high/`: enqueue says so, and a drain lists the task with the reason and ends with 1."""
+    enqueue = [sys.executable, "-m", "spoolsim", "enqueue", "--spooler", "spool", "--priority", "high", "a=1"]
+    made = subprocess.run(enqueue, cwd=place.path, check=True, capture_output=True, text=True, timeout=30)
+    assert "b'high'" in one_line(made.stderr, "(priority-not-number)")
+    status, output = place.drain(*options)
+    assert (status, place.notes()) == (1, []), output
+    assert "not all digits" in one_line(output, "left: ", f"high/{Path(made.stdout).name.strip()}")
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "processes"])
+@pytest.mark.parametrize("more", [[], ["--faithful"]])
+def test_lazy_apps_loads_nothing_before_the_fork(place: Place, inline: bool, more: list[str]):
+    """With lazy-apps the spooler has no function, as in uWSGI, inline too; from shared-import it has."""
+    task = place.task("waits")
+    process = place.start("--drain", "--spooler", "spool", "--import", "app", "--lazy-apps", *more, inline=inline)
+    assert process.wait_exit(30) == 1
+    assert "unable to find the spooler function" in process.output()
+    assert place.left() == ["waits"]
+    shared = ("--drain", "--spooler", "spool", "--shared-import", "app", "--lazy-apps", *more)
+    assert place.start(*shared, inline=inline).wait_exit(30) == 0
+    assert place.notes() == [task.name]
 
 
 def test_every_directory_is_drained(place: Place):
@@ -483,25 +518,28 @@ def test_a_missing_spool_directory_is_made(place: Place):
     assert path.stat().st_mode & 0o777 == 0o750
 
 
-@pytest.mark.parametrize("how", ["removed", "a file", "unreadable"])
-def test_a_directory_that_goes_while_draining_is_named(place: Place, how: str):
-    """When a task's own spool directory goes away under it the run ends, without a traceback of ours, and says so."""
-    place.task(
-        "goes",
-        f"note('ran'); import shutil; spool = {str(place.spool)!r}\n"
-        + {
-            "removed": "shutil.rmtree(spool)",
-            "a file": "shutil.rmtree(spool); open(spool, 'w').close()",
-            "unreadable": "os.chmod(spool, 0)",
-        }[how],
-    )
-    process = place.serve("--drain", wrap=NO_OVERRIDE)
+GOES = {
+    "removed": "os.path.exists(spool) and shutil.rmtree(spool)",
+    "renamed": "os.path.exists(spool) and os.rename(spool, spool + '-away')",
+    "a file": "os.path.isdir(spool) and (shutil.rmtree(spool), open(spool, 'w').close())",
+    "unreadable": "os.chmod(spool, 0)",
+}
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "processes"])
+@pytest.mark.parametrize("how", list(GOES))
+def test_a_directory_that_goes_while_draining_is_named(place: Place, how: str, inline: bool):
+    """When its spool directory goes the drain ends with 1 and the directory's name: nobody knows what was left."""
+    for name in ("one", "two", "three"):
+        place.task(name, f"note('ran'); import shutil; spool = {str(place.spool)!r}\n" + GOES[how])
+    process = place.start("--drain", "--spooler", "spool", "--import", "app", wrap=NO_OVERRIDE, inline=inline)
     status = process.wait_exit(30)
     place.spool.chmod(0o700) if place.spool.exists() else None
     assert place.notes()[0] == "ran"
     assert "spoolsim/" not in process.output().replace(str(place.path), ""), process.output()
-    assert status in (0, 1)
-    assert any(str(place.spool) in line and "[" in line[:1] for line in process.output().splitlines()[2:])
+    assert status == 1, process.output()
+    assert "cannot be read" in one_line(process.output(), "left: ", f" {place.spool}: ")
+    one_line(process.output(), "directory-gone")
 
 
 @pytest.mark.parametrize(

@@ -263,12 +263,18 @@ def test_priority_is_a_sub_directory(make: Callable[..., tuple], spool: SpoolDir
     assert len(files(spool)) == 2
 
 
-@pytest.mark.parametrize(("priority", "code"), [(b"high", "priority-not-number"), (b"1.5", "priority-not-number")])
-def test_a_priority_that_is_never_entered_is_said(make: Callable[..., tuple], priority: bytes, code: str):
-    """A name that is not all digits is written to, as uWSGI does, and said; so is any priority without ordered."""
-    producer, said = make(ordered=True)
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("priority", [b"high", b"1.5", b"-1"])
+def test_a_priority_that_is_never_entered_is_said(make: Callable[..., tuple], priority: bytes, ordered: bool):
+    """A name that is not all digits is written to, as uWSGI does, and said, spooler-ordered or not."""
+    producer, said = make(ordered=ordered)
     assert os.path.basename(os.path.dirname(producer.spool({b"priority": priority}))) == priority
-    assert said.codes == [code]
+    assert said.codes == ["priority-not-number"]
+
+
+@pytest.mark.parametrize("priority", [b"7", b"uwsgi_spoolfile_on_me"])
+def test_a_priority_without_ordered_is_said(make: Callable[..., tuple], priority: bytes):
+    """A directory that only spooler-ordered enters is written to, and said."""
     producer, said = make(ordered=False)
     producer.spool({b"priority": priority})
     assert said.codes == ["priority-unordered"]
