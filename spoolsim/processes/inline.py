@@ -54,7 +54,7 @@ class Inline:
         """Import the app. Raises AppError, unless faithful: uWSGI goes on without."""
         app = self.app
         app.prepare()
-        failures = app.load(("shared-import", "import", "module", "wsgi-file"))
+        failures = app.load_in_master()
         app.become(SPOOLER)
         app.signals.in_master, app.signals.up = False, True
         for spool in self.spools:

@@ -166,6 +166,11 @@ class App:
         """
         return [line for kind, value in self.options.preloads if kind in kinds if (line := self._load(kind, value))]
 
+    def load_in_master(self) -> list[str]:
+        """Import what is loaded before the fork, with lazy-apps `shared-import` alone; lines as `load`."""
+        lazy = self.options.lazy_apps
+        return self.load(("shared-import",) if lazy else ("shared-import", "import", "module", "wsgi-file"))
+
     def load_in_spooler(self) -> list[str]:
         """Import what `spooler-import` names, after the fork; lines as `load`."""
         return [line for value in self.options.spooler_imports if (line := self._load("spooler-import", value))]
