@@ -136,10 +136,13 @@ def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
     """What uWSGI reads differently from how it looks, and how much of the configuration is not for us."""
     for code, detail in options.notes:
         notes.give(code, detail)
+    from spoolsim.config.known import nearest
+
     for key, source in options.unknown_ini:
         # a key of one's own is a placeholder; one that looks like an option was meant as one
         if key.startswith("spool") or key.replace("_", "-") in BY_NAME:
-            notes.give("unknown-key", f"{key} ({source})")
+            near = nearest(key, tuple(BY_NAME))
+            notes.give("unknown-key", f"{key} ({source})", f"did you mean {near}?" if near else "")
     if options.ignored and not options.faithful:
         names = sorted(set(options.ignored))
         shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
