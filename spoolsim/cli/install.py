@@ -37,7 +37,7 @@ def configuration(argv: list[str], log: Log) -> list[Setting]:
     Raises UsageError when there are none at all.
     """
     settings = gather(argv, os.environ)
-    if not any(setting.name in runs._SAYS_WHAT for setting in settings):
+    if not runs.says_what(settings):
         found = discover(os.getcwd())
         if found is None:
             raise UsageError(NOTHING)
