@@ -253,6 +253,15 @@ def test_every_directory_is_drained(place: Place):
     one_line(output, "left: ", str(other / f"{PREFIX}three"))
 
 
+def test_a_faithful_drain_ends_when_its_directory_goes(place: Place):
+    """uWSGI would come back for ever; --drain is ours, and ends with 1 and the directory's name."""
+    place.task("goes", f"import shutil; shutil.rmtree({str(place.spool)!r})")
+    process = place.start("--drain", "--faithful", "--spooler", "spool", "--import", "app", inline=False)
+    assert process.wait_exit(30) == 1, process.output()
+    assert "cannot be read" in one_line(process.output(), "left: ", f" {place.spool}: ")
+    assert "Traceback" not in process.output()
+
+
 # ---- usage and configuration -----------------------------------------------------------------------------------------
 
 
