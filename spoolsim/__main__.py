@@ -12,15 +12,11 @@ def main() -> None:
     """
     argv = sys.argv[1:]
     if argv[:1] == ["run"]:
-        if "--help" in argv:
-            from spoolsim.cli.help import run_help
-
-            run_help()
-        else:
+        if not {"--help", "-h"} & set(argv):
             from spoolsim.cli.run import main as run
 
             sys.exit(run(argv[1:]))
-        return
+        del sys.argv[2:]  # the command `run` of the library prints the help, whatever else was given
     from spoolsim.cli.commands import commands
 
     commands(prog_name="spoolsim")

@@ -6,6 +6,8 @@ said under --faithful, where every observation equals uWSGI's. Pure: what is sai
 
 from __future__ import annotations
 
+from spoolsim.errors import OptionError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -79,7 +81,7 @@ NOTES: tuple[Note, ...] = (
     ),
     _note(
         "priority-path",
-        "uWSGI would have followed this priority out of the spool directory",
+        "uWSGI would have taken this priority as a path, wherever it leads",
         "use a number as priority",
         safer=True,
     ),
@@ -214,7 +216,7 @@ NOTES: tuple[Note, ...] = (
     _note(
         "unknown-key",
         "uWSGI silently ignores a key that it does not know",
-        "spell it with dashes, as in spooler-ordered; set strict = true",
+        "correct it; with strict = true uWSGI refuses to start",
     ),
     _note(
         "option-value",
@@ -228,7 +230,8 @@ NOTES: tuple[Note, ...] = (
     ),
     _note(
         "import-failed",
-        "uWSGI would have started without this module, and said for each task that it finds no function",
+        "uWSGI would have started without this module, and said for each task that it finds no function; where the "
+        "module calls sys.exit, uWSGI ends with its status",
         "mend the import",
         safer=True,
     ),
@@ -270,6 +273,15 @@ NOTES: tuple[Note, ...] = (
 
 BY_CODE: dict[str, Note] = {note.code: note for note in NOTES}
 
+
+def _no_code(code: str) -> OptionError:
+    from difflib import get_close_matches
+
+    near = get_close_matches(code, BY_CODE, n=1)
+    hint = f"did you mean {near[0]}?" if near else "see spoolsim help production-notes"
+    return OptionError(f"silence: {code!r} is no code of a production note; {hint}")
+
+
 #: how many things a note remembers having been said about
 _REMEMBERED = 10_000
 
@@ -279,6 +291,8 @@ class Notes:
 
     say: called with (code, sentence).
     silenced: codes never said; `enabled=False` (--faithful) silences all.
+
+    Raises OptionError for a code that is none.
     """
 
     __slots__ = ("_enabled", "_said", "_say", "_silenced")
@@ -286,6 +300,8 @@ class Notes:
     def __init__(self, say: Callable[[str, str], None], *, silenced: Iterable[str] = (), enabled: bool = True) -> None:
         self._say = say
         self._silenced = frozenset(silenced)
+        for code in self._silenced - BY_CODE.keys():
+            raise _no_code(code)
         self._enabled = enabled
         self._said: dict[tuple[str, str], None] = {}
 

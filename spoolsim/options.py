@@ -753,6 +753,8 @@ def _apply(options: Options, option: Option, setting: Setting) -> None:
     if option.kind == "int":
         setattr(options, field, _int(options, option, setting, text))
     elif option.kind == "list":
+        if option.name == "env" and text.startswith("=") and not options.faithful:
+            raise refuse(f"env ({setting.source}): {text!r} names no variable; write KEY=VALUE, or KEY to unset it")
         setattr(options, field, (*getattr(options, field), text))
     elif option.kind == "spooler":
         options.spoolers += ((text, option.name == "spooler-external"),)
@@ -770,6 +772,10 @@ def _apply(options: Options, option: Option, setting: Setting) -> None:
 
 
 def _int(options: Options, option: Option, setting: Setting, text: str) -> int:
+    if option.ours:  # nobody but us reads it: nothing is to be matched
+        if not _DIGITS.issuperset(text.strip() or "-"):
+            raise refuse(f"{option.name} ({setting.source}): {text!r} is not a whole number, 0 or more")
+        return int(text)
     number = atoi(text)
     if number < 0:
         raise _bad_number(options, setting, "a whole number, 0 or more")

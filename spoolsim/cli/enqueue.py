@@ -16,6 +16,9 @@ from spoolsim.spool.enqueue import Producer
 #: keys that steer, with an option of their own
 _STEERING = {"at": "--at", "priority": "--priority", "body": "--body-file", "spooler": "--spooler"}
 
+#: the last second of the year 9999
+_LAST = 253_402_300_799
+
 
 @click.command(epilog="\b\nExamples:\n  spoolsim enqueue --spooler spool user=42 action=mail\n"
     "  spoolsim enqueue --spooler spool --at +60 --priority 3 --body-file report.pdf kind=report")  # fmt: skip
@@ -64,18 +67,22 @@ def enqueue(
 def when(text: str, now: float) -> int:
     """A time in whole epoch seconds: epoch seconds, +SECONDS from `now`, or a local date and time.
 
-    Raises UsageError.
+    Raises UsageError; also for a time behind the year 9999, which uWSGI may take for none.
     """
     from datetime import datetime
 
     try:
         if text.startswith("+"):
-            return int(now + float(text[1:]))
-        if text.isascii() and text.isdigit():
-            return int(text)
-        return int(datetime.fromisoformat(text).timestamp())
+            seconds = int(now + float(text[1:]))
+        elif text.isascii() and text.isdigit():
+            seconds = int(text)
+        else:
+            seconds = int(datetime.fromisoformat(text).timestamp())
     except (ValueError, OverflowError):
         raise UsageError(f"--at {text}: write epoch seconds, +SECONDS, or YYYY-MM-DD[THH:MM[:SS]]") from None
+    if seconds > _LAST:
+        raise UsageError(f"--at {text}: this is behind the year 9999; epoch seconds are meant, not milliseconds")
+    return seconds
 
 
 def _body(path: str) -> bytes:

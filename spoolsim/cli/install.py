@@ -37,7 +37,7 @@ def configuration(argv: list[str], log: Log) -> list[Setting]:
     Raises UsageError when there are none at all.
     """
     settings = gather(argv, os.environ)
-    if not any(setting.name in runs._SAYS_WHAT for setting in settings):
+    if not runs.says_what(settings):
         found = discover(os.getcwd())
         if found is None:
             raise UsageError(NOTHING)
@@ -65,9 +65,7 @@ def environment(options: Options, entries: Entries, inherited: Mapping[str, str]
     master: pid of a running master; without it the program is its own, and takes no signals.
     """
     changed = dict(inherited)
-    for pair in options.env:
-        key, _, value = pair.partition("=")
-        changed[key] = value
+    apps.set_variables(options, changed)
     path = [part for part in changed.get("PYTHONPATH", "").split(os.pathsep) if part and part != apps.SHIM]
     added = [os.path.abspath(entry) for entry in reversed(options.pythonpath)]
     changed["PYTHONPATH"] = os.pathsep.join([apps.SHIM, *added, *path])
@@ -102,7 +100,10 @@ def install(config: str | os.PathLike[str] | list[str] | Section | None = None) 
     else:
         settings = config.settings()
     options, entries = prepare(settings)
-    os.environ.update(environment(options, entries, os.environ))
+    changed = environment(options, entries, os.environ)
+    for gone in os.environ.keys() - changed.keys():
+        del os.environ[gone]
+    os.environ.update(changed)
     if apps.SHIM not in sys.path:
         sys.path.insert(0, apps.SHIM)
     for entry in options.pythonpath:

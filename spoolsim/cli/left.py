@@ -32,7 +32,8 @@ def report(spools: Sequence[SpoolDir], options: Options, reasons: Mapping[str, s
     future: list[Found] = []
     for path in dict.fromkeys(spool.path for spool in spools if not spool.external):
         spool = next(spool for spool in spools if spool.path == path)
-        killers = {line.task: line for line in read(spool) if line.outcome == DIED}
+        history = () if options.faithful else read(spool)  # uWSGI keeps no journal
+        killers = {line.task: line for line in history if line.outcome == DIED}
         for task in look(spool, ordered=options.ordered, now=now):
             killer = killers.get(os.path.relpath(task.path, spool.path))
             if killer is not None:  # it waits because it kills its spooler; that is not being early
@@ -52,6 +53,6 @@ def report(spools: Sequence[SpoolDir], options: Options, reasons: Mapping[str, s
 
 
 def _short(path: str, spools: Sequence[SpoolDir]) -> str:
-    """The path below its spool directory when there is only one."""
+    """The path below its spool directory when there is only one; that directory itself in full."""
     roots = {spool.path for spool in spools}
-    return os.path.relpath(path, roots.pop()) if len(roots) == 1 else path
+    return os.path.relpath(path, roots.pop()) if len(roots) == 1 and path not in roots else path

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Shows how many tasks of those there at the start are done; called with (done, kept)."""
+    """Shows how many tasks of those there at the start are done; called with (done, kept).
 
-    def __init__(self, spools: Sequence[SpoolDir], ordered: bool) -> None:
+    inline: the tasks run in this process, which gets no thread then, and keeps its own stdout and stderr.
+    """
+
+    def __init__(self, spools: Sequence[SpoolDir], ordered: bool, *, inline: bool = False) -> None:
         now = time.time()
         total = sum(task.state == WAITING for spool in spools for task in look(spool, ordered=ordered, now=now))
         self._bar = RichProgress(
@@ -31,12 +34,18 @@ class Progress:
             TimeElapsedColumn(),
             console=Console(stderr=True),
             transient=True,
+            auto_refresh=not inline,
+            redirect_stdout=not inline,
+            redirect_stderr=not inline,
         )
         self._task = self._bar.add_task("drain", total=total, kept="")
         self._bar.start()
+        self._inline = inline
+        if inline:
+            self._bar.console.show_cursor()  # a debugger may be at work
 
     def __call__(self, done: int, kept: int) -> None:
-        self._bar.update(self._task, completed=done, kept=f"{kept} kept" if kept else "")
+        self._bar.update(self._task, completed=done, kept=f"{kept} kept" if kept else "", refresh=self._inline)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     try:
         settings = gather(argv, os.environ)
         found = None
-        if not any(setting.name in _SAYS_WHAT for setting in settings):
+        if not says_what(settings):
             found = discover(os.getcwd())
             if found is None:
                 log.say(NOTHING, error=True)
@@ -62,6 +62,12 @@ _SAYS_WHAT = frozenset(
 )
 
 
+def says_what(settings: list[Setting]) -> bool:
+    """Do these settings make a configuration, also an incomplete one that came from a file?"""
+    typed = ("command line", "environment ")
+    return any(setting.name in _SAYS_WHAT or not setting.source.startswith(typed) for setting in settings)
+
+
 def run(settings: list[Setting], log: Log | None = None) -> int:
     """Run a configuration; returns the exit status. Raises SpoolsimError for what cannot be run."""
     if not hasattr(os, "fork"):
@@ -73,12 +79,27 @@ def run(settings: list[Setting], log: Log | None = None) -> int:
     notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful)
     directories = _directories(options, log)
     _say_what_differs(options, log, notes)
-    if options.inline:
-        from spoolsim.processes.inline import run_inline
+    if all(directory.external for directory, _ in directories):
+        _say_that_nothing_is_served(options, log)
+    progress = None
+    if options.drain and log.colour:
+        from spoolsim.cli.progress import Progress
 
-        status, kept = run_inline(options, directories, log)
-    else:
-        status, kept = _run_processes(options, directories, log, notes)
+        served = [directory for directory, _ in directories if not directory.external]
+        progress = Progress(served, options.ordered, inline=options.inline)
+    try:
+        if options.inline:
+            from spoolsim.processes.inline import run_inline
+
+            status, kept = run_inline(options, directories, log, progress)
+        else:
+            from spoolsim.processes.master import Master
+
+            master = Master(options, directories, log, notes, progress=progress)
+            status, kept = master.run(), dict(master.kept)
+    finally:
+        if progress:
+            progress.close()
     if options.drain and not status:
         from spoolsim.cli.left import report
 
@@ -86,22 +107,14 @@ def run(settings: list[Setting], log: Log | None = None) -> int:
     return status
 
 
-def _run_processes(
-    options: Options, directories: list[tuple[SpoolDir, int]], log: Log, notes: Notes
-) -> tuple[int, dict[str, str]]:
-    from spoolsim.processes.master import Master
-
-    progress = None
-    if options.drain and log.colour:
-        from spoolsim.cli.progress import Progress
-
-        progress = Progress([directory for directory, _ in directories if not directory.external], options.ordered)
-    master = Master(options, directories, log, notes, progress=progress)
-    try:
-        return master.run(), dict(master.kept)
-    finally:
-        if progress:
-            progress.close()
+def _say_that_nothing_is_served(options: Options, log: Log) -> None:
+    """No directory is ours to serve: a drain of nothing is no drain, and a run waits for what cannot come."""
+    only = "only spooler-external, which another instance serves" if options.spoolers else "no spooler option"
+    text = f"nothing to serve: {only}; add --spooler DIR"
+    if options.drain:
+        raise UsageError(text)
+    if not options.faithful and not options.stand_in_worker:
+        log.say(text)
 
 
 def _warn_of_neighbours(directory: SpoolDir, log: Log) -> None:
@@ -140,10 +153,13 @@ def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
     """What uWSGI reads differently from how it looks, and how much of the configuration is not for us."""
     for code, detail in options.notes:
         notes.give(code, detail)
+    from spoolsim.config.known import nearest
+
     for key, source in options.unknown_ini:
         # a key of one's own is a placeholder; one that looks like an option was meant as one
         if key.startswith("spool") or key.replace("_", "-") in BY_NAME:
-            notes.give("unknown-key", f"{key} ({source})")
+            near = nearest(key, tuple(BY_NAME))
+            notes.give("unknown-key", f"{key} ({source})", f"did you mean {near}?" if near else "")
     names = sorted({*options.ignored, *_without_effect(options)})
     if names and not options.faithful:
         shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

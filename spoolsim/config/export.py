@@ -27,6 +27,10 @@ def export(settings: list[Setting], options: Options, form: str, *, comments: di
     Raises ConfigError for a value that the form cannot hold.
     """
     kept, warnings = _kept(settings, options)
+    if form == "toml":  # our own table, which refuses what nobody knows
+        unknown = [setting for setting in kept if setting.role == "unknown"]
+        warnings += [f"{setting.name} ({setting.source}) is no option; left out" for setting in unknown]
+        kept = [setting for setting in kept if setting.role != "unknown"]
     if form == "ini":
         text = _ini(kept, comments or {})
     elif form == "yaml":

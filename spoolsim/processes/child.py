@@ -101,7 +101,10 @@ class Spooler:
 
     def _serve(self) -> int:
         app = self.app
-        wait = Wait(app, [self.spool], leash=self.leash)
+        try:
+            wait = Wait(app, [self.spool], leash=self.leash)
+        except FileNotFoundError:  # under faithful the bell is kept by the directory's own number
+            return self._gone()
         self.wait = wait
         if app.faithful:
             self.worker.around = self._around
@@ -116,9 +119,8 @@ class Spooler:
             try:
                 ran = self.worker.cycle(only)
             except FileNotFoundError:
-                if app.faithful:
-                    app.log.line("chdir(): No such file or directory [core/spooler.c line 586]")
-                    return FAILED
+                if app.faithful or app.options.drain:
+                    return self._gone()
                 app.notes.give("directory-gone", self.spool.path)
                 if wait.wait(limit=_GONE_PAUSE) == LEASH:
                     break
@@ -160,6 +162,20 @@ class Spooler:
                 "Shutting down the worker."
             )
         return OK
+
+    def _gone(self) -> int:
+        """The directory is gone and nobody waits for it: uWSGI ends and comes back, a drain is over.
+
+        What became of a drain's directory the report tells.
+        """
+        app = self.app
+        if app.faithful:
+            app.log.line("chdir(): No such file or directory [core/spooler.c line 586]")
+        app.notes.give("directory-gone", self.spool.path)
+        if not app.options.drain:
+            return FAILED
+        self._report()
+        return DRAINED
 
     def _cheap(self) -> bool:
         """Nothing was run since the scan before: end, unless a signal or a file that is being written waits."""

@@ -309,8 +309,7 @@ def main(wire_fd: int, board_fd: int) -> None:
     try:
         with Tight(wire.fd):
             app.prepare()
-            kinds = ("shared-import",) if options.lazy_apps else ("shared-import", "import", "module", "wsgi-file")
-            failures = app.load(kinds)
+            failures = app.load_in_master()
     except SpoolsimError as error:
         failures = [str(error)]
     except SystemExit as end:

@@ -18,7 +18,7 @@ from spoolsim.work.worker import Ended, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from spoolsim.log import Log
     from spoolsim.options import Options
@@ -32,8 +32,15 @@ INTERRUPTED = 130
 class Inline:
     """One process that serves every directory in turn."""
 
-    def __init__(self, options: Options, directories: Sequence[tuple[SpoolDir, int]], log: Log) -> None:
+    def __init__(
+        self,
+        options: Options,
+        directories: Sequence[tuple[SpoolDir, int]],
+        log: Log,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
         self.options = options
+        self.progress = progress
         self.log = log
         self.spools = list({spool.path: spool for spool, _ in directories if not spool.external}.values())
         entries = [
@@ -45,7 +52,8 @@ class Inline:
         self.app.signals.spoolers = Pipe.open()
         os.environ[program.VARIABLE] = program.describe(options, entries)
         self.kept: dict[str, str] = {}
-        self.done = 0
+        #: tasks done: in all, and in this pass
+        self.total = self.done = 0
         self.interrupts, self._interrupts_writer = os.pipe()
         os.set_blocking(self.interrupts, False)
         os.set_blocking(self._interrupts_writer, False)
@@ -54,7 +62,7 @@ class Inline:
         """Import the app. Raises AppError, unless faithful: uWSGI goes on without."""
         app = self.app
         app.prepare()
-        failures = app.load(("shared-import", "import", "module", "wsgi-file"))
+        failures = app.load_in_master()
         app.become(SPOOLER)
         app.signals.in_master, app.signals.up = False, True
         for spool in self.spools:
@@ -126,9 +134,12 @@ class Inline:
     def _settled(self, path: str, outcome: Outcome) -> None:
         if outcome.state == "done":
             self.done += 1
+            self.total += 1
             self.kept.pop(path, None)
         else:
             self.kept[path] = outcome.why or "asked to be retried (SPOOL_RETRY)"
+        if self.progress:
+            self.progress(self.total, len(self.kept))
         try:
             pressed = signal.SIGINT in os.read(self.interrupts, 4096)
         except BlockingIOError:
@@ -137,12 +148,19 @@ class Inline:
             raise KeyboardInterrupt
 
 
-def run_inline(options: Options, directories: Sequence[tuple[SpoolDir, int]], log: Log) -> tuple[int, dict[str, str]]:
+def run_inline(
+    options: Options,
+    directories: Sequence[tuple[SpoolDir, int]],
+    log: Log,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[int, dict[str, str]]:
     """Run a configuration in this process; returns the exit status and why each task that stays does.
+
+    progress: called with (done, kept) after each task.
 
     Raises AppError.
     """
-    runner = Inline(options, directories, log)
+    runner = Inline(options, directories, log, progress)
     try:
         return runner.run(), runner.kept
     except KeyboardInterrupt:
@@ -150,4 +168,14 @@ def run_inline(options: Options, directories: Sequence[tuple[SpoolDir, int]], lo
         return INTERRUPTED, runner.kept
     finally:
         signal.set_wakeup_fd(-1)
+        _flush()
+
+
+def _flush() -> None:
+    """What the tasks printed goes out; where nobody reads it any more, Python's own end shall not try again."""
+    try:
         sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)

@@ -59,6 +59,10 @@ class SpoolDir:
         path: as typed; a relative one is taken from `start`, the directory we were started in (not from `chdir`).
         Raises SpoolDirError, its cause the OSError that says why it cannot be used.
         """
+        if not path:  # joined to the start it would be the start itself
+            raise SpoolDirError("spooler directory: its name is empty; name a directory") from FileNotFoundError(
+                errno.ENOENT, os.strerror(errno.ENOENT)
+            )
         full = os.path.join(start, path)
         try:
             if make:

@@ -10,8 +10,7 @@ import os
 import time
 
 from spoolsim.errors import PacketError
-from spoolsim.spool import file, wake
-from spoolsim.spool.names import is_number
+from spoolsim.spool import file, names, wake
 from spoolsim.spool.packet import MODIFIER1, decode, encode
 
 TYPE_CHECKING = False
@@ -132,17 +131,19 @@ class Producer:
         for directory in self.directories:
             if directory.bpath == name:
                 return directory
-        self.log.line(f'[uwsgi-spooler] unable to find spooler "{os.fsdecode(name)}"')
+        shown = name.partition(b"\0")[0] if self.faithful else name
+        self.log.line(f'[uwsgi-spooler] unable to find spooler "{os.fsdecode(shown)}"')
         known = ", ".join(repr(directory.bpath) for directory in self.directories)
         raise _unable(f"b'spooler' must be the resolved absolute path of a configured spooler: {known}; got {name!r}")
 
     def _at(self, text: bytes) -> int:
         head = text.partition(b".")[0]
-        if head.isdigit():
-            return int(head) if len(head) < _SAFE_DIGITS else number(head)
-        if head:
-            self.notes.give("at-not-a-number", repr(text))
-        return number(head)
+        if head.isdigit() and len(head) < _SAFE_DIGITS:
+            return int(head)
+        read = number(head)
+        if head and not (head.isdigit() and (read or not head.strip(b"0"))):
+            self.notes.give("at-not-a-number", repr(text), f"read as {read}")
+        return read
 
     def _write(self, directory: SpoolDir, data: bytes, body: bytes, at: int, priority: bytes) -> bytes:
         target = directory.path
@@ -179,10 +180,10 @@ class Producer:
         elif "/" in text or "\0" in text or text.startswith("."):
             self.notes.give("priority-path", repr(priority))
             raise _unable(f"b'priority' {priority!r} is no name of a sub-directory; use a number")
-        if not self.ordered:
-            self.notes.give("priority-unordered")
-        elif not is_number(text):
+        if not names.counts(text, True):
             self.notes.give("priority-not-number", repr(priority))
+        elif not self.ordered:
+            self.notes.give("priority-unordered")
         target = f"{directory.path}/{text}"
         try:
             os.mkdir(target, 0o777)

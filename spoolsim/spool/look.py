@@ -37,30 +37,48 @@ class Found:
 def look(spool: SpoolDir, *, ordered: bool, now: float) -> Iterator[Found]:
     """Every task of a directory at `now` (epoch seconds), those in priority directories behind their level's.
 
-    A task that uWSGI never looks at without spooler-ordered is UNREACHED.
+    A task that uWSGI never looks at is UNREACHED, and so is, in place of its tasks, a directory that cannot be read.
     """
-    yield from _level(spool.path, ordered, now, "")
+    yield from _level(spool.path, ordered, now, "", top=True)
 
 
-def _level(path: str, ordered: bool, now: float, unreached: str) -> Iterator[Found]:
+def _level(path: str, ordered: bool, now: float, unreached: str, *, top: bool = False) -> Iterator[Found]:
     try:
         with os.scandir(path) as entries:
             found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
-    except OSError:
+    except OSError as error:
+        if not top and isinstance(error, FileNotFoundError | NotADirectoryError):
+            return  # it has gone since its level was read
+        yield Found(path, UNREACHED, 0, 0, f"the directory cannot be read: {error.strerror}")
         return
     below = []
     for name, is_directory in found:
-        if not names.counts(name, True):
-            continue
         if is_directory:
             below.append(name)
-        elif (task := _task(f"{path}/{name}", name, ordered, now, unreached)) is not None:
+        elif names.counts(name, True) and (task := _task(f"{path}/{name}", name, ordered, now, unreached)):
             yield task
     for name in below:
+        if name.startswith("."):
+            continue
+        if not names.counts(name, True):
+            yield from _stray(f"{path}/{name}", ordered, now)
+            continue
         why = unreached
         if not ordered:
             why = "uWSGI never enters priority directories unless spooler-ordered is set"
         yield from _level(f"{path}/{name}", ordered, now, why)
+
+
+def _stray(path: str, ordered: bool, now: float) -> Iterator[Found]:
+    """The tasks of a directory that no spooler enters, such as the priority `high`; not what is below."""
+    try:
+        found = sorted(name for name in os.listdir(path) if name.startswith(names.PREFIX))
+    except OSError:
+        return  # a directory of somebody's own
+    for name in found:
+        why = "uWSGI never enters a priority directory whose name is not all digits"
+        if task := _task(f"{path}/{name}", name, ordered, now, why):
+            yield task
 
 
 def _task(path: str, name: str, ordered: bool, now: float, unreached: str) -> Found | None:

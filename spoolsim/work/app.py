@@ -13,7 +13,7 @@ from spoolsim.work.signals import Signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, MutableMapping, Sequence
     from types import ModuleType
     from typing import Any
 
@@ -146,9 +146,7 @@ class App:
                 os.chdir(options.chdir)
             except OSError as error:
                 raise AppError(f"option chdir = {options.chdir}: {error.strerror}") from None
-        for pair in options.env:
-            key, _, value = pair.partition("=")
-            os.environ[key] = value
+        set_variables(options, os.environ)
         path = [entry for entry in sys.path if entry not in ("", ".", SHIM)]
         here = [".", ""] if self.faithful else [os.getcwd()]
         # a relative entry is made absolute here: with one, a late import in a task would look in the spool directory
@@ -165,6 +163,11 @@ class App:
         Returns a line for each that failed; its traceback has been printed.
         """
         return [line for kind, value in self.options.preloads if kind in kinds if (line := self._load(kind, value))]
+
+    def load_in_master(self) -> list[str]:
+        """Import what is loaded before the fork, with lazy-apps `shared-import` alone; lines as `load`."""
+        lazy = self.options.lazy_apps
+        return self.load(("shared-import",) if lazy else ("shared-import", "import", "module", "wsgi-file"))
 
     def load_in_spooler(self) -> list[str]:
         """Import what `spooler-import` names, after the fork; lines as `load`."""
@@ -219,6 +222,16 @@ def in_this_process() -> App:
 
         return install(from_environment())
     return current
+
+
+def set_variables(options: Options, environ: MutableMapping[str, str]) -> None:
+    """Do to an environment what the option `env` says: KEY=VALUE sets, KEY alone unsets."""
+    for pair in options.env:
+        key, equals, value = pair.partition("=")
+        if equals and key:
+            environ[key] = value
+        else:
+            environ.pop(key, None)
 
 
 def print_error() -> None:

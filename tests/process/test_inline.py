@@ -12,6 +12,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from spoolsim.spool.names import PREFIX
@@ -62,10 +63,18 @@ class Place:
             os.utime(path, (mtime, mtime))
         return path
 
-    def start(self, *options: str, wrap: list[str] | None = None, cwd: Path | None = None, **env: str) -> Spawned:
-        """`run --inline` with options of its own alone."""
+    def start(
+        self,
+        *options: str,
+        wrap: list[str] | None = None,
+        cwd: Path | None = None,
+        inline: bool = True,
+        **env: str,
+    ) -> Spawned:
+        """`run --inline`, or `run` alone, with options of its own alone."""
         environ = {**os.environ, "NOTES": str(self.path / "notes"), **env}
-        return self._spawn([*(wrap or []), *RUN, *options], cwd=cwd or self.path, env=environ)
+        run = RUN if inline else RUN[:-1]
+        return self._spawn([*(wrap or []), *run, *options], cwd=cwd or self.path, env=environ)
 
     def serve(self, *options: str, **how: object) -> Spawned:
         """`run --inline` of this place's spool and app."""
@@ -76,6 +85,25 @@ class Place:
         process = self.serve("--drain", *options, **how)
         status = process.wait_exit(30)
         return status, process.output()
+
+    def unread(self, *options: str, **env: str) -> str:
+        """Run it with a standard output that nobody reads; what went to standard error."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        environ = {**os.environ, "NOTES": str(self.path / "notes"), **env}
+        try:
+            done = subprocess.run(
+                [*RUN, *options],
+                check=False,
+                cwd=self.path,
+                env=environ,
+                stdout=writer,
+                stderr=subprocess.PIPE,
+                timeout=30,
+            )
+        finally:
+            os.close(writer)
+        return done.stderr.decode()
 
     def notes(self) -> list[str]:
         path = self.path / "notes"
@@ -188,6 +216,31 @@ def test_priorities_without_ordered_are_listed_as_unreached(place: Place):
     assert (status, place.notes()) == (0, [f"{PREFIX}deep"]), output
 
 
+@pytest.mark.parametrize("options", [[], ["--spooler-ordered"]])
+def test_a_priority_that_is_no_number_is_said_and_left(place: Place, options: list[str]):
+    """No spooler ever enters `high/`: enqueue says so, and a drain lists the task with the reason and ends with 1."""
+    enqueue = [sys.executable, "-m", "spoolsim", "enqueue", "--spooler", "spool", "--priority", "high", "a=1"]
+    made = subprocess.run(enqueue, cwd=place.path, check=True, capture_output=True, text=True, timeout=30)
+    assert "b'high'" in one_line(made.stderr, "(priority-not-number)")
+    status, output = place.drain(*options)
+    assert (status, place.notes()) == (1, []), output
+    assert "not all digits" in one_line(output, "left: ", f"high/{Path(made.stdout).name.strip()}")
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "processes"])
+@pytest.mark.parametrize("more", [[], ["--faithful"]])
+def test_lazy_apps_loads_nothing_before_the_fork(place: Place, inline: bool, more: list[str]):
+    """With lazy-apps the spooler has no function, as in uWSGI, inline too; from shared-import it has."""
+    task = place.task("waits")
+    process = place.start("--drain", "--spooler", "spool", "--import", "app", "--lazy-apps", *more, inline=inline)
+    assert process.wait_exit(30) == 1
+    assert "unable to find the spooler function" in process.output()
+    assert place.left() == ["waits"]
+    shared = ("--drain", "--spooler", "spool", "--shared-import", "app", "--lazy-apps", *more)
+    assert place.start(*shared, inline=inline).wait_exit(30) == 0
+    assert place.notes() == [task.name]
+
+
 def test_every_directory_is_drained(place: Place):
     """Two spoolers in one process: both are drained, and both are in the list of what is left."""
     place.task("one")
@@ -200,6 +253,15 @@ def test_every_directory_is_drained(place: Place):
     one_line(output, "left: ", str(other / f"{PREFIX}three"))
 
 
+def test_a_faithful_drain_ends_when_its_directory_goes(place: Place):
+    """uWSGI would come back for ever; --drain is ours, and ends with 1 and the directory's name."""
+    place.task("goes", f"import shutil; shutil.rmtree({str(place.spool)!r})")
+    process = place.start("--drain", "--faithful", "--spooler", "spool", "--import", "app", inline=False)
+    assert process.wait_exit(30) == 1, process.output()
+    assert "cannot be read" in one_line(process.output(), "left: ", f" {place.spool}: ")
+    assert "Traceback" not in process.output()
+
+
 # ---- usage and configuration -----------------------------------------------------------------------------------------
 
 
@@ -209,6 +271,10 @@ def test_every_directory_is_drained(place: Place):
         (["--spooler-orderd"], ["--spooler-orderd", "--spooler-ordered"]),
         (["--ini", "absent.ini"], ["absent.ini"]),
         (["--spooler"], ["--spooler"]),
+        (["--silence", "busy-weight"], ["busy-weight", "busy-wait"]),
+        (["--env", "=x"], ["env", "=x"]),
+        (["--max-attempts", "x"], ["max-attempts", "'x'"]),
+        (["--max-body", "-1"], ["max-body", "'-1'"]),
     ],
 )
 def test_what_is_not_understood_ends_with_2(place: Place, options: list[str], words: list[str]):
@@ -219,6 +285,82 @@ def test_what_is_not_understood_ends_with_2(place: Place, options: list[str], wo
     one_line(output, *words)
     assert len(output.splitlines()) == 1
     assert place.left() == ["waits"]
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "processes"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [([], ["no spooler option"]), (["--spooler-external", "spool"], ["spooler-external"])],
+)
+def test_nothing_to_serve_is_said(place: Place, options: list[str], words: list[str], inline: bool):
+    """Without a directory to serve a drain ends with 2 in one line; a run says the same, and waits."""
+    (place.path / "only.ini").write_text("[uwsgi]\nimport = app\n")
+    (place.path / "uwsgi.ini").write_text("[uwsgi]\nspooler = spool\n")  # not looked for: a file was named
+    process = place.start("only.ini", "--drain", *options, inline=inline)
+    assert process.wait_exit(30) == 2
+    (line,) = process.output().splitlines()
+    assert one_line(line, "nothing to serve", *words)
+    waits = place.start("only.ini", *options, inline=inline)
+    waits.wait_output("nothing to serve")
+    poll_until(lambda: "spawned uWSGI master" in waits.output() or "inline-cwd" in waits.output(), 20, "the start")
+    assert waits.stop() == (130 if inline else 0)
+
+
+@pytest.mark.parametrize("options", [[], ["--faithful"]])
+def test_an_empty_spooler_is_not_this_directory(place: Place, options: list[str]):
+    """`spooler =` ends with 1 in one line, as in uWSGI; a task in the working directory stays."""
+    (place.path / f"{PREFIX}here").write_bytes(packet())
+    process = place.start("--drain", "--spooler=", "--import", "app", *options)
+    assert process.wait_exit(30) == 1
+    (line,) = process.output().splitlines()
+    assert "[spooler directory] access(): No such file or directory" in line if options else "its name is empty" in line
+    assert (place.path / f"{PREFIX}here").exists()
+
+
+def test_env_sets_and_unsets(place: Place):
+    """KEY=VALUE sets a variable, with more = in it too; KEY alone takes it out, as uWSGI does."""
+    place.task("looks", "note([os.environ.get(name) for name in ('SET', 'EMPTY', 'GONE')])")
+    options = [word for pair in ("SET=a=b", "EMPTY=", "GONE", "NEVER_THERE") for word in ("--env", pair)]
+    status, output = place.drain(*options, GONE="there")
+    assert (status, place.notes()) == (0, ["['a=b', '', None]"]), output
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_printed_and_may_be_cut_off(place: Place, option: str):
+    """`run -h` is the help, as uWSGI's is; `| head -1` ends it without a traceback."""
+    process = place.start(option)
+    assert process.wait_exit(30) == 0
+    assert process.output().startswith("Usage: spoolsim run")
+    assert "--spooler-frequency" in process.output()
+    assert "Traceback" not in place.unread(option)
+
+
+def test_output_that_nobody_reads_is_no_traceback(place: Place):
+    """What the tasks printed cannot be written at the end: they are done all the same."""
+    place.task("prints", "print('to nobody')")
+    output = place.unread("--drain", "--spooler", "spool", "--import", "app", PYTHONUNBUFFERED="")
+    assert "drained: 0 due left" in output
+    assert "Traceback" not in output and "Exception ignored" not in output
+    assert place.left() == []
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "processes"])
+def test_a_drain_on_a_terminal_shows_how_far_it_is(place: Place, inline: bool):
+    """A bar with the tasks that are done; inline no thread draws it, and the cursor is left for a debugger."""
+    for number in range(3):
+        place.task(str(number), "import threading; note(threading.active_count())")
+    run = RUN if inline else RUN[:-1]
+    environ = {**os.environ, "NOTES": str(place.path / "notes"), "TERM": "xterm"}
+    environ.pop("NO_COLOR", None)
+    argv = [*run[1:], "--drain", "--spooler", "spool", "--import", "app"]
+    child = pexpect.spawn(run[0], argv, cwd=place.path, env=environ, encoding="utf-8", timeout=30)
+    child.expect("0/3")
+    assert not inline or child.expect(re.escape("\x1b[?25h")) == 0
+    child.expect("3/3")
+    child.expect("drained: 0 due left")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert (child.exitstatus, place.notes()) == (0, ["1"] * 3)
 
 
 def test_options_that_are_not_for_the_spooler_are_counted(place: Place):
@@ -360,8 +502,13 @@ def test_the_process_is_left_as_it_is(place: Place):
     one_line(output, "inline-cwd")
 
 
-def test_children_of_a_task_find_uwsgi(place: Place):
-    """A spawned multiprocessing child and a plain Python subprocess of a task can import uwsgi and spool."""
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "processes"])
+@pytest.mark.parametrize("flag", ["", "-E", "-I"])
+def test_children_of_a_task_find_uwsgi(place: Place, flag: str, inline: bool):
+    """A spawned multiprocessing child and a plain Python subprocess of a task can import uwsgi and spool.
+
+    Also where Python runs us isolated: what `-I` and `-E` keep out of our own process its children are given.
+    """
     place.task(
         "parent",
         """
@@ -379,8 +526,11 @@ def test_children_of_a_task_find_uwsgi(place: Place):
         "    assert uwsgi.spooler_jobs() is not None\n"
         "    uwsgi.spool({b'code': f\"note('child {name}')\".encode()})\n"
     )
-    status, output = place.drain(PYTHONPATH=str(place.path))
-    assert (status, place.left()) == (0, []), output
+    argv = [sys.executable, *([flag] if flag else []), "-m", "spoolsim", "run", *(["--inline"] if inline else [])]
+    argv += ["--drain", "--spooler", "spool", "--import", "app", "--pythonpath", str(place.path)]
+    environ = {**os.environ, "NOTES": str(place.path / "notes"), "PYTHONPATH": str(place.path)}
+    done = subprocess.run(argv, check=False, cwd=place.path, env=environ, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, place.left()) == (0, []), done.stderr
     assert sorted(place.notes()) == ["child run", "child spawned", "status 0"]
 
 
@@ -483,25 +633,28 @@ def test_a_missing_spool_directory_is_made(place: Place):
     assert path.stat().st_mode & 0o777 == 0o750
 
 
-@pytest.mark.parametrize("how", ["removed", "a file", "unreadable"])
-def test_a_directory_that_goes_while_draining_is_named(place: Place, how: str):
-    """When a task's own spool directory goes away under it the run ends, without a traceback of ours, and says so."""
-    place.task(
-        "goes",
-        f"note('ran'); import shutil; spool = {str(place.spool)!r}\n"
-        + {
-            "removed": "shutil.rmtree(spool)",
-            "a file": "shutil.rmtree(spool); open(spool, 'w').close()",
-            "unreadable": "os.chmod(spool, 0)",
-        }[how],
-    )
-    process = place.serve("--drain", wrap=NO_OVERRIDE)
+GOES = {
+    "removed": "os.path.exists(spool) and shutil.rmtree(spool)",
+    "renamed": "os.path.exists(spool) and os.rename(spool, spool + '-away')",
+    "a file": "os.path.isdir(spool) and (shutil.rmtree(spool), open(spool, 'w').close())",
+    "unreadable": "os.chmod(spool, 0)",
+}
+
+
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "processes"])
+@pytest.mark.parametrize("how", list(GOES))
+def test_a_directory_that_goes_while_draining_is_named(place: Place, how: str, inline: bool):
+    """When its spool directory goes the drain ends with 1 and the directory's name: nobody knows what was left."""
+    for name in ("one", "two", "three"):
+        place.task(name, f"note('ran'); import shutil; spool = {str(place.spool)!r}\n" + GOES[how])
+    process = place.start("--drain", "--spooler", "spool", "--import", "app", wrap=NO_OVERRIDE, inline=inline)
     status = process.wait_exit(30)
     place.spool.chmod(0o700) if place.spool.exists() else None
     assert place.notes()[0] == "ran"
     assert "spoolsim/" not in process.output().replace(str(place.path), ""), process.output()
-    assert status in (0, 1)
-    assert any(str(place.spool) in line and "[" in line[:1] for line in process.output().splitlines()[2:])
+    assert status == 1, process.output()
+    assert "cannot be read" in one_line(process.output(), "left: ", f" {place.spool}: ")
+    one_line(process.output(), "directory-gone")
 
 
 @pytest.mark.parametrize(
@@ -521,6 +674,7 @@ def test_an_app_that_fails_to_import_is_named_and_nothing_is_lost(place: Place, 
     status, output = place.drain()
     assert status == 1, output
     one_line(output, "[spoolsim]", "import = app", *words)
+    assert "where the module calls sys.exit, uWSGI ends" in one_line(output, "(import-failed)")
     assert place.left() == ["waits"]
 
 

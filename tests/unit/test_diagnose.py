@@ -10,6 +10,7 @@ import pytest
 
 import spoolsim
 from spoolsim.diagnose import BY_CODE, NOTES, Notes
+from spoolsim.errors import OptionError
 
 
 def given(**how: object) -> tuple[Notes, list[tuple[str, str]]]:
@@ -40,6 +41,17 @@ def test_a_note_is_said_once_for_each_thing():
     assert said[0][1].startswith("a: ")
     assert BY_CODE["broken-file"].uwsgi in said[0][1]
     assert BY_CODE["broken-file"].advice in said[0][1]
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"), [("busy-weight", "did you mean busy-wait?"), ("nope", "see spoolsim help production-notes")]
+)
+def test_a_code_that_is_none_cannot_be_silenced(code: str, hint: str):
+    """It is a misspelling; the nearest code is named."""
+    with pytest.raises(OptionError) as caught:
+        given(silenced=["busy-wait", code])
+    assert str(caught.value) == f"silence: {code!r} is no code of a production note; {hint}"
+    assert caught.value.exit_code == 2
 
 
 def test_silenced_codes_are_not_said():

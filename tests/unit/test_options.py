@@ -245,6 +245,10 @@ def test_options_of_the_next_uwsgi():
         ("uwsgi", "3", "uwsgi (command line): '3' is not one of 2.0, 2.1"),
         ("stop-grace", "soon", "stop-grace (command line): 'soon' is not a number of seconds, 0 or more"),
         ("stop-grace", "-1", "stop-grace (command line): '-1' is not a number of seconds, 0 or more"),
+        ("max-attempts", "x", "max-attempts (command line): 'x' is not a whole number, 0 or more"),
+        ("max-attempts", "", "max-attempts (command line): '' is not a whole number, 0 or more"),
+        ("max-body", "-1", "max-body (command line): '-1' is not a whole number, 0 or more"),
+        ("env", "=x", "env (command line): '=x' names no variable; write KEY=VALUE, or KEY to unset it"),
         ("stop-grace", "nan", "stop-grace (command line): 'nan' is not a number of seconds, 0 or more"),
     ],
 )
@@ -259,6 +263,11 @@ def test_our_own_options_check_their_values(name: str, value: str, problem: str)
 def test_silence_takes_commas_and_repetition():
     """Codes of production notes, in any mixture of both."""
     assert build([Setting("silence", "a, b"), Setting("silence", "c")]).silence == ("a", "b", "c")
+
+
+def test_our_own_numbers_are_not_cut():
+    """What C's int would wrap is a size like any other to us."""
+    assert build([Setting("max-body", " 5000000000 ")]).max_body == 5_000_000_000
 
 
 def test_importing_the_table_is_cheap():

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import tomllib
 
+from spoolsim.config.argv import unknown_option
+from spoolsim.config.collect import setting_of
 from spoolsim.config.formats import Row
 from spoolsim.config.formats.json import table_rows
+from spoolsim.config.logic import is_condition
 from spoolsim.errors import ConfigError
 
 
@@ -24,7 +27,11 @@ def rows(text: str, path: str, section: str | None = None) -> list[Row]:
         table = data.get(section) if section else data.get("spoolsim", data.get("uwsgi"))
         if table is None:
             raise ConfigError(f"{path}: no table [{section or 'uwsgi'}]; expected one in a toml file")
-    return table_rows(table or {}, path, lambda key: _line(text, key))
+    found = table_rows(table or {}, path, lambda key: _line(text, key))
+    for key, _, line in found:
+        if setting_of(key, "", path).role == "unknown" and not is_condition(key):
+            raise ConfigError(f"{path}:{line}: {unknown_option(key).replace('--', '')}")
+    return found
 
 
 def _located(error: tomllib.TOMLDecodeError, text: str, path: str) -> ConfigError:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from spoolsim.cli.config import config
 from spoolsim.config.export import export
-from spoolsim.config.readers import gather
+from spoolsim.config.readers import gather, read
 from spoolsim.errors import ConfigError, UsageError
 from spoolsim.options import build
 
@@ -117,7 +117,11 @@ def test_json_and_toml_hold_lists_and_say_what_they_cannot_keep(here: Path):
     assert json.loads(text)["uwsgi"]["spooler"] == ["a", "c"]
     assert len(warnings) == 1 and "change their order" in warnings[0]
     text, warnings = exported("toml", "uwsgi.ini")
-    assert tomllib.loads(text)["tool"]["spoolsim"]["spooler-max-tasks"] == "5"
+    table = tomllib.loads(text)["tool"]["spoolsim"]
+    assert table["spooler-max-tasks"] == "5"
+    assert "odd_key" not in table and any(warning.startswith("odd_key ") for warning in warnings)
+    (here / "pyproject.toml").write_text(text)
+    assert build(read("pyproject.toml")).max_tasks == 5
 
 
 @pytest.mark.parametrize(

@@ -134,14 +134,42 @@ def test_discovery_takes_the_first_of_three(here: Path):
     found = discover(str(here))
     assert found is not None and found[0] == "spoolsim.ini"
     (here / "pyproject.toml").write_text(
-        "[tool.spoolsim]\nspooler = ['a', 'b']\nspooler-frequency = 5\nspooler-ordered = true\nspooler_quiet = false\n"
+        "[tool.spoolsim]\nspooler = ['a', 'b']\nspooler-frequency = 5\nspooler-ordered = true\n"
     )
     found = discover(str(here))
     assert found is not None and found[0] == "pyproject.toml"
     options = build(found[1])
     assert options.spoolers == (("a", False), ("b", False))
     assert (options.frequency, options.ordered) == (5, True)
-    assert options.unknown_ini == (("spooler_quiet", "pyproject.toml:5"),)
+    assert options.unknown_ini == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("imort", "import"),
+        ("drian", "drain"),
+        ("spooler_quiet", "spooler-quiet"),
+        ("spooler-ordred", "spooler-ordered"),
+    ],
+)
+def test_a_misspelt_key_of_our_own_table_is_refused(here: Path, key: str, meant: str):
+    """Nobody but us reads the table, so that no key in it is meant for somebody else; the nearest one is named."""
+    (here / "pyproject.toml").write_text(f"[tool.spoolsim]\nspooler = 'a'\n{key} = 'x'\n")
+    with pytest.raises(ConfigError, match=rf"^pyproject.toml:3: unknown option {key}; .*\b{meant}\b"):
+        discover(str(here))
+
+
+def test_logic_and_placeholders_of_our_own_table_are_known(here: Path):
+    """What acts while it is read is no misspelling, nor is an option of uWSGI that does not concern the spooler."""
+    (here / "pyproject.toml").write_text(
+        "[tool.spoolsim]\nset-placeholder = 'here=a'\nspooler = '%(here)'\nif-not-env = 'NOWHERE_SET'\n"
+        "spooler-quiet = true\nendif = ''\nhttp-timeout = 3\n"
+    )
+    found = discover(str(here))
+    assert found is not None
+    options = build(found[1])
+    assert (options.spoolers, options.quiet, options.unknown_ini) == ((("a", False),), True, ())
 
 
 def test_a_table_in_pyproject_is_refused(here: Path):

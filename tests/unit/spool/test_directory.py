@@ -46,6 +46,15 @@ def test_what_cannot_be_a_spool_directory_is_refused(tmp_path: Path, kind: str):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("make", [True, False])
+def test_an_empty_name_is_refused(tmp_path: Path, make: bool):
+    """It is not the directory we were started in; the cause is the error that uWSGI reports."""
+    with pytest.raises(SpoolDirError, match="name is empty") as caught:
+        SpoolDir.resolve("", start=str(tmp_path), make=make)
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+    assert caught.value.__cause__.strerror == "No such file or directory"
+
+
 def test_without_making_a_missing_directory_is_an_error(tmp_path: Path):
     """A command that only looks makes nothing."""
     with pytest.raises(SpoolDirError, match="No such file"):

@@ -223,6 +223,10 @@ def test_a_number_is_read_as_uwsgi_reads_it(text: bytes, read_as: int):
         (b"1000000000", 1_000_000_000, False),
         (b"1000000000.9", 1_000_000_000, False),
         (b"1000000000.9.8", 1_000_000_000, False),
+        (b"00000000001000000000", 1_000_000_000, False),
+        (b"0" * 30, None, False),
+        (b"99999999999999999999", None, True),
+        (b"9" * 5000, None, True),
         (b"12x", 192, True),
         (b"soon", 73_992, True),
         (b"", None, False),
@@ -263,12 +267,18 @@ def test_priority_is_a_sub_directory(make: Callable[..., tuple], spool: SpoolDir
     assert len(files(spool)) == 2
 
 
-@pytest.mark.parametrize(("priority", "code"), [(b"high", "priority-not-number"), (b"1.5", "priority-not-number")])
-def test_a_priority_that_is_never_entered_is_said(make: Callable[..., tuple], priority: bytes, code: str):
-    """A name that is not all digits is written to, as uWSGI does, and said; so is any priority without ordered."""
-    producer, said = make(ordered=True)
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("priority", [b"high", b"1.5", b"-1"])
+def test_a_priority_that_is_never_entered_is_said(make: Callable[..., tuple], priority: bytes, ordered: bool):
+    """A name that is not all digits is written to, as uWSGI does, and said, spooler-ordered or not."""
+    producer, said = make(ordered=ordered)
     assert os.path.basename(os.path.dirname(producer.spool({b"priority": priority}))) == priority
-    assert said.codes == [code]
+    assert said.codes == ["priority-not-number"]
+
+
+@pytest.mark.parametrize("priority", [b"7", b"uwsgi_spoolfile_on_me"])
+def test_a_priority_without_ordered_is_said(make: Callable[..., tuple], priority: bytes):
+    """A directory that only spooler-ordered enters is written to, and said."""
     producer, said = make(ordered=False)
     producer.spool({b"priority": priority})
     assert said.codes == ["priority-unordered"]
@@ -329,6 +339,13 @@ def test_the_spooler_is_named_by_its_exact_path(make: Callable[..., tuple], tmp_
         assert repr(wrong) in note
         assert said.lines[-1] == f'[uwsgi-spooler] unable to find spooler "{os.fsdecode(wrong)}"'
     assert len(list(paths[1].iterdir())) == 1
+
+
+def test_under_faithful_the_name_of_a_spooler_is_shown_up_to_its_nul(make: Callable[..., tuple]):
+    """uWSGI prints a C string."""
+    producer, said = make(faithful=True)
+    refused(producer, {b"spooler": b"/a\0b"}, UNABLE)
+    assert said.lines[-1] == '[uwsgi-spooler] unable to find spooler "/a"'
 
 
 def test_without_a_directory_there_is_uwsgis_line(make: Callable[..., tuple]):

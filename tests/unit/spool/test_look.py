@@ -28,7 +28,8 @@ def full(spool: SpoolDir) -> SpoolDir:
     home = Path(spool.path)
     (home / "5" / "6").mkdir(parents=True)
     (home / f"{PREFIX}dir").mkdir()
-    (home / "broken").mkdir()
+    (home / "high" / "below").mkdir(parents=True)
+    (home / "5" / "low").mkdir()
     spool.make_corner("broken")
     for name, data in {
         f"{PREFIX}waiting": packet({b"k": b"v"}) + b"body",
@@ -42,7 +43,10 @@ def full(spool: SpoolDir) -> SpoolDir:
         f"5/6/{PREFIX}deeper": packet(),
         "ztask": packet(),
         f".{PREFIX}making": packet(),
-        f"broken/{PREFIX}no": packet(),
+        f"high/{PREFIX}never": packet(),
+        f"high/below/{PREFIX}no": packet(),
+        "high/5": packet(),
+        f"5/low/{PREFIX}never": packet(),
         f".spoolsim/broken/{PREFIX}was": b"",
     }.items():
         (home / name).write_bytes(data)
@@ -67,16 +71,32 @@ COMMON = {
     f"{PREFIX}short": UNFINISHED,
     f"{PREFIX}broken": WAITING,
 }
+#: in directories that no spooler enters
+NEVER = (f"high/{PREFIX}never", f"5/low/{PREFIX}never")
 NUMBERED = ("12", f"5/{PREFIX}deep", f"5/6/{PREFIX}deeper")
 
 
 def test_every_task_has_its_state(full: SpoolDir):
-    """Ordered, tasks with numbers and in priority directories wait too; without, uWSGI never reaches them."""
+    """Ordered, tasks with numbers and in priority directories wait too; without, uWSGI never reaches them.
+
+    A directory of another name may be a priority, or somebody's own: its tasks are told, and not what is below it.
+    """
     with held_by_another(f"{full.path}/{PREFIX}claimed"):
-        assert states(full, ordered=True) == COMMON | dict.fromkeys(NUMBERED, WAITING)
-        assert states(full, ordered=False) == COMMON | dict.fromkeys(NUMBERED, UNREACHED)
+        assert states(full, ordered=True) == COMMON | dict.fromkeys(NUMBERED, WAITING) | dict.fromkeys(NEVER, UNREACHED)
+        assert states(full, ordered=False) == COMMON | dict.fromkeys((*NUMBERED, *NEVER), UNREACHED)
         for task in look(full, ordered=False, now=NOW):
             assert bool(task.why) == (task.state in (UNREACHED, CLAIMED, UNFINISHED))
+
+
+@pytest.mark.parametrize("how", ["gone", "a file"])
+def test_a_directory_that_cannot_be_read_is_told(spool: SpoolDir, how: str):
+    """In place of the tasks that nobody can see stands the directory, with the reason: it is not an empty one."""
+    os.rmdir(spool.path)
+    if how == "a file":
+        Path(spool.path).touch()
+    (found,) = look(spool, ordered=True, now=NOW)
+    assert (found.path, found.state) == (spool.path, UNREACHED)
+    assert "the directory cannot be read: " in found.why
 
 
 def test_our_own_claim_is_seen_by_another_look(full: SpoolDir, level: Level):
