@@ -293,6 +293,36 @@ def test_on_a_full_disk_every_task_is_whole_or_not_there(tiny: Path, size: int, 
     assert sorted(os.fsencode(path) for path in files(spool)) == sorted(put)
 
 
+def _to_the_last_byte(home: Path) -> None:
+    """No byte is left, but files without content can still be made."""
+    fd = os.open(home / "filler", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        for size in (50_000, 4096, 1):
+            with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+                while True:
+                    os.write(fd, b"x" * size)
+    finally:
+        os.close(fd)
+
+
+def test_processes_start_on_a_disk_full_to_the_last_byte(tiny: Path, tmp_path: Path, spawn: Spawn):
+    """A scoreboard that finds no room is had without a file, and said; no process dies of it, and the task is done."""
+    spool = tiny / "spool"
+    spool.mkdir()
+    run = Path(SpoolDir(str(spool)).make_corner("run"))
+    good = _producer(spool).spool({b"k": b"v"})
+    _to_the_last_byte(tiny)
+    (tmp_path / "app.py").write_text(APP)
+    record = tmp_path / "record"
+    argv = [sys.executable, "-m", "spoolsim", "run", "--drain", "--spooler", str(spool), "--import", "app"]
+    environ = {**os.environ, "RECORD": str(record)}
+    process = spawn([*argv, "--pythonpath", str(tmp_path)], cwd=tmp_path, env=environ)
+    assert process.wait_exit(60) == 0, process.output()
+    assert f"no scoreboard in {spool}/.spoolsim: {os.strerror(errno.ENOSPC)}" in process.output()
+    assert record.read_text().split()[0] == os.path.basename(os.fsdecode(good))
+    assert list(run.iterdir()) == []
+
+
 def test_a_spooler_on_a_full_disk_loses_nothing(tiny: Path, tmp_path: Path, spawn: Spawn):
     """With no room left the good tasks run, and a broken one that cannot be set aside stays and is named."""
     spool = tiny / "spool"
