@@ -11,6 +11,7 @@ from stat import S_ISREG
 from spoolsim.spool import names
 from spoolsim.spool.lock import held
 from spoolsim.spool.packet import HEADER
+from spoolsim.spool.scan import DEPTH, TOO_DEEP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,12 +38,12 @@ class Found:
 def look(spool: SpoolDir, *, ordered: bool, now: float) -> Iterator[Found]:
     """Every task of a directory at `now` (epoch seconds), those in priority directories behind their level's.
 
-    A task that uWSGI never looks at without spooler-ordered is UNREACHED.
+    A task that uWSGI never looks at without spooler-ordered is UNREACHED; so is a directory that is too deep.
     """
     yield from _level(spool.path, ordered, now, "")
 
 
-def _level(path: str, ordered: bool, now: float, unreached: str) -> Iterator[Found]:
+def _level(path: str, ordered: bool, now: float, unreached: str, depth: int = 0) -> Iterator[Found]:
     try:
         with os.scandir(path) as entries:
             found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
@@ -60,7 +61,10 @@ def _level(path: str, ordered: bool, now: float, unreached: str) -> Iterator[Fou
         why = unreached
         if not ordered:
             why = "uWSGI never enters priority directories unless spooler-ordered is set"
-        yield from _level(f"{path}/{name}", ordered, now, why)
+        if depth == DEPTH:
+            yield Found(f"{path}/{name}", UNREACHED, 0, 0, TOO_DEEP)
+        else:
+            yield from _level(f"{path}/{name}", ordered, now, why, depth + 1)
 
 
 def _task(path: str, name: str, ordered: bool, now: float, unreached: str) -> Found | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from spoolsim.spool.directory import SpoolDir
+from spoolsim.spool.look import look
 from spoolsim.spool.names import PREFIX
-from spoolsim.spool.scan import scan
+from spoolsim.spool.scan import DEPTH, TOO_DEEP, scan
 
 NOW = 2_000_000_000.0
 
@@ -123,6 +125,32 @@ def test_a_priority_directory_that_vanishes_is_passed_over(spool: SpoolDir):
     os.rename(f"{spool.path}/3", f"{spool.path}/moved")
     os.symlink("moved", f"{spool.path}/3")
     assert [level.path for level, _ in walk] == [f"{spool.path}/4"]
+
+
+def nest(spool: SpoolDir, depth: int) -> None:
+    """So many directories called 7 inside one another, deeper than a path may be long, with a task in each."""
+    fd = os.open(spool.path, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(depth):
+        os.mkdir("7", dir_fd=fd)
+        below = os.open("7", os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+        os.close(os.open(f"{PREFIX}x", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=fd))
+    os.close(fd)
+
+
+def test_directories_that_are_too_deep_are_said_and_harm_nothing(spool: SpoolDir) -> None:
+    """1500 inside one another: the first 64 are walked, also where nobody listens; the next is told of, once."""
+    Path(f"{spool.path}/{PREFIX}top").write_bytes(b"")
+    nest(spool, 1500)
+    skipped: list[tuple[str, str]] = []
+    found = names(spool, ordered=True, skipped=skipped)
+    assert found == [*("7/" * depth + f"{PREFIX}x" for depth in range(DEPTH, 0, -1)), f"{PREFIX}top"]
+    assert skipped == [(spool.path + "/7" * (DEPTH + 1), TOO_DEEP)]
+    assert len(list(scan(spool, ordered=True, now=lambda: NOW))) == DEPTH + 1
+    told = {os.path.relpath(task.path, spool.path): task.why for task in look(spool, ordered=True, now=NOW)}
+    assert told == {**dict.fromkeys(found, told[f"{PREFIX}top"]), "/".join("7" * (DEPTH + 1)): TOO_DEEP}
+    subprocess.run(["rm", "-r", f"{spool.path}/7"], check=True)  # pytest's own sweeping recurses
 
 
 def descriptors() -> int:
