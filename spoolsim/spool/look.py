@@ -89,6 +89,7 @@ def _task(path: str, name: str, ordered: bool, now: float, unreached: str) -> Fo
             return Found(path, UNFINISHED, mtime, size, f"{size} bytes: being written, or its producer died")
         if not names.due(mtime, now):
             return Found(path, FUTURE, mtime, size)
-        return Found(path, WAITING, mtime, size)
+        mine = os.access(path, os.W_OK)
+        return Found(path, WAITING, mtime, size, "" if mine else "a spooler must write to it, and this user may not")
     finally:
         os.close(fd)

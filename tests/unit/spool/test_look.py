@@ -166,3 +166,11 @@ def test_get_task_reads_no_more_than_a_spooler_would(full: SpoolDir):
     assert jobs.get_task(path, size - 1) is None
     os.truncate(path, 1 << 43)
     assert jobs.get_task(path) is None
+
+
+def test_a_task_that_this_user_may_not_write_to_says_so(full: SpoolDir, monkeypatch: pytest.MonkeyPatch):
+    """It can be read, and looks as if it waited, but a spooler of this user could not lock it."""
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    (task,) = [task for task in look(full, ordered=True, now=NOW) if task.path.endswith("waiting")]
+    assert task.state == WAITING
+    assert task.why == "a spooler must write to it, and this user may not"
