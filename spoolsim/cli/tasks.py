@@ -8,6 +8,7 @@ from stat import S_ISREG
 
 import click
 
+from spoolsim.cli.out import out
 from spoolsim.errors import SpoolsimError, UsageError
 from spoolsim.log import printable
 from spoolsim.spool import settle
@@ -58,14 +59,14 @@ def tasks(directories: tuple[str, ...], ordered: bool, variables: bool) -> None:
                 words.append(f"{line.outcome} {line.attempt}x: {line.why or 'asked to be retried (SPOOL_RETRY)'}")
             if found.why:
                 words.append(found.why)
-            click.echo(f"{printable(name)}  {found.size} bytes  {'; '.join(words)}")
+            out(f"{printable(name)}  {found.size} bytes  {'; '.join(words)}")
             if variables:
                 _show_variables(found.path)
         for corner in (BROKEN, FAILED):
             for name in aside(spool, corner):
                 count += 1
-                click.echo(f"{printable(name)}  {corner}: {_why(spool, corner, name)}")
-        click.echo(f"{spool.path}: {count} tasks")
+                out(f"{printable(name)}  {corner}: {_why(spool, corner, name)}")
+        out(f"{spool.path}: {count} tasks")
 
 
 def _show_variables(path: str) -> None:
@@ -77,12 +78,12 @@ def _show_variables(path: str) -> None:
             found, start = decode(file.read(HEADER + MAX_VARIABLES))
             body = size - min(size, file.tell()) + len(start)
     except (OSError, SpoolsimError) as error:
-        click.echo(f"    {error}")
+        out(f"    {error}")
         return
     for key, value in found.items():
-        click.echo(f"    {key!r}: {value[:200]!r}{' ...' if len(value) > 200 else ''}")
+        out(f"    {key!r}: {value[:200]!r}{' ...' if len(value) > 200 else ''}")
     if body:
-        click.echo(f"    body: {body} bytes")
+        out(f"    body: {body} bytes")
 
 
 def aside(spool: SpoolDir, corner: str) -> list[str]:
@@ -115,7 +116,7 @@ def retry(directories: tuple[str, ...], from_broken: bool, names: tuple[str, ...
             if name not in there:
                 raise UsageError(f"{name} is not in {spool.corner(corner)}; there are: {', '.join(there) or 'none'}")
         for name in names or there:
-            click.echo(printable(bring_back(spool, corner, name)))
+            out(printable(bring_back(spool, corner, name)))
 
 
 def bring_back(spool: SpoolDir, corner: str, name: str) -> str:
@@ -189,7 +190,7 @@ def _clear(spool: SpoolDir, path: str, why: str, yes: bool) -> None:
         claim = _abandoned(Level(spool, home, fd), name)
         if claim is None:
             return
-        click.echo(f"{printable(path)}: {why}")
+        out(f"{printable(path)}: {why}")
         if not yes:
             settle.release(claim)
         elif name.startswith(_HIDDEN):
