@@ -42,6 +42,8 @@ TREES = {
 KILLED = (*FORKED, *TREES)
 #: kills of each kind that even a short campaign has
 FEW = 3
+#: a running instance takes half a second for each kill; where all its calls go in turn it gets so much more of the time
+_MORE = 6
 #: so often in a row a process of an instance does not get to its N-th call before its N are taken to be through
 _THROUGH = 3
 
@@ -120,7 +122,8 @@ def _series(campaign: Campaign, kills: int, end: float | None) -> None:
     TREES has one kill, at the next call in turn where there is time for all of them, else at a drawn one.
     """
     draw = random.Random(campaign.ledger.seed)
-    shares = {**SERIES, **TREES}
+    many = 1 if end is None else _MORE
+    shares = {**SERIES, **{kind: share * many for kind, share in TREES.items()}}
     spent = dict.fromkeys(shares, 0.0)
     turns = {kind: InTurn(draw) for kind in TREES if kind != "storm"} if end is not None else {}
     tried = campaign.ledger.tried
@@ -167,11 +170,14 @@ class InTurn:
         return Point(kind, self._seed, self._at)
 
     def done(self, struck: bool) -> None:
-        """It was struck there, or never got so far."""
-        self._missed = 0 if struck else self._missed + 1
-        self._at += 1
-        if self._missed == _THROUGH:
-            self._begin()
+        """It was struck there, or never got so far, which is tried again: the machine may have been slow."""
+        if struck:
+            self._at += 1
+            self._missed = 0
+        else:
+            self._missed += 1
+            if self._missed == _THROUGH:
+                self._begin()
 
 
 if __name__ == "__main__":

@@ -207,7 +207,7 @@ class Tree:
         else:
             if self.process is None:
                 self.start()
-            there = {"forkserver": self.fork_servers, "spooler": self.spooler_children}[who]()
+            there = self._until({"forkserver": self.fork_servers, "spooler": self.spooler_children}[who], f"a {who}")
             numbers = self._put(TASKS)
             if who == "forkserver":
                 os.utime(self.touched)
