@@ -1,4 +1,5 @@
-"""`python -m tests.coverage`: every branch of the five modules that decide what becomes of a task is tested.
+"""`python -m tests.coverage`: every branch of the modules that put, find, claim and settle a task is tested, and of
+those that decide what becomes of it.
 
 By the fast tests alone: units and properties. The exit status is 1 where a branch is missing; it is named.
 """
@@ -18,6 +19,10 @@ MODULES = {
     "spoolsim/spool/packet.py": ["tests/property/test_packet.py", "tests/unit/spool", "tests/fuzz"],
     "spoolsim/spool/names.py": ["tests/property/test_names.py", "tests/unit/spool"],
     "spoolsim/spool/directory.py": ["tests/unit/spool/test_directory.py"],
+    "spoolsim/spool/file.py": ["tests/unit/spool"],
+    "spoolsim/spool/scan.py": ["tests/unit/spool"],
+    "spoolsim/spool/claim.py": ["tests/unit/spool"],
+    "spoolsim/spool/settle.py": ["tests/unit/spool"],
     "spoolsim/work/outcome.py": ["tests/property/test_outcome.py", "tests/unit/work"],
     "spoolsim/processes/lifecycle.py": ["tests/property/test_lifecycle.py", "tests/unit/processes/test_lifecycle.py"],
 }

@@ -7,6 +7,7 @@ import time
 
 import click
 
+from spoolsim.cli.out import out
 from spoolsim.diagnose import Notes
 from spoolsim.errors import SpoolsimError, UsageError
 from spoolsim.log import Log
@@ -27,6 +28,7 @@ _LAST = 253_402_300_799
 @click.option("--at", metavar="TIME", help="Not before: epoch seconds, +SECONDS, or YYYY-MM-DD[THH:MM[:SS]].")
 @click.option("--priority", metavar="N", help="Sub-directory; a number (it needs spooler-ordered).")
 @click.option("--function", metavar="NAME", help="Call this function, decorated with @spool.")
+@click.option("--durable", is_flag=True, help="Come back only when the file is on the disk.")
 @click.argument("variables", nargs=-1, metavar="KEY=VALUE...")
 def enqueue(
     directory: str,
@@ -34,6 +36,7 @@ def enqueue(
     at: str | None,
     priority: str | None,
     function: str | None,
+    durable: bool,
     variables: tuple[str, ...],
 ) -> None:
     """Write one spool file and print its path. Running spoolers of the directory wake."""
@@ -57,11 +60,15 @@ def enqueue(
     spool = SpoolDir.resolve(directory, start=os.getcwd(), make=False)
     producer = Producer([spool], log=log, notes=Notes(log.note, silenced=("body-removed", "priority-unordered")))
     producer.quiet = True
+    producer.durable = durable
     try:
         path = producer.spool(job)
     except ValueError as error:
         raise SpoolsimError("; ".join([str(error), *getattr(error, "__notes__", ())])) from None
-    click.echo(path)
+    try:
+        out(path)
+    except SpoolsimError as error:
+        raise SpoolsimError(f"spooled, as {os.fsdecode(path)}; but {error}") from None
 
 
 def when(text: str, now: float) -> int:

@@ -11,6 +11,8 @@ from spoolsim.errors import SpoolDirError, SpoolsimError, UsageError
 from spoolsim.log import Log
 from spoolsim.options import BY_NAME, OPTIONS, build
 from spoolsim.spool.directory import SpoolDir
+from spoolsim.spool.names import is_number
+from spoolsim.spool.scan import DEPTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,16 +119,31 @@ def _say_that_nothing_is_served(options: Options, log: Log) -> None:
         log.say(text)
 
 
-def _warn_of_neighbours(directory: SpoolDir, log: Log) -> None:
-    """Whoever can write to a spool directory can make its spoolers run code."""
-    status = os.stat(directory.path)
+def _warn_of_neighbours(path: str, log: Log, *, ordered: bool, depth: int = 0) -> None:
+    """Whoever can write to a spool directory, or to a priority directory in it, can make its spoolers run code."""
+    groups = {os.getgid(), *os.getgroups()}
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return  # a priority directory that went meanwhile
+    mode, group = status.st_mode, status.st_gid
     if status.st_uid not in (os.getuid(), 0):
-        log.say(f"{directory.path} belongs to another user ({status.st_uid}), who can make it run code", error=True)
-    if status.st_mode & 0o002:
-        log.say(f"{directory.path} can be written to by everybody, who can make it run code: chmod o-w", error=True)
-    elif status.st_mode & 0o020 and status.st_gid not in (os.getgid(), 0):
-        who = f"by the group {status.st_gid}"
-        log.say(f"{directory.path} can be written to {who}, who can make it run code: chmod g-w", error=True)
+        log.say(f"{path} belongs to another user ({status.st_uid}), who can make it run code", error=True)
+    if mode & 0o002:
+        log.say(f"{path} can be written to by everybody, who can make it run code: chmod o-w", error=True)
+    elif mode & 0o020 and group not in {0, *groups}:
+        log.say(f"{path} can be written to by the group {group}, who can make it run code: chmod g-w", error=True)
+    # into a directory that only we and ours can enter nobody comes, whatever the modes below
+    entered = mode & 0o001 or (mode & 0o010 and group not in groups)
+    if not ordered or not entered or depth == DEPTH:
+        return
+    try:
+        with os.scandir(path) as entries:
+            below = sorted(each.path for each in entries if each.is_dir(follow_symlinks=False) and is_number(each.name))
+    except OSError:
+        return
+    for each in below:
+        _warn_of_neighbours(each, log, ordered=True, depth=depth + 1)
 
 
 def _directories(options: Options, log: Log) -> list[tuple[SpoolDir, int]]:
@@ -144,7 +161,7 @@ def _directories(options: Options, log: Log) -> list[tuple[SpoolDir, int]]:
                 raise refused from None
             raise
         if not options.faithful:
-            _warn_of_neighbours(directory, log)
+            _warn_of_neighbours(directory.path, log, ordered=options.ordered)
         found.append((directory, 0 if external else options.processes_per_spooler))
     return found
 

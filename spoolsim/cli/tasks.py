@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import os
 import time
+from stat import S_ISREG
 
 import click
 
+from spoolsim.cli.out import out
 from spoolsim.errors import SpoolsimError, UsageError
 from spoolsim.log import printable
+from spoolsim.spool import settle
+from spoolsim.spool.claim import OPEN, Claim
 from spoolsim.spool.directory import BROKEN, FAILED, SpoolDir
 from spoolsim.spool.journal import Line, read
 from spoolsim.spool.lock import try_lock
 from spoolsim.spool.look import FUTURE, UNFINISHED, look
-from spoolsim.spool.packet import decode
+from spoolsim.spool.names import PREFIX, counts
+from spoolsim.spool.packet import HEADER, MAX_VARIABLES, decode
+from spoolsim.spool.scan import DEPTH, Level
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: `sweep` takes no younger temporary or empty file: its producer may still write, seconds
 _OLD = 60
+
+#: how the names of files begin that are renamed when they are whole
+_HIDDEN = f".{PREFIX}"
 
 _directory = click.option(
     "--spooler", "directories", multiple=True, required=True, metavar="DIR", help="The directory."
@@ -46,35 +59,40 @@ def tasks(directories: tuple[str, ...], ordered: bool, variables: bool) -> None:
                 words.append(f"{line.outcome} {line.attempt}x: {line.why or 'asked to be retried (SPOOL_RETRY)'}")
             if found.why:
                 words.append(found.why)
-            click.echo(f"{printable(name)}  {found.size} bytes  {'; '.join(words)}")
+            out(f"{printable(name)}  {found.size} bytes  {'; '.join(words)}")
             if variables:
                 _show_variables(found.path)
         for corner in (BROKEN, FAILED):
             for name in aside(spool, corner):
                 count += 1
-                click.echo(f"{printable(name)}  {corner}: {_why(spool, corner, name)}")
-        click.echo(f"{spool.path}: {count} tasks")
+                out(f"{printable(name)}  {corner}: {_why(spool, corner, name)}")
+        out(f"{spool.path}: {count} tasks")
 
 
 def _show_variables(path: str) -> None:
+    """The variables, and how long the body is, which is not read: it may be longer than memory."""
     try:
-        with open(path, "rb") as file:
-            found, body = decode(file.read())
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
+            size = os.fstat(fd).st_size
+            found, start = decode(file.read(HEADER + MAX_VARIABLES))
+            body = size - min(size, file.tell()) + len(start)
     except (OSError, SpoolsimError) as error:
-        click.echo(f"    {error}")
+        out(f"    {error}")
         return
     for key, value in found.items():
-        click.echo(f"    {key!r}: {value[:200]!r}{' ...' if len(value) > 200 else ''}")
+        out(f"    {key!r}: {value[:200]!r}{' ...' if len(value) > 200 else ''}")
     if body:
-        click.echo(f"    body: {len(body)} bytes")
+        out(f"    body: {body} bytes")
 
 
 def aside(spool: SpoolDir, corner: str) -> list[str]:
-    """The names of the tasks that were moved to a corner of a directory."""
+    """The names of the tasks that were moved to a corner of a directory: all, but the reasons of those there."""
     try:
-        return sorted(name for name in os.listdir(spool.corner(corner)) if not name.endswith(".why"))
+        there = set(os.listdir(spool.corner(corner)))
     except OSError:
         return []
+    return sorted(name for name in there if not (name.endswith(".why") and name.removesuffix(".why") in there))
 
 
 def _why(spool: SpoolDir, corner: str, name: str) -> str:
@@ -98,7 +116,7 @@ def retry(directories: tuple[str, ...], from_broken: bool, names: tuple[str, ...
             if name not in there:
                 raise UsageError(f"{name} is not in {spool.corner(corner)}; there are: {', '.join(there) or 'none'}")
         for name in names or there:
-            click.echo(printable(bring_back(spool, corner, name)))
+            out(printable(bring_back(spool, corner, name)))
 
 
 def bring_back(spool: SpoolDir, corner: str, name: str) -> str:
@@ -139,28 +157,65 @@ def _origin(spool: SpoolDir, corner: str, name: str) -> str:
 @click.option("--yes", is_flag=True, help="Do it; without this it is only listed.")
 def sweep(directories: tuple[str, ...], yes: bool) -> None:
     """Clear what dead producers left: old empty files (to .spoolsim/broken/) and old temporary files (removed)."""
-    now = time.time()
     for spool in _open(directories):
-        for found in look(spool, ordered=True, now=now):
-            if found.state == UNFINISHED and now - found.mtime > _OLD and _free(found.path):
-                click.echo(f"{printable(found.path)}: {found.why}")
-                if yes:
-                    os.rename(found.path, os.path.join(spool.make_corner(BROKEN), os.path.basename(found.path)))
-        for name in sorted(os.listdir(spool.path)):
-            path = os.path.join(spool.path, name)
-            if name.startswith(".uwsgi_spoolfile_on_") and now - os.lstat(path).st_mtime > _OLD and _free(path):
-                click.echo(f"{printable(path)}: a temporary file without a producer")
-                if yes:
-                    os.unlink(path)
+        for found in look(spool, ordered=True, now=time.time()):
+            if found.state == UNFINISHED:
+                _clear(spool, found.path, found.why, yes)
+        for path in _temporary(spool.path):
+            _clear(spool, path, "a temporary file without a producer", yes)
 
 
-def _free(path: str) -> bool:
-    """Is nobody writing it? Its lock can be had."""
+def _temporary(home: str, depth: int = 0) -> Iterator[str]:
+    """The files that producers of ours write under a name with a dot, in priority directories too."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.scandir(home) as entries:
+            found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
     except OSError:
-        return False
+        return  # gone meanwhile, or not ours to look into
+    for name, is_directory in found:
+        if not is_directory and name.startswith(_HIDDEN):
+            yield f"{home}/{name}"
+        elif is_directory and counts(name, True) and depth < DEPTH:
+            yield from _temporary(f"{home}/{name}", depth + 1)
+
+
+def _clear(spool: SpoolDir, path: str, why: str, yes: bool) -> None:
+    """Name a file that nobody writes any more; if `yes`, also remove it, or set it aside when it has a task's name."""
+    home, name = os.path.split(path)
     try:
-        return try_lock(fd)
+        fd = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return  # gone meanwhile
+    try:
+        claim = _abandoned(Level(spool, home, fd), name)
+        if claim is None:
+            return
+        out(f"{printable(path)}: {why}")
+        if not yes:
+            settle.release(claim)
+        elif name.startswith(_HIDDEN):
+            settle.remove(claim)
+        else:
+            settle.set_aside(claim, why)
+    except OSError as error:
+        raise SpoolsimError(f"{printable(path)}: {error.strerror}") from None
     finally:
         os.close(fd)
+
+
+def _abandoned(level: Level, name: str) -> Claim | None:
+    """A claim to a file that is old and has no writer, so that none comes back to it and no spooler takes it."""
+    try:
+        fd = os.open(name, OPEN, dir_fd=level.fd)
+    except OSError:
+        return None  # gone meanwhile, or not ours to take
+    free = False
+    try:
+        status = os.fstat(fd)
+        unfinished = status.st_size < HEADER or name.startswith(_HIDDEN)
+        old = time.time() - status.st_mtime > _OLD
+        free = S_ISREG(status.st_mode) and status.st_nlink > 0 and old and unfinished and try_lock(fd)
+    finally:
+        if not free:
+            os.close(fd)
+    return Claim(level, name, fd, b"", status.st_mtime, status.st_ino, False) if free else None

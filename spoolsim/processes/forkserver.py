@@ -131,14 +131,14 @@ class ForkServer:
         for word in (STATE, SERIAL, TASKS, STARTED, HARAKIRI, USER, LEAVE):
             words[word] = 0
         words[SPAWNS] += 1
-        reader, writer = os.pipe()
+        _flush()
+        leash: tuple[int, ...] = ()
         try:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            leash = reader, writer = os.pipe()
             pid = os.fork()
         except OSError as error:
-            os.close(reader)
-            os.close(writer)
+            for fd in leash:
+                os.close(fd)
             self.app.log.say(f"cannot fork: {error.strerror}", error=True)
             self.wire.send("died", number, 0, 0, False)
             return
@@ -265,6 +265,15 @@ class ForkServer:
             os.kill(pid, signal.SIGKILL)
             words[HARAKIRI] = words[USER] = 0
         os.kill(pid, signal.SIGCONT)
+
+
+def _flush() -> None:
+    """What a buffer holds at a fork is written twice; where the app's own stream cannot write it, that is no matter."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
 
 
 def _queued(number: int, frame: object) -> None:

@@ -156,7 +156,7 @@ def _spooler_jobs(*ignored: Any) -> list[bytes]:
 @_takes("s")
 def _spooler_get_task(path: str, /) -> dict[str | bytes, bytes] | None:
     """A spool file as its handler would get it, the path in place of its name; None when it cannot be had."""
-    return _jobs.get_task(path)
+    return _jobs.get_task(path, _spoolsim.options.max_body)
 
 
 def _spooler_pids() -> list[int]:

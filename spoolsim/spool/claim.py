@@ -135,5 +135,5 @@ def _close_in_child() -> None:
         held.fd = -1
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - where processes fork
     os.register_at_fork(after_in_child=_close_in_child)

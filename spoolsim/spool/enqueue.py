@@ -152,6 +152,8 @@ class Producer:
         name = file.next_name()
         path = why = ""
         try:
+            if self.durable and priority:  # always: who made the priority directory may not have synced it
+                file.sync(os.path.dirname(target))
             path = file.write(
                 target,
                 name,

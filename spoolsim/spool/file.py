@@ -60,8 +60,8 @@ def write(
     return path
 
 
-def _sync(directory: str) -> None:
-    """A name in a directory lives through a power cut only when the directory is synced, too."""
+def sync(directory: str) -> None:
+    """A name in a directory lives through a power cut only when the directory is synced, too. Raises OSError."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -89,7 +89,7 @@ def _fill(path: str, data: bytes | tuple[bytes, bytes], stamp: float, *, rename_
             os.rename(path, rename_to)
             path = rename_to
         if durable:
-            _sync(os.path.dirname(path))
+            sync(os.path.dirname(path))
     except BaseException:
         try:
             _remove(path)  # before the lock goes: nobody may run half a task

@@ -28,10 +28,12 @@ def jobs(spool: SpoolDir) -> list[bytes]:
         return []
 
 
-def get_task(path: str) -> dict[str | bytes, bytes] | None:
+def get_task(path: str, limit: int = 0) -> dict[str | bytes, bytes] | None:
     """A spool file as its handler would get it, but the path as given in place of the name.
 
-    None for what is missing, no regular file, empty, broken, or claimed by somebody.
+    limit: what has more bytes is set aside and never run (--max-body); 0 for none.
+
+    None for what is missing, no regular file, empty, broken, beyond the limit or the memory, or claimed by somebody.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -39,11 +41,12 @@ def get_task(path: str) -> dict[str | bytes, bytes] | None:
         return None
     task: dict[str | bytes, bytes] = {"spooler_task_name": os.fsencode(path)}
     try:
-        if not S_ISREG(os.fstat(fd).st_mode) or held(fd):
+        status = os.fstat(fd)
+        if not S_ISREG(status.st_mode) or (limit and status.st_size > limit) or held(fd):
             return None
         with os.fdopen(fd, "rb", closefd=False) as file:
             _, body = decode(file.read(), task)
-    except PacketError:
+    except (PacketError, MemoryError):
         return None
     finally:
         os.close(fd)

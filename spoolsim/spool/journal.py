@@ -6,13 +6,16 @@ Fields are separated by tabs; `time` in microseconds since 1970, `attempt` from 
 the spool directory, written as a Python string would be where it holds anything but printable characters. It only
 observes: what cannot be written is left out, and never a reason for a task to fail. Lines are gathered and written
 together, at the latest when a scan ends. It is bounded: at LIMIT bytes it becomes `journal.1`, in place of an older
-one.
+one, and the new one begins with the last lines of the tasks that are still there: how often they were tried is not
+forgotten for what happened to others.
 """
 
 from __future__ import annotations
 
 import os
 import time
+
+from spoolsim.spool.lock import try_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +31,10 @@ LIMIT = 1_000_000
 _GATHERED = 128
 #: attempts of so many tasks that stay are remembered
 _REMEMBERED = 10_000
+
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+#: in the line of a task that is done at the first try, and in no other
+_FIRST = b"\tdone\t1\t"
 
 #: outcomes beside done, retry and ignored: the worker died while it ran; the task was moved to failed/
 DIED, FAILED = "died", "failed"
@@ -140,17 +147,59 @@ class Journal:
         self._lines.clear()
         try:
             path = os.path.join(self._spool.make_corner(), NAME)
-            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fd = os.open(path, _APPEND, 0o600)
             try:
                 os.write(fd, data)
                 status = os.fstat(fd)
-                # not when another process has just done so: the new one would take the place of the one that is full
-                if status.st_size > LIMIT and os.stat(path).st_ino == status.st_ino:
-                    os.rename(path, self._spool.corner(OLDER))
+                if status.st_size > LIMIT:
+                    self._rotate(path, fd, status.st_ino)
             finally:
                 os.close(fd)
         except OSError:
             pass  # the disk is full, or the directory gone: the tasks matter more
+
+    def _rotate(self, path: str, fd: int, inode: int) -> None:
+        """Begin a new file.
+
+        By one process alone: a second would put the new file in the place of the one that is full.
+        """
+        if not try_lock(fd) or os.stat(path).st_ino != inode:
+            return
+        carried = self._unfinished()
+        os.rename(path, self._spool.corner(OLDER))
+        if carried:
+            fresh = os.open(path, _APPEND, 0o600)
+            try:
+                os.write(fresh, carried)
+            finally:
+                os.close(fresh)
+
+    def _unfinished(self) -> bytes:
+        """The last line of each task that was tried and is still there; the newest, where they are many."""
+        last: dict[str, bytes] = {}
+        for name in (OLDER, NAME):  # the older one too: the process that began this one may have died before it carried
+            try:
+                with open(self._spool.corner(name), "rb") as file:
+                    data = file.read()
+            except OSError:
+                continue
+            if data.count(_FIRST) == data.count(b"\n"):
+                continue  # all done at the first try: never unfinished
+            for text in data.split(b"\n"):
+                if _FIRST in text or (line := parse(text.decode("utf-8", "surrogateescape"))) is None:
+                    continue
+                last.pop(line.task, None)
+                if line.outcome not in ("done", FAILED):
+                    last[line.task] = text
+        carried: list[bytes] = []
+        room = LIMIT // 2
+        for task, text in reversed(last.items()):
+            if os.path.lexists(f"{self._spool.path}/{task}"):
+                room -= len(text) + 1
+                if room < 0:
+                    break
+                carried.append(text + b"\n")
+        return b"".join(reversed(carried))
 
 
 def read(spool: SpoolDir) -> Iterator[Line]:

@@ -11,6 +11,7 @@ from stat import S_ISREG
 from spoolsim.spool import names
 from spoolsim.spool.lock import held
 from spoolsim.spool.packet import HEADER
+from spoolsim.spool.scan import DEPTH, TOO_DEEP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,17 +38,18 @@ class Found:
 def look(spool: SpoolDir, *, ordered: bool, now: float) -> Iterator[Found]:
     """Every task of a directory at `now` (epoch seconds), those in priority directories behind their level's.
 
-    A task that uWSGI never looks at is UNREACHED, and so is, in place of its tasks, a directory that cannot be read.
+    A task that uWSGI never looks at is UNREACHED; so is, in place of its tasks, a directory that cannot be read, or that
+    is too deep.
     """
-    yield from _level(spool.path, ordered, now, "", top=True)
+    yield from _level(spool.path, ordered, now, "")
 
 
-def _level(path: str, ordered: bool, now: float, unreached: str, *, top: bool = False) -> Iterator[Found]:
+def _level(path: str, ordered: bool, now: float, unreached: str, depth: int = 0) -> Iterator[Found]:
     try:
         with os.scandir(path) as entries:
             found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
     except OSError as error:
-        if not top and isinstance(error, FileNotFoundError | NotADirectoryError):
+        if depth and isinstance(error, FileNotFoundError | NotADirectoryError):
             return  # it has gone since its level was read
         yield Found(path, UNREACHED, 0, 0, f"the directory cannot be read: {error.strerror}")
         return
@@ -66,7 +68,10 @@ def _level(path: str, ordered: bool, now: float, unreached: str, *, top: bool = 
         why = unreached
         if not ordered:
             why = "uWSGI never enters priority directories unless spooler-ordered is set"
-        yield from _level(f"{path}/{name}", ordered, now, why)
+        if depth == DEPTH:
+            yield Found(f"{path}/{name}", UNREACHED, 0, 0, TOO_DEEP)
+        else:
+            yield from _level(f"{path}/{name}", ordered, now, why, depth + 1)
 
 
 def _stray(path: str, ordered: bool, now: float) -> Iterator[Found]:
@@ -103,6 +108,7 @@ def _task(path: str, name: str, ordered: bool, now: float, unreached: str) -> Fo
             return Found(path, UNFINISHED, mtime, size, f"{size} bytes: being written, or its producer died")
         if not names.due(mtime, now):
             return Found(path, FUTURE, mtime, size)
-        return Found(path, WAITING, mtime, size)
+        mine = os.access(path, os.W_OK)
+        return Found(path, WAITING, mtime, size, "" if mine else "a spooler must write to it, and this user may not")
     finally:
         os.close(fd)

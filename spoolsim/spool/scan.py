@@ -1,7 +1,7 @@
 """Walking a spool directory: which names, in which order.
 
 Unordered, the names come as the directory gives them, streaming. Ordered (`spooler-ordered`), each level is read
-whole and sorted by version, and directories of all digits (priorities) are walked to any depth where they sort.
+whole and sorted by version, and directories of all digits (priorities) are walked where they sort, DEPTH deep.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from spoolsim.spool.directory import SpoolDir
+
+#: priority directories inside one another that are entered; each costs a descriptor while the walk is in it
+DEPTH = 64
+TOO_DEEP = f"a directory inside {DEPTH} others, which is not entered"
 
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -108,7 +112,7 @@ def _unordered(
 
 
 def _ordered(
-    level: Level, now: Callable[[], float], skipped: Callable[[str, str], None] | None
+    level: Level, now: Callable[[], float], skipped: Callable[[str, str], None] | None, depth: int = 0
 ) -> Generator[tuple[Level, str]]:
     found: list[str] = []
     directories = set()
@@ -129,13 +133,17 @@ def _ordered(
         if name not in directories:
             yield level, name
             continue
+        if depth == DEPTH:
+            if skipped:
+                skipped(f"{level.path}/{name}", TOO_DEEP)
+            continue
         try:
             fd = os.open(name, _OPEN_DIR, dir_fd=level.fd)
         except OSError:
             continue  # gone, or no longer a directory
         try:
             if names.due(os.fstat(fd).st_mtime, now()):
-                yield from _ordered(Level(level.spool, f"{level.path}/{name}", fd), now, skipped)
+                yield from _ordered(Level(level.spool, f"{level.path}/{name}", fd), now, skipped, depth + 1)
         finally:
             close(fd)
 

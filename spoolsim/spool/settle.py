@@ -65,8 +65,7 @@ def set_aside(claim: Claim, reason: str, *, home: str = BROKEN) -> str:
     Returns the new path. Raises OSError when it cannot be moved, Replaced when another file has taken its name; what
     is there is then left there, and released.
     """
-    why = target = ""
-    moved = False
+    why = ""
     try:
         target = free_name(claim.level.spool.make_corner(home), claim.name)
         with open(f"{target}.why", "x", encoding="utf-8", errors="surrogateescape") as reasons:
@@ -74,15 +73,13 @@ def set_aside(claim: Claim, reason: str, *, home: str = BROKEN) -> str:
             reasons.write(f"{claim.path}\n{reason}\n")
         _look(claim)
         os.rename(claim.name, target, src_dir_fd=claim.level.fd)
-        moved = True
-    finally:
-        if moved:
-            claims.held.fd = -1
-            close(claim.fd)
-        else:
-            release(claim)
-            if why:
-                os.unlink(why)
+    except BaseException:
+        release(claim)
+        if why:
+            os.unlink(why)
+        raise
+    claims.held.fd = -1
+    close(claim.fd)
     return target
 
 

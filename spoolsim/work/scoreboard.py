@@ -59,16 +59,19 @@ class Scoreboard:
 
     @classmethod
     def create(cls, path: str | None, slots: int) -> Scoreboard:
-        """A new scoreboard at `path`, or in a file without a name."""
-        if path is None:
-            import tempfile
+        """A new scoreboard at `path`, or in a file without a name.
 
-            fd, name = tempfile.mkstemp()
-            os.unlink(name)
-        else:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        os.ftruncate(fd, size(slots))
-        board = cls(fd, slots)
+        Raises OSError, and leaves no file, when there is no room for it.
+        """
+        fd = _nameless() if path is None else os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _fill(fd, size(slots))
+            board = cls(fd, slots)
+        except BaseException:
+            os.close(fd)
+            if path is not None:
+                os.unlink(path)
+            raise
         board.words[SLOTS] = slots
         board.words[MASTER] = os.getpid()
         return board
@@ -105,6 +108,23 @@ def deadline(words: memoryview) -> int:
     """The nearer of the two deadlines of a worker, in monotonic nanoseconds; 0 for none."""
     harakiri, user = words[HARAKIRI], words[USER]
     return min(harakiri, user) if harakiri and user else harakiri or user
+
+
+def _nameless() -> int:
+    """An empty file that goes with the last process that has it open: in memory, where the system has that."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("scoreboard")
+    import tempfile
+
+    fd, name = tempfile.mkstemp()
+    os.unlink(name)
+    return fd
+
+
+def _fill(fd: int, count: int) -> None:
+    """Zeros, really written: where a full disk has left a hole, the first word stored in the map would be a SIGBUS."""
+    while count:
+        count -= os.write(fd, bytes(count))
 
 
 def size(slots: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -18,9 +19,10 @@ from spoolsim.spool.lock import unlock
 from spoolsim.work import plain, worker
 from tests.conftest import poll_until
 from tests.faults import ptrace
+from tests.faults.campaign.__main__ import FEW, KILLED, InTurn
 from tests.faults.campaign.forked import Bench
-from tests.faults.campaign.ledger import Verdict
-from tests.faults.campaign.meddle import Race
+from tests.faults.campaign.ledger import Ledger, Point, Verdict
+from tests.faults.campaign.meddle import ERRORS, Race, Refusal
 from tests.faults.strace import available
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +43,8 @@ def test_two_thousand_kills(tmp_path: Path, record_property: pytest.RecordProper
     assert found["kills"] >= KILLS
     assert found["tasks_acknowledged"] >= KILLS
     assert found["lost_or_half_written_or_unexplained"] == 0
+    assert {kind: found["kills_by_kind"][kind] >= FEW for kind in KILLED} == dict.fromkeys(KILLED, True)
+    assert max(found["kills_by_kind"].values()) < 0.75 * found["kills"]
     print(done.stdout)
 
 
@@ -107,10 +111,19 @@ def test_a_task_that_is_not_removed_is_seen(bench: Bench, monkeypatch: pytest.Mo
 
 @pytest.mark.once
 @pytest.mark.skipif(not ptrace.CAN_REFUSE, reason="a system call is made to fail on x86-64 Linux only")
-@pytest.mark.parametrize("kind", ["failing_producer", "failing_spooler", "raced_spooler"])
-def test_what_befalls_between_two_steps_harms_no_other_task(bench: Bench, kind: str) -> None:
-    """Each call fails once; somebody is at the files between any two."""
-    assert series(bench, kind, 2) == []
+@pytest.mark.parametrize("error", ERRORS, ids=errno.errorcode.get)
+@pytest.mark.parametrize("kind", ["failing_producer", "failing_spooler"])
+def test_each_call_may_fail_with_each_error(bench: Bench, kind: str, error: int) -> None:
+    """Of one enqueue, and of one scan, in circumstances of its own."""
+    seed = ERRORS.index(error)
+    assert Refusal(seed).error == error
+    assert series(bench, kind, 1, seed) == []
+
+
+@pytest.mark.skipif(not ptrace.CAN_REFUSE, reason="a system call is made to fail on x86-64 Linux only")
+def test_what_befalls_between_two_steps_harms_no_other_task(bench: Bench) -> None:
+    """Somebody is at the files between any two calls."""
+    assert series(bench, "raced_spooler", 3) == []
 
 
 @pytest.mark.skipif(not ptrace.CAN_REFUSE, reason="a system call is made to fail on x86-64 Linux only")
@@ -138,6 +151,29 @@ def test_a_newcomer_that_is_removed_unrun_is_seen(bench: Bench, monkeypatch: pyt
     # which task is run when is up to the file system, so one series alone may never strike at the running one
     replacing = (seed for seed in range(1000) if str(Race(random.Random(seed), bench.spool)) == "replace")
     assert any("in another's place" in what for seed in replacing for what in series(bench, "raced_spooler", 1, seed))
+
+
+def test_calls_go_in_turn() -> None:
+    """From the first one; after the last, with new circumstances, again from the first; a miss is tried again."""
+    turn = InTurn(random.Random(1))
+    first = turn.point("master")
+    struck = [True, False, True, False, False, False, True]
+    points = []
+    for each in struck:
+        points.append(turn.point("master"))
+        turn.done(each)
+    assert [point.at for point in points] == [1, 2, 2, 3, 3, 3, 1]
+    assert {point.seed for point in points[:-1]} == {first.seed}
+    assert points[-1].seed != first.seed
+
+
+def test_which_calls_were_struck_is_told() -> None:
+    """By kind, from the first to the last, and those that were left out; what was not struck does not count."""
+    ledger = Ledger(1)
+    for at, struck in ((1, True), (2, True), (4, True), (4, True), (5, False)):
+        ledger.enter(Point("master", 7, at), Verdict(struck))
+    told = json.loads(ledger.to_json())["system_calls_struck_at"]
+    assert told == {"master": {"first": 1, "last": 4, "missed": [3], "missed_count": 1}}
 
 
 PROGRAM = """

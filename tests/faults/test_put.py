@@ -56,6 +56,7 @@ JOBS = {
     "priority": "{b'k': b'v', b'priority': b'3'}",
     "all": "{b'k': b'v', b'at': b'1000000000', b'priority': b'4', b'body': b'x' * 9_000}",
     "durable small": "{b'k': b'v', 'durable': True}",
+    "durable priority": "{b'k': b'v', b'priority': b'5', 'durable': True}",
     "durable body": "{b'k': b'v', b'body': b'x' * 9_000, 'durable': True}",
 }
 
@@ -137,7 +138,7 @@ def test_a_killed_producer_leaves_an_empty_or_a_whole_task(killed: tuple[Path, d
     expected = whole(JOBS[name])
     assert expected in found  # killed after the task was there
     assert set(found) <= {b"", expected}
-    if name not in ("small", "priority", "durable small"):
+    if name not in ("small", "priority", "durable small", "durable priority"):
         assert b"" not in found  # those come by rename
 
 
@@ -294,6 +295,36 @@ def test_on_a_full_disk_every_task_is_whole_or_not_there(tiny: Path, size: int, 
     os.unlink(put.pop())
     put.append(producer.spool({b"k": b"v", b"body": b"x" * size, **extra}))
     assert sorted(os.fsencode(path) for path in files(spool)) == sorted(put)
+
+
+def _to_the_last_byte(home: Path) -> None:
+    """No byte is left, but files without content can still be made."""
+    fd = os.open(home / "filler", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        for size in (50_000, 4096, 1):
+            with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+                while True:
+                    os.write(fd, b"x" * size)
+    finally:
+        os.close(fd)
+
+
+def test_processes_start_on_a_disk_full_to_the_last_byte(tiny: Path, tmp_path: Path, spawn: Spawn):
+    """A scoreboard that finds no room is had without a file, and said; no process dies of it, and the task is done."""
+    spool = tiny / "spool"
+    spool.mkdir()
+    run = Path(SpoolDir(str(spool)).make_corner("run"))
+    good = _producer(spool).spool({b"k": b"v"})
+    _to_the_last_byte(tiny)
+    (tmp_path / "app.py").write_text(APP)
+    record = tmp_path / "record"
+    argv = [sys.executable, "-m", "spoolsim", "run", "--drain", "--spooler", str(spool), "--import", "app"]
+    environ = {**os.environ, "RECORD": str(record)}
+    process = spawn([*argv, "--pythonpath", str(tmp_path)], cwd=tmp_path, env=environ)
+    assert process.wait_exit(60) == 0, process.output()
+    assert f"no scoreboard in {spool}/.spoolsim: {os.strerror(errno.ENOSPC)}" in process.output()
+    assert record.read_text().split()[0] == os.path.basename(os.fsdecode(good))
+    assert list(run.iterdir()) == []
 
 
 def test_a_spooler_on_a_full_disk_loses_nothing(tiny: Path, tmp_path: Path, spawn: Spawn):

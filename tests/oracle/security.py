@@ -1,4 +1,4 @@
-"""The table of `spoolsim help security`: each row is a fault, staged under the real uWSGI and under spoolsim.
+"""The table of `spoolsim help security`: each row is a fault, staged under the real uWSGI and spoolsim.
 
 `python -m tests.oracle.security` stages all of them and prints what was seen beside what the table says.
 """
@@ -43,7 +43,10 @@ SPOOL: list[str | tuple[str, object]] = [("spooler-frequency", 1)]
 
 @dataclass(frozen=True)
 class Fault:
-    """A row: what is staged, and what the two do. facts: what `stage` has to see, of uWSGI and of spoolsim."""
+    """A row: what is staged, and what the two do.
+
+    facts: what `stage` has to see, of uWSGI and of spoolsim; of spoolsim with --faithful it is what uWSGI does.
+    """
 
     title: str
     uwsgi: str
@@ -55,6 +58,11 @@ class Fault:
     def row(self) -> str:
         """The line of the table."""
         return f"| {self.title} | {self.uwsgi} | {self.spoolsim} |"
+
+
+def _as_uwsgi(h: Bench) -> bool:
+    """Is it uWSGI, or does it what uWSGI does?"""
+    return h.launcher.side != Production.side
 
 
 def _ran(instance: object) -> list[str]:
@@ -122,7 +130,7 @@ def _again(code: str, more: tuple[str | tuple[str, object], ...] = ()) -> Callab
         h.drop(d, PREFIX + "b", vars={b"code": b""})
         i = h.start([("spooler", d), *SPOOL, "spooler-ordered", *more], APP)
         h.wait(lambda: len([r for r in i.obs("ran") if r["n"].endswith("_a")]) >= 3, _DEADLINE)
-        if not h.real:
+        if not _as_uwsgi(h):
             h.wait(lambda: PREFIX + "b" in _ran(i), _DEADLINE)
         return {"again": True, "left": os.path.exists(os.path.join(d, PREFIX + "a")), "next": PREFIX + "b" in _ran(i)}
 
@@ -207,12 +215,12 @@ def _master(h: Bench) -> Facts:
     i.wait_obs("on", timeout=_DEADLINE)
     i.kill(signal.SIGKILL)
     i.wait_exit(_DEADLINE)
-    if h.real:
+    if _as_uwsgi(h):
         h.give_time(0.5)  # it shall go on, though it may have noticed
     else:
         h.wait(lambda: any(seat[LEAVE] for seat in board(Path(d), i.p.pid)), _DEADLINE)
     i.cue("go")
-    left = h.wait_left(d, 0 if h.real else 2, _DEADLINE)
+    left = h.wait_left(d, 0 if _as_uwsgi(h) else 2, _DEADLINE)
     pid = i.obs("on")[0]["pid"]
     ended = h.wait(lambda: not os.path.exists(f"/proc/{pid}") or _state(pid) == "Z", _DEADLINE)
     return {"ended": len(i.obs("end")), "left": len(left), "process ended": ended}
@@ -231,7 +239,7 @@ def _gone(h: Bench) -> Facts:
     i.wait_obs("ran", timeout=_DEADLINE)
     h.wait_left(d, 0, _DEADLINE)
     os.rename(d, h.path("away"))
-    h.wait(lambda: "OOOPS" in i.log() if h.real else "(directory-gone)" in i.log(), _DEADLINE)
+    h.wait(lambda: "OOOPS" in i.log() if _as_uwsgi(h) else "(directory-gone)" in i.log(), _DEADLINE)
     h.mkdir("sp")
     h.drop(d, PREFIX + "b")
     i.wait_obs("ran", 2, _DEADLINE)
@@ -490,27 +498,34 @@ class Production(SpoolsimLauncher):
         self.command = [sys.executable, "-m", "spoolsim", "run"]
 
 
-def launchers() -> tuple[Launcher, Launcher]:
-    """The real uWSGI's, and spoolsim's. Raises NoOracle."""
-    return UwsgiLauncher(find_uwsgi()), Production()
+class Faithful(SpoolsimLauncher):
+    """spoolsim with --faithful."""
+
+    side = "spoolsim --faithful"
 
 
-def stage_all(faults: tuple[Fault, ...] = FAULTS) -> list[tuple[Fault, tuple[Run, Run]]]:
-    """Each fault on both sides."""
-    uwsgi, spoolsim = launchers()
+def launchers() -> tuple[Launcher, ...]:
+    """The real uWSGI's, spoolsim's, and that of spoolsim with --faithful. Raises NoOracle."""
+    return UwsgiLauncher(find_uwsgi()), Production(), Faithful()
+
+
+def stage_all(faults: tuple[Fault, ...] = FAULTS) -> list[tuple[Fault, tuple[Run, ...]]]:
+    """Each fault on all sides."""
+    sides = launchers()
     with signals_not_ignored(), concurrent.futures.ThreadPoolExecutor(8) as pool:
         pending = []
         for fault in faults:
             scenario = Scenario(fault.title, fault.stage, "2.0", 4)
-            pending.append((fault, [pool.submit(run_scenario, scenario, side) for side in (uwsgi, spoolsim)]))
-        return [(fault, (runs[0].result(), runs[1].result())) for fault, runs in pending]
+            pending.append((fault, [pool.submit(run_scenario, scenario, side) for side in sides]))
+        return [(fault, tuple(run.result() for run in runs)) for fault, runs in pending]
 
 
-def problems(fault: Fault, runs: tuple[Run, Run]) -> list[str]:
+def problems(fault: Fault, runs: tuple[Run, ...]) -> list[str]:
     """Where what was seen is not what the row says."""
+    wanted = (fault.facts[0], fault.facts[1], fault.facts[0])
     return [
-        f"{fault.title}, {side}: wanted {want}, got {run.facts if run.error is None else run.error}"
-        for side, want, run in zip(("uWSGI", "spoolsim"), fault.facts, runs, strict=True)
+        f"{fault.title}, {run.side}: wanted {want}, got {run.facts if run.error is None else run.error}"
+        for want, run in zip(wanted, runs, strict=True)
         if run.unavailable is None and run.facts != want
     ]
 
@@ -523,7 +538,7 @@ def main() -> int:
         bad += found
         print(
             fault.title,
-            f"{runs[0].seconds:.1f} s, {runs[1].seconds:.1f} s",
+            ", ".join(f"{run.seconds:.1f} s" for run in runs),
             *(found or ["as the table says"]),
             sep="\n    ",
         )

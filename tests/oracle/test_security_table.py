@@ -1,4 +1,4 @@
-"""Each row of the table in `spoolsim help security` is what the real uWSGI and spoolsim do."""
+"""Each row of the table in `spoolsim help security` is true: of the real uWSGI, of spoolsim, and of --faithful."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ pytestmark = pytest.mark.oracle
 
 
 @pytest.fixture(scope="module")
-def staged(uwsgi_binary: str) -> dict[str, tuple[Run, Run]]:
-    """All faults on both sides, at the same time."""
+def staged(uwsgi_binary: str) -> dict[str, tuple[Run, ...]]:
+    """All faults on all sides, at the same time."""
     return {fault.title: runs for fault, runs in stage_all()}
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.title)
-def test_a_row_is_true(staged: dict[str, tuple[Run, Run]], fault: Fault) -> None:
+def test_a_row_is_true(staged: dict[str, tuple[Run, ...]], fault: Fault) -> None:
     """What is seen of both is what the row says; on a busy machine a second look, alone, decides."""
     found = problems(fault, staged[fault.title])
     if found:
@@ -45,6 +45,8 @@ def test_the_page_has_these_rows() -> None:
 def test_a_wrong_row_is_seen() -> None:
     """Facts that are not as the row has them are named."""
     fault = FAULTS[1]
-    runs = (Run("uwsgi", fault.facts[1]), Run("spoolsim", fault.facts[1]))
+    uwsgi, spoolsim = fault.facts
+    runs = (Run("uwsgi", spoolsim), Run("spoolsim", spoolsim), Run("faithful", uwsgi))
     assert len(problems(fault, runs)) == 1
-    assert len(problems(fault, (Run("uwsgi", error="x"), runs[1]))) == 1
+    assert len(problems(fault, (Run("uwsgi", error="x"), *runs[1:]))) == 1
+    assert len(problems(fault, (Run("uwsgi", uwsgi), *runs[1:-1], Run("faithful", spoolsim)))) == 1

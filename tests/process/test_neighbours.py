@@ -40,6 +40,7 @@ class Told(Log):
         (0o702, 0, 0, "everybody"),
         (0o770, 0, 0, ""),
         (0o770, 0, 1, "group"),
+        (0o770, 0, 2, ""),
         (0o750, 0, 1, ""),
         (0o750, 1, 0, "another user"),
     ],
@@ -47,20 +48,47 @@ class Told(Log):
 def test_directories_of_others_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, uid: int, gid: int, said: str
 ) -> None:
-    """By mode and by owner; the numbers are how far its owner and group are from ours."""
+    """By mode and by owner; the numbers are how far its owner and group are from ours, 2 is another group of ours."""
     place = tmp_path / "spool"
     place.mkdir()
     real = os.stat(place)
     us, group = (real.st_uid + 5, real.st_gid + 5)  # not root, whose directories are nobody's danger
     monkeypatch.setattr(os, "getuid", lambda: us)
     monkeypatch.setattr(os, "getgid", lambda: group)
+    monkeypatch.setattr(os, "getgroups", lambda: [group + 2])
     fields = [stat.S_IFDIR | mode, *real[1:4], us + uid, group + gid, *real[6:]]
     monkeypatch.setattr(os, "stat", lambda path: os.stat_result(fields))
     log = Told()
-    run._warn_of_neighbours(SpoolDir(str(place)), log)
+    run._warn_of_neighbours(str(place), log, ordered=True)
     monkeypatch.undo()
     assert len(log.texts) == bool(said)
     assert said in "".join(log.texts)
+
+
+@pytest.mark.parametrize(
+    ("modes", "said"),
+    [
+        ({"": 0o755, "5": 0o777, "5/6": 0o757, "7": 0o755, "x": 0o777}, ["5", "5/6"]),
+        ({"": 0o755, "5": 0o750, "5/6": 0o777}, []),
+        ({"": 0o750, "5": 0o777}, []),
+        ({"": 0o711, "5": 0o733}, ["5"]),
+    ],
+    ids=["entered", "not below", "not entered", "known by name"],
+)
+def test_priority_directories_that_others_can_write_to_are_named(
+    tmp_path: Path, modes: dict[str, int], said: list[str]
+) -> None:
+    """Where a spooler looks into them, and where others get that far; not those that are no priorities."""
+    place = tmp_path / "spool"
+    for name in modes:
+        (place / name).mkdir()
+    for name in reversed(modes):
+        (place / name).chmod(modes[name])
+    for ordered in (True, False):
+        log = Told()
+        run._warn_of_neighbours(str(place), log, ordered=ordered)
+        named = [text.split()[1] for text in log.texts]
+        assert named == [f"{place}/{name}" for name in said if ordered]
 
 
 def test_a_shared_directory_is_named_at_the_start(start: Start, home: Path) -> None:

@@ -77,7 +77,7 @@ class Bench:
 
     def failing_producer(self, seed: int, at: int) -> Verdict:
         """One call of one enqueue fails: it is refused, or has succeeded."""
-        return self.producer(seed, at, Refusal(random.Random(seed)))
+        return self.producer(seed, at, Refusal(seed))
 
     def producer(self, seed: int, at: int, befalls: Refusal | None = None) -> Verdict:
         """One enqueue is killed, or something befalls it."""
@@ -136,7 +136,7 @@ class Bench:
 
     def failing_spooler(self, seed: int, at: int) -> Verdict:
         """One call of one scan fails; the spooler goes on."""
-        return self.spooler(seed, at, Refusal(random.Random(seed)))
+        return self.spooler(seed, at, Refusal(seed))
 
     def raced_spooler(self, seed: int, at: int) -> Verdict:
         """Somebody is at one of the task files between two steps of a scan; the other tasks are none the worse."""

@@ -43,6 +43,8 @@ class Ledger:
     tried: Counter[str] = field(default_factory=Counter)
     #: calls that failed, and files that somebody was at
     disturbed: Counter[str] = field(default_factory=Counter)
+    #: kind -> at which of its system calls, how often
+    calls: dict[str, Counter[int]] = field(default_factory=dict)
     acknowledged: int = 0
     empty: int = 0
     twice: int = 0
@@ -53,6 +55,8 @@ class Ledger:
         """Count one in; a process that never got to the chosen system call was not killed, but was looked at."""
         counter = self.disturbed if point.kind.startswith(("failing", "raced")) else self.tried
         counter[point.kind] += verdict.struck
+        if verdict.struck and point.at:
+            self.calls.setdefault(point.kind, Counter())[point.at] += 1
         self.acknowledged += verdict.acknowledged
         self.empty += verdict.empty
         self.twice += verdict.twice
@@ -69,6 +73,7 @@ class Ledger:
             "kills": self.kills,
             "kills_by_kind": dict(sorted(self.tried.items())),
             "disturbed_without_a_kill": dict(sorted(self.disturbed.items())),
+            "system_calls_struck_at": {kind: _told(at) for kind, at in sorted(self.calls.items())},
             "tasks_acknowledged": self.acknowledged,
             "lost_or_half_written_or_unexplained": len(self.wrong),
             "empty_files_left_by_killed_producers": self.empty,
@@ -86,3 +91,10 @@ class Ledger:
             f"{self.acknowledged} tasks acknowledged, {len(self.wrong)} wrong, {self.empty} empty files left, "
             f"{self.twice} run twice because their process died in them or their unlink failed"
         )
+
+
+def _told(calls: Counter[int]) -> dict[str, object]:
+    """Which of the system calls from the first to the last one were struck at."""
+    last = max(calls)
+    missed = [at for at in range(1, last + 1) if at not in calls]
+    return {"first": min(calls), "last": last, "missed": missed[:50], "missed_count": len(missed)}

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import TypeVar
 
@@ -65,6 +65,10 @@ class Tree:
 
     def start(self) -> None:
         """Start it, and wait until its spoolers wait for work."""
+        self._spawn()
+        self._until(lambda: len(self.spoolers()) == SPOOLERS, "its spoolers")
+
+    def _spawn(self) -> None:
         self.mark = sessions.new_mark()
         options = ["--spooler", "spool", "--spooler-processes", str(SPOOLERS), "--spooler-max-tasks", "2"]
         options += ["--import", "app", "--touch-spoolers-reload", str(self.touched), "--spooler-quiet"]
@@ -78,7 +82,6 @@ class Tree:
                 stderr=log,
                 start_new_session=True,
             )
-        self._until(lambda: len(self.spoolers()) == SPOOLERS, "its spoolers")
 
     @property
     def master(self) -> int:
@@ -106,7 +109,11 @@ class Tree:
 
     def fork_servers(self) -> list[int]:
         """The children of the master."""
-        return [int(pid) for pid in Path(f"/proc/{self.master}/task/{self.master}/children").read_text().split()]
+        return _children(self.master)
+
+    def spooler_children(self) -> list[int]:
+        """The children of the fork servers, whether or not they are on the scoreboard yet."""
+        return [pid for server in self.fork_servers() for pid in _children(server)]
 
     # ---- one kill ----
 
@@ -128,19 +135,22 @@ class Tree:
         return verdict
 
     def storm(self, seed: int) -> Verdict:
-        """Kills at drawn times while tasks come in."""
+        """Kills at drawn times while tasks come in: of spoolers, fork servers, producers, at times of the master."""
         if self.process is None:
             self.start()
         draw = random.Random(seed)
         verdict = Verdict(struck=True)
-        numbers = []
+        numbers: list[str] = []
         killed = set()
         for _ in range(draw.randint(2, 4)):
-            numbers += self._put(draw.randint(5, 40))
-            time.sleep(draw.random() * 0.02)  # the drawn moment: nothing is waited for
-            victims = [*self.spoolers(), *(self.fork_servers() if draw.random() < 0.3 else ())]
-            if victims:
+            with Putting(self, draw.randint(5, 40)) as putting:
+                time.sleep(draw.random() * 0.02)  # the drawn moment: nothing is waited for
+                victims = [*self.spoolers(), *(self.fork_servers() if draw.random() < 0.3 else ()), putting.pid]
                 killed.add(self._sigkill(draw.choice(victims)))
+            numbers += putting.acknowledged
+        if draw.random() < 0.2:
+            self._sigkill(self.master)
+            self._ended(verdict)
         self._judge(numbers, killed, verdict)
         return verdict
 
@@ -152,6 +162,8 @@ class Tree:
         return pid
 
     def _strike(self, who: str, during: str, at: int, verdict: Verdict) -> int:
+        if during == "birth":
+            return self._birth(who, at, verdict)
         if self.process is None:
             self.start()
         with self._seize(who) as seized:
@@ -168,14 +180,15 @@ class Tree:
         self._judge(numbers, {victim}, verdict)
         return count
 
-    def _seize(self, who: str) -> Seized:
-        """The process of that kind, stopped; another one if it recycles just now."""
-        pids = {"master": lambda: [self.master], "forkserver": self.fork_servers, "spooler": self.spoolers}[who]
+    def _seize(self, who: str, but: Container[int] = ()) -> Seized:
+        """The process of that kind, stopped; another one if it recycles just now. but: none of these."""
+        pids = {"master": lambda: [self.master], "forkserver": self.fork_servers, "spooler": self.spooler_children}[who]
 
         def seized() -> Seized | None:
             for pid in pids():
                 try:
-                    return Seized(pid)
+                    if pid not in but:
+                        return Seized(pid)
                 except OSError:
                     pass  # it is dead, or dying
             return None
@@ -183,6 +196,33 @@ class Tree:
         found = self._until(seized, f"the {who}")
         assert found is not None
         return found
+
+    def _birth(self, who: str, at: int, verdict: Verdict) -> int:
+        """One that is just born: as its parent has it, before it has said anything of itself."""
+        if who == "master":
+            self.stop()
+            numbers = self._put(TASKS)
+            self._spawn()
+            killed = Seized(self.master)
+        else:
+            if self.process is None:
+                self.start()
+            there = self._until({"forkserver": self.fork_servers, "spooler": self.spooler_children}[who], f"a {who}")
+            numbers = self._put(TASKS)
+            if who == "forkserver":
+                os.utime(self.touched)
+            else:
+                self._sigkill(random.Random(at).choice(there))
+            killed = self._seize(who, there)
+        with killed as seized:
+            count = seized.run(at, QUIET)
+        verdict.struck = bool(at) and count == at
+        if who == "master" and seized.dead:
+            self._ended(verdict)
+        elif who == "master":
+            self._until(lambda: len(self.spoolers()) == SPOOLERS, "its spoolers")
+        self._judge(numbers, {seized.pid, *(there if who == "spooler" else ())}, verdict)
+        return count
 
     def _ended(self, verdict: Verdict) -> None:
         """The instance is over, or on its way; nothing of it may be left."""
@@ -212,25 +252,40 @@ class Tree:
         for line in self.runs.read_text().splitlines():
             number, pid = line.split()
             runs.setdefault(number, []).append(int(pid))
-        for number in numbers:
-            times = runs.get(number, [])
-            if not times:
-                verdict.wrong.append(f"lost: task {number}")
+        verdict.wrong += [f"lost: task {number}" for number in numbers if number not in runs]
+        for number, times in runs.items():
             verdict.twice += len(times) > 1
             if any(pid not in killed for pid in times[:-1]):
                 verdict.wrong.append(f"task {number} ran in {times}, of which {sorted(killed)} were killed")
         os.truncate(self.runs, 0)
+        for path in self.spool.glob(f"{PREFIX}*"):  # the beginnings of killed producers
+            if not path.stat().st_size:
+                path.unlink()
+                verdict.empty += 1
 
     def _put(self, count: int) -> list[str]:
-        numbers = []
-        for _ in range(count):
-            self._number += 1
-            numbers.append(str(self._number))
-            file.write(str(self.spool), file.next_name(), packet({b"number": numbers[-1].encode()}))
-        return numbers
+        return [self.put(number) for number in self.numbers(count)]
+
+    def numbers(self, count: int) -> list[str]:
+        """Numbers that no task has had."""
+        self._number += count
+        return [str(number) for number in range(self._number - count + 1, self._number + 1)]
+
+    def put(self, number: str) -> str:
+        """One task; returns its number."""
+        file.write(str(self.spool), file.next_name(), packet({b"number": number.encode()}))
+        return number
 
     def _left(self) -> list[str]:
-        return [name for name in os.listdir(self.spool) if name.startswith(PREFIX)]
+        """The tasks that are there, without those that a killed producer only began."""
+        found = []
+        for entry in os.scandir(self.spool):
+            try:
+                if entry.name.startswith(PREFIX) and entry.stat().st_size:
+                    found.append(entry.name)
+            except FileNotFoundError:
+                pass  # it is done
+        return found
 
     def _log(self) -> str:
         return (self.home / "log").read_text(errors="replace")[-1500:]
@@ -242,3 +297,38 @@ class Tree:
                 raise TimeoutError(f"waited {DEADLINE:g} s in vain for {what}")
             time.sleep(0.002)
         return found
+
+
+class Putting:
+    """A producer, a process of its own, that puts so many tasks and tells of each when it is put; it may be killed.
+
+    acknowledged: the numbers it told of, when the context is left, for which it is waited for.
+    """
+
+    def __init__(self, tree: Tree, count: int) -> None:
+        numbers = tree.numbers(count)
+        self.acknowledged: list[str] = []
+        self._told, tell = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                for number in numbers:
+                    os.write(tell, f"{tree.put(number)}\n".encode())
+            finally:
+                os._exit(0)
+        os.close(tell)
+
+    def __enter__(self) -> Putting:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with open(self._told, encoding="ascii") as told:
+            self.acknowledged = told.read().split()
+        os.waitpid(self.pid, 0)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from spoolsim.spool.lock import lock
 from spoolsim.spool.names import PREFIX
 from spoolsim.spool.scan import Level
 from tests.oracle.packets import packet
+from tests.unit.spool.elsewhere import another_could_lock
 
 TASK = packet({b"user": b"42"}) + b"the body"
 
@@ -149,4 +151,102 @@ def test_what_dead_producers_left_is_swept(spool: SpoolDir) -> None:
     run(sweep, spool, "--yes")
     left = sorted(name for name in os.listdir(spool.path) if PREFIX in name)
     assert left == [f".{PREFIX}fresh", f"{PREFIX}task", f"{PREFIX}young"]
-    assert os.listdir(spool.corner("broken")) == [f"{PREFIX}empty"]
+    assert sorted(os.listdir(spool.corner("broken"))) == [f"{PREFIX}empty", f"{PREFIX}empty.why"]
+    assert f"{PREFIX}empty  broken: 0 bytes: being written" in run(tasks, spool).output
+
+
+def test_sweeping_leaves_what_was_set_aside(spool: SpoolDir) -> None:
+    """An empty file of the same name gets another one among the broken; the task there stays as it is."""
+    put(spool, f"{PREFIX}a")
+    aside = set_aside(spool, f"{PREFIX}a", "broken")
+    put(spool, f"{PREFIX}a", b"", age=1000)
+    assert run(sweep, spool, "--yes").exit_code == 0
+    assert Path(aside).read_bytes() == TASK
+    assert Path(f"{aside}.1").read_bytes() == b""
+    assert not os.path.exists(f"{spool.path}/{PREFIX}a")
+
+
+def test_priority_directories_are_swept_too(spool: SpoolDir) -> None:
+    """Temporary files below numbered directories; none below those that are no priorities, and no directory."""
+    old = put(spool, f"5/7/.{PREFIX}temporary", b"half", age=1000)
+    other = put(spool, f"other/.{PREFIX}temporary", b"half", age=1000)
+    os.mkdir(f"{spool.path}/.{PREFIX}directory")
+    result = run(sweep, spool, "--yes")
+    assert result.output == f"{old}: a temporary file without a producer\n"
+    assert not os.path.exists(old)
+    assert os.path.exists(other)
+
+
+@pytest.mark.parametrize("name", [f"{PREFIX}empty", f".{PREFIX}temporary"])
+def test_what_somebody_writes_is_not_swept(spool: SpoolDir, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lock is held by its writer; and while it is taken away the lock is ours."""
+    path = put(spool, name, b"", age=1000)
+    fd = os.open(path, os.O_RDWR)
+    lock(fd)
+    assert run(sweep, spool, "--yes").output == ""
+    os.close(fd)
+    seen = []
+
+    def watched(real: Callable[..., None]) -> Callable[..., None]:
+        def call(first: str, *rest: object, **how: object) -> None:
+            if os.path.basename(first) == name:
+                seen.append(os.path.exists(path) and another_could_lock(path))
+            real(first, *rest, **how)
+
+        return call
+
+    monkeypatch.setattr(os, "unlink", watched(os.unlink))
+    monkeypatch.setattr(os, "rename", watched(os.rename))
+    assert run(sweep, spool, "--yes").exit_code == 0
+    assert seen == [False]
+    assert not os.path.exists(path)
+
+
+@pytest.mark.parametrize("gone", ["file", "directory"])
+def test_what_goes_while_it_is_swept_is_no_matter(spool: SpoolDir, gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A producer renames its file, or somebody removes the directory, after it was listed."""
+    path = put(spool, f"5/.{PREFIX}temporary", b"half", age=1000)
+    home, name = os.path.split(path)
+    real = os.open
+
+    def opened(place: str, *rest: int, **how: int) -> int:
+        if place == (name if gone == "file" else home):
+            os.unlink(path)
+            os.rmdir(home)
+        return real(place, *rest, **how)
+
+    monkeypatch.setattr(os, "open", opened)
+    result = run(sweep, spool, "--yes")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_a_name_like_a_reason_is_a_task(spool: SpoolDir) -> None:
+    """A task that ends in .why is listed when it was set aside, and comes back; the reasons of tasks are not listed."""
+    for name in (f"{PREFIX}a", f"{PREFIX}b.why"):
+        put(spool, name)
+        set_aside(spool, name)
+    output = run(tasks, spool).output
+    assert [line.split()[0] for line in output.splitlines()[:-1]] == [f"{PREFIX}a", f"{PREFIX}b.why"]
+    assert run(retry, spool).exit_code == 0
+    assert Path(spool.path, f"{PREFIX}b.why").read_bytes() == TASK
+    assert os.listdir(spool.corner(FAILED)) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "told"),
+    [
+        (TASK, 1 << 41, f"body: {(1 << 41) - len(TASK) + 8} bytes"),
+        (TASK, len(TASK) - 8, ""),
+        (packet({b"user": b"v" * 65_000}), 80_000, f"body: {80_000 - 65_012} bytes"),
+        (b"\x11\xff\xff\x00", 1 << 41, "an empty key"),
+    ],
+    ids=["sparse", "no body", "much", "broken"],
+)
+def test_a_body_is_not_read_for_its_size(spool: SpoolDir, data: bytes, size: int, told: str) -> None:
+    """More than memory holds: the variables are shown all the same, and how long the body is."""
+    os.truncate(put(spool, f"{PREFIX}big", data), size)
+    result = run(tasks, spool, "--variables")
+    assert result.exit_code == 0
+    assert "b'user'" in result.output or "empty key" in told
+    assert (told or f"{PREFIX}big") in result.output
+    assert ("    body: " in result.output) == told.startswith("body")

@@ -256,3 +256,42 @@ def test_an_exec_does_not_keep_the_lock(level: Level, path: str, record: bool):
     claim = taken(level, record=record)
     assert not os.get_inheritable(claim.fd)
     settle.release(claim)
+
+
+@pytest.mark.parametrize("shrinks", [False, True])
+def test_a_file_that_comes_in_pieces(level: Level, path: str, shrinks: bool, monkeypatch: pytest.MonkeyPatch):
+    """A read that gives less than it was asked for is gone on with, as far as there is something."""
+    Path(path).write_bytes(DATA * 3)
+
+    def read(fd: int, size: int) -> bytes:
+        data = os.read(fd, 5)
+        if shrinks:
+            os.truncate(path, 7)
+        return data
+
+    monkeypatch.setattr(claims, "_read", read)
+    claim = taken(level)
+    assert claim.data == ((DATA * 3)[:7] if shrinks else DATA * 3)
+    settle.release(claim)
+
+
+def test_a_file_that_shrinks_to_nothing_is_no_packet(level: Level, path: str, monkeypatch: pytest.MonkeyPatch):
+    """Between the look at its size and the reading: it is not taken for one beyond the limit."""
+    monkeypatch.setattr(claims, "_read", lambda fd, size: b"")
+    claim = taken(level)
+    assert claim.data == b"\0"
+    settle.release(claim)
+
+
+def test_a_forked_child_forgets_what_its_parent_holds(level: Level, path: str, monkeypatch: pytest.MonkeyPatch):
+    """Once: a child of a process that holds nothing closes nothing."""
+    monkeypatch.setattr(claims.held, "fd", -1)
+    before = descriptors()
+    claims._close_in_child()
+    assert descriptors() == before
+    claim = taken(level)
+    claims._close_in_child()
+    assert claims.held.fd == -1
+    assert descriptors() == before
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(claim.fd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -399,3 +400,34 @@ def test_packets_from_the_network_are_written_as_they_are(make: Callable[..., tu
     assert Path(path).read_bytes() == b"\x11" + len(steering).to_bytes(2, "little") + b"\0" + steering
     broken = os.fsdecode(producer.packet(b"\xff\xff"))
     assert Path(broken).read_bytes() == b"\x11\x02\x00\x00\xff\xff"
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new", "there"])
+def test_a_durable_priority_directory_is_on_the_disk(
+    make: Callable[..., tuple], spool: SpoolDir, there: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """Its name in the spool directory is synced, too, whoever made it; a disk that cannot refuses the task."""
+    if there:
+        os.mkdir(f"{spool.path}/5")
+    synced = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    producer, _ = make(durable=True, ordered=True)
+    path = os.fsdecode(producer.spool({b"priority": b"5"}))
+    assert synced == [spool.path, path, f"{spool.path}/5"]
+    synced.clear()
+    os.unlink(producer.spool({}))
+    assert len(synced) == 2
+
+    def failing(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(ValueError, match="unable to spool job"):
+        producer.spool({b"priority": b"5"})
+    assert os.listdir(f"{spool.path}/5") == [os.path.basename(path)]

@@ -169,3 +169,59 @@ def test_two_that_rotate_at_once_lose_nothing(spool: SpoolDir, monkeypatch: pyte
     monkeypatch.setattr(os, "write", slow)
     Journal(spool).add(TASK, "retry", 0, "x" * 100)
     assert [line.task for line in read(spool)] == [TASK, "another"]
+
+
+def test_attempts_outlive_any_number_of_rotations(spool: SpoolDir) -> None:
+    """45,000 other tasks later it is known how often those that are there were tried; those gone are forgotten."""
+    there = [f"{TASK}{number}" for number in range(3)]
+    for name in (*there, "done", "failed"):
+        Path(spool.path, name).touch()
+    one = Journal(spool)
+    for name in (*there, *there[1:], "gone", "done", "failed"):
+        one.add(name, "retry", 0, "as a\rtest")
+    one.add(there[2], DIED, 0)
+    one.done("done", 0)
+    one.add("failed", FAILED, 0)
+    other = Journal(spool)
+    for number in range(45_000):
+        other.done(f"uwsgi_spoolfile_on_b_1_1_1_1_{number}", 0)
+    other.flush()
+    fresh = Journal(spool)
+    assert [fresh.attempts(name) for name in (*there, "gone", "done", "failed")] == [1, 2, 3, 0, 0, 0]
+    (last,) = [line for line in _last_of(spool) if line.task == there[0]]
+    assert (last.outcome, last.why) == ("retry", "as a\rtest")
+
+
+def _last_of(spool: SpoolDir) -> list[journal.Line]:
+    return list({line.task: line for line in read(spool)}.values())
+
+
+def test_the_newest_are_carried_where_all_are_too_many(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a file at most, so that the new one does not begin full."""
+    monkeypatch.setattr(journal, "LIMIT", 20_000)
+    names = [f"{TASK}{number:04}" for number in range(1000)]
+    written = Journal(spool)
+    for name in names:
+        Path(spool.path, name).touch()
+        written.add(name, "retry", 0)
+        assert sum(os.stat(spool.corner(each)).st_size for each in _there(spool)) < 45_000
+    fresh = Journal(spool)
+    known = [name for name in names if fresh.attempts(name)]
+    assert known == names[-len(known) :]
+    assert len(known) > 100
+
+
+def test_a_rotation_that_died_halfway_is_made_good(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had not carried yet, the next one carries."""
+    Path(spool.path, TASK).touch()
+    written = Journal(spool)
+    written.add(TASK, "retry", 0)
+    os.rename(spool.corner(journal.NAME), spool.corner(journal.OLDER))
+    monkeypatch.setattr(journal, "LIMIT", 1000)
+    for number in range(100):
+        written.done(f"other{number}", 0)
+    written.flush()
+    for number in range(100):
+        written.done(f"other{number}", 0)
+    written.flush()
+    assert Journal(spool).attempts(TASK) == 1

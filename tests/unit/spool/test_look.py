@@ -176,3 +176,21 @@ def test_get_task_of_a_claimed_one_is_none(full: SpoolDir):
     with held_by_another(path):
         assert jobs.get_task(path) is None
     assert jobs.get_task(path) is not None
+
+
+def test_get_task_reads_no_more_than_a_spooler_would(full: SpoolDir):
+    """What is larger than --max-body, or than the memory there is, cannot be had."""
+    path = f"{full.path}/{PREFIX}waiting"
+    size = os.stat(path).st_size
+    assert jobs.get_task(path, size) is not None
+    assert jobs.get_task(path, size - 1) is None
+    os.truncate(path, 1 << 43)
+    assert jobs.get_task(path) is None
+
+
+def test_a_task_that_this_user_may_not_write_to_says_so(full: SpoolDir, monkeypatch: pytest.MonkeyPatch):
+    """It can be read, and looks as if it waited, but a spooler of this user could not lock it."""
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    (task,) = [task for task in look(full, ordered=True, now=NOW) if task.path.endswith("waiting")]
+    assert task.state == WAITING
+    assert task.why == "a spooler must write to it, and this user may not"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from spoolsim.spool.directory import SpoolDir
+from spoolsim.spool.look import look
 from spoolsim.spool.names import PREFIX
-from spoolsim.spool.scan import scan
+from spoolsim.spool.scan import DEPTH, TOO_DEEP, scan
 
 NOW = 2_000_000_000.0
 
@@ -125,6 +127,32 @@ def test_a_priority_directory_that_vanishes_is_passed_over(spool: SpoolDir):
     assert [level.path for level, _ in walk] == [f"{spool.path}/4"]
 
 
+def nest(spool: SpoolDir, depth: int) -> None:
+    """So many directories called 7 inside one another, deeper than a path may be long, with a task in each."""
+    fd = os.open(spool.path, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(depth):
+        os.mkdir("7", dir_fd=fd)
+        below = os.open("7", os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+        os.close(os.open(f"{PREFIX}x", os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=fd))
+    os.close(fd)
+
+
+def test_directories_that_are_too_deep_are_said_and_harm_nothing(spool: SpoolDir) -> None:
+    """1500 inside one another: the first 64 are walked, also where nobody listens; the next is told of, once."""
+    Path(f"{spool.path}/{PREFIX}top").write_bytes(b"")
+    nest(spool, 1500)
+    skipped: list[tuple[str, str]] = []
+    found = names(spool, ordered=True, skipped=skipped)
+    assert found == [*("7/" * depth + f"{PREFIX}x" for depth in range(DEPTH, 0, -1)), f"{PREFIX}top"]
+    assert skipped == [(spool.path + "/7" * (DEPTH + 1), TOO_DEEP)]
+    assert len(list(scan(spool, ordered=True, now=lambda: NOW))) == DEPTH + 1
+    told = {os.path.relpath(task.path, spool.path): task.why for task in look(spool, ordered=True, now=NOW)}
+    assert told == {**dict.fromkeys(found, told[f"{PREFIX}top"]), "/".join("7" * (DEPTH + 1)): TOO_DEEP}
+    subprocess.run(["rm", "-r", f"{spool.path}/7"], check=True)  # pytest's own sweeping recurses
+
+
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
@@ -170,3 +198,66 @@ def test_an_error_of_the_disk_ends_the_walk(spool: SpoolDir, monkeypatch: pytest
     assert [error.errno for error in told] == [errno.EIO]
     with pytest.raises(OSError, match="Input/output"):
         list(scan(spool, ordered=ordered, now=lambda: NOW))
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.ENOENT])
+def test_a_spool_directory_that_cannot_be_opened(spool: SpoolDir, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For want of descriptors it is told of where somebody listens; where nobody may enter it is as if it were gone."""
+
+    def refused(*args: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refused)
+    told: list[OSError] = []
+    walk = scan(spool, ordered=False, now=lambda: NOW, failed=told.append)
+    if number == errno.EMFILE:
+        assert list(walk) == []
+        assert [error.errno for error in told] == [number]
+        with pytest.raises(OSError, match=os.strerror(number)):
+            list(scan(spool, ordered=False, now=lambda: NOW))
+    else:
+        with pytest.raises(FileNotFoundError):
+            list(walk)
+
+
+def test_each_begins_with_its_own_share(spool: SpoolDir) -> None:
+    """Two spoolers have other names first, and the whole directory between them; links are in nobody's share."""
+    there = [f"{PREFIX}{number}" for number in range(64)]
+    for name in (*there, "other"):
+        Path(spool.path, name).write_bytes(b"")
+    for number in range(64):
+        Path(spool.path, f"{PREFIX}link{number}").symlink_to("other")
+    orders = []
+    for index in (0, 1):
+        walk = scan(spool, ordered=False, share=(index, 2), now=lambda: NOW)
+        orders.append([name for _, name in walk])
+    shares = [{name for name in there if hash(name) % 2 == index} for index in (0, 1)]
+    for order, share in zip(orders, shares, strict=True):
+        assert sorted(order) == sorted(there)
+        assert set(order[: len(share)]) == share
+
+
+def test_a_directory_with_nothing_of_others_is_read_once(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all is in one's own share there is nobody to help."""
+    for number in range(9):
+        Path(spool.path, f"{PREFIX}{number}").write_bytes(b"")
+    monkeypatch.setattr("spoolsim.spool.scan.hash", lambda name: 1, raising=False)
+    read = []
+    real = os.scandir
+
+    def scandir(fd: int) -> object:
+        read.append(fd)
+        return real(fd)
+
+    monkeypatch.setattr("spoolsim.spool.scan.os.scandir", scandir)
+    for index, times in ((1, 1), (0, 2)):
+        read.clear()
+        assert len(list(scan(spool, ordered=False, share=(index, 2), now=lambda: NOW))) == 9
+        assert len(read) == times
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_where_nobody_listens_what_cannot_run_is_passed_over(kinds: SpoolDir, ordered: bool) -> None:
+    """Links, FIFOs and sockets, in silence, as uWSGI does."""
+    found = [name for _, name in scan(kinds, ordered=ordered, now=lambda: NOW)]
+    assert sorted(found) == sorted(os.path.basename(name) for name in names(kinds, ordered=ordered))

@@ -199,3 +199,16 @@ def test_another_file_is_not_set_aside_for_it(level: Level, tmp_path: Path):
         settle.set_aside(claim, "as a test")
     assert Path(claim.path).read_bytes() == b"another task"
     assert os.listdir(level.spool.corner("broken")) == []
+
+
+def test_a_lock_that_cannot_be_given_up_goes_with_the_descriptor(level: Level, monkeypatch: pytest.MonkeyPatch):
+    """An error of a network file system at unlocking does not end the spooler."""
+
+    def failing(fd: int, *, record: bool) -> None:
+        raise OSError(5, "Input/output error")
+
+    claim = claimed(level)
+    monkeypatch.setattr(settle, "unlock", failing)
+    settle.release(claim)
+    assert closed(claim)
+    assert another_could_lock(claim.path)

@@ -1,0 +1,97 @@
+"""Writing a spool file: whole under its name, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from spoolsim.spool import file
+from spoolsim.spool.names import PREFIX
+
+NAME = f"{PREFIX}x"
+DATA, BODY = b"d" * 100, b"b" * 5000
+
+
+def names(home: Path) -> list[str]:
+    return sorted(os.listdir(home))
+
+
+@pytest.mark.parametrize("durable", [False, True])
+@pytest.mark.parametrize("at", [0, 1_000_000_000])
+@pytest.mark.parametrize("body", [b"", BODY[:9], BODY], ids=["no body", "small", "big"])
+@pytest.mark.parametrize("data", [DATA, DATA * 60], ids=["few", "many"])
+def test_it_is_whole(tmp_path: Path, data: bytes, body: bytes, at: int, durable: bool):
+    """In one write or renamed, with its time, and nothing beside it."""
+    path = file.write(str(tmp_path), NAME, data, body, at=at, durable=durable)
+    status = os.stat(path)  # before it is read, which may move the time of access
+    assert not at or (status.st_mtime, status.st_atime) == (at, at)
+    assert Path(path).read_bytes() == data + body
+    assert names(tmp_path) == [NAME]
+
+
+@pytest.mark.parametrize("body", [b"", BODY], ids=["one write", "two parts"])
+def test_a_write_that_is_cut_short_is_gone_on_with(tmp_path: Path, body: bytes, monkeypatch: pytest.MonkeyPatch):
+    """Where there is room, until all is written."""
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:7]))
+    monkeypatch.setattr(os, "writev", lambda fd, parts: real(fd, parts[0][:7]))
+    path = file.write(str(tmp_path), NAME, DATA, body)
+    assert Path(path).read_bytes() == DATA + body
+
+
+def test_a_disk_that_takes_nothing_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also where it says so by writing no byte; nothing is left."""
+    monkeypatch.setattr(os, "write", lambda fd, data: 0)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+        file.write(str(tmp_path), NAME, DATA)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("call", ["write", "writev", "fsync", "utime", "rename", "close"])
+def test_what_is_refused_leaves_nothing(tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch):
+    """An error at any step: neither a task nor a temporary file, nor a descriptor; the error is the disk's."""
+    real = os.close
+
+    def refused(*args: object, **how: object) -> None:
+        if call == "close":
+            real(args[0])  # type: ignore[arg-type]  # it is closed all the same
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    before = os.listdir("/proc/self/fd")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refused)
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            body = b"" if call == "write" else BODY
+            file.write(str(tmp_path), NAME, DATA, body, at=int(call == "utime"), durable=call == "fsync")
+    assert names(tmp_path) == []
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_file_that_somebody_removed_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The error of the disk is what is told, not that there is nothing to remove."""
+
+    def failing(fd: int, data: bytes) -> int:
+        os.unlink(tmp_path / NAME)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "write", failing)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        file.write(str(tmp_path), NAME, DATA)
+
+
+def test_an_existing_file_is_not_written_over(tmp_path: Path):
+    """Whoever has the name keeps it."""
+    (tmp_path / NAME).write_bytes(b"there")
+    with pytest.raises(FileExistsError):
+        file.write(str(tmp_path), NAME, DATA)
+    assert (tmp_path / NAME).read_bytes() == b"there"
+
+
+def test_names_are_new_each_time():
+    """Two calls, two names of uWSGI's form, the counter one further."""
+    first, second = (file.next_name() for _ in range(2))
+    assert first.startswith(PREFIX)
+    assert int(second.rsplit("_", 5)[2]) == int(first.rsplit("_", 5)[2]) + 1
