@@ -75,19 +75,32 @@ def decode(data: bytes, into: dict[Any, bytes] | None = None) -> tuple[dict[Any,
         raise PacketError(f"the header announces {end - HEADER} bytes of variables, only {len(data) - HEADER} follow")
     variables = {} if into is None else into
     at = HEADER
-    while at < end:
-        if at + 2 >= end:
-            raise PacketError(f"a key size is cut off at byte {at}")
-        size = data[at] | data[at + 1] << 8
-        if not size:
-            raise PacketError(f"an empty key at byte {at}")
-        key_end = at + 2 + size
-        if key_end + 2 > end:
-            raise PacketError(f"the key at byte {at} is {size} bytes long and leaves no room for a value")
-        start = key_end + 2
-        value_end = start + (data[key_end] | data[key_end + 1] << 8)
-        if value_end > end:
-            raise PacketError(f"the value at byte {key_end} runs {value_end - end} bytes past the variables")
-        variables[data[at + 2 : key_end]] = data[start:value_end]
-        at = value_end
-    return variables, data[end:]
+    try:
+        while at < end:
+            key = at + 2
+            key_end = key + (data[at] | data[at + 1] << 8)
+            value = key_end + 2
+            value_end = value + (data[key_end] | data[key_end + 1] << 8)
+            if value_end > end or key == key_end:  # whatever is wrong shows here: hot, once for each variable
+                break
+            variables[data[key:key_end]] = data[value:value_end]
+            at = value_end
+        else:
+            return variables, data[end:]
+    except IndexError:
+        pass  # a size that is cut off, and nothing behind it
+    raise PacketError(_fault(data, at, end))
+
+
+def _fault(data: bytes, at: int, end: int) -> str:
+    """What is wrong with the variable at `at`."""
+    if at + 2 >= end:
+        return f"a key size is cut off at byte {at}"
+    size = data[at] | data[at + 1] << 8
+    if not size:
+        return f"an empty key at byte {at}"
+    key_end = at + 2 + size
+    if key_end + 2 > end:
+        return f"the key at byte {at} is {size} bytes long and leaves no room for a value"
+    value_end = key_end + 2 + (data[key_end] | data[key_end + 1] << 8)
+    return f"the value at byte {key_end} runs {value_end - end} bytes past the variables"
