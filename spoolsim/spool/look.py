@@ -38,8 +38,8 @@ class Found:
 def look(spool: SpoolDir, *, ordered: bool, now: float) -> Iterator[Found]:
     """Every task of a directory at `now` (epoch seconds), those in priority directories behind their level's.
 
-    A task that uWSGI never looks at is UNREACHED; so is, in place of its tasks, a directory that cannot be read or is too
-    deep.
+    A task that uWSGI never looks at is UNREACHED; so is, in place of its tasks, a directory that cannot be read, or one
+    that is too deep.
     """
     yield from _level(spool.path, ordered, now, "")
 
