@@ -27,9 +27,10 @@ def export(settings: list[Setting], options: Options, form: str, *, comments: di
     Raises ConfigError for a value that the form cannot hold.
     """
     kept, warnings = _kept(settings, options)
-    if form == "toml":  # our own table, which refuses what nobody knows
-        unknown = [setting for setting in kept if setting.role == "unknown"]
-        warnings += [f"{setting.name} ({setting.source}) is no option; left out" for setting in unknown]
+    if form == "toml":  # our own table, which takes a made-up name only as a placeholder
+        kept = [_as_placeholder(setting) for setting in kept]
+        nameless = [setting for setting in kept if setting.role == "unknown"]
+        warnings += [f"{setting.name!r} ({setting.source}) is no option; left out" for setting in nameless]
         kept = [setting for setting in kept if setting.role != "unknown"]
     if form == "ini":
         text = _ini(kept, comments or {})
@@ -73,6 +74,13 @@ def _kept(settings: list[Setting], options: Options) -> tuple[list[Setting], lis
             warnings.append(f"{given}: whoever reads the export tries to replace what looks like a placeholder")
         kept.append(setting)
     return kept, warnings
+
+
+def _as_placeholder(setting: Setting) -> Setting:
+    """A made-up key by the name under which `uwsgi.opt` has it; as it was where it cannot be one."""
+    if setting.role != "unknown" or not setting.name or "=" in setting.name:
+        return setting
+    return Setting(setting.name, setting.value, setting.source, "placeholder")
 
 
 def _value(setting: Setting) -> str:

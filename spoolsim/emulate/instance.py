@@ -93,16 +93,23 @@ def mem() -> tuple[int, int]:
 def setprocname(name: str, /) -> None:
     """Change the name of this process in ps: with setproctitle, else the short one that Linux keeps."""
     text("setprocname", name)
+    if _titled(name):
+        return
     try:
-        from setproctitle import setproctitle
+        with open("/proc/self/comm", "w", encoding="utf-8", errors="surrogateescape") as comm:
+            comm.write(name[:15])
+    except OSError:
+        say.once("setprocname", "needs setproctitle here: pip install 'spoolsim[procname]'")
 
-        setproctitle(name)
+
+def _titled(name: str) -> bool:
+    """With setproctitle; it does nothing where the whole environment was replaced before its import."""
+    try:
+        from setproctitle import getproctitle, setproctitle
     except ImportError:
-        try:
-            with open("/proc/self/comm", "w", encoding="utf-8", errors="surrogateescape") as comm:
-                comm.write(name[:15])
-        except OSError:
-            say.once("setprocname", "needs setproctitle here: pip install 'spoolsim[procname]'")
+        return False
+    setproctitle(name)
+    return bool(getproctitle())
 
 
 def parsefile(path: str, /) -> dict[bytes, bytes] | None:

@@ -28,7 +28,7 @@ OLDER = "journal.1"
 #: bytes of one file
 LIMIT = 1_000_000
 #: so many lines are gathered at most
-_GATHERED = 128
+GATHERED = 128
 #: attempts of so many tasks that stay are remembered
 _REMEMBERED = 10_000
 
@@ -56,16 +56,18 @@ class Line:
 
 
 class Journal:
-    """Writes the journal of one directory, for one process."""
+    """Writes the journal of one directory, for one process.
 
-    __slots__ = ("_attempts", "_first", "_inode", "_lines", "_offset", "_pid", "_spool")
+    gathered: what the next flush writes: whole lines, and of tasks that are done (time, took, task), both in
+        nanoseconds. Hot, and so written in one go: whoever adds to it flushes when it holds GATHERED.
+    """
+
+    __slots__ = ("_attempts", "_inode", "_offset", "_pid", "_spool", "gathered")
 
     def __init__(self, spool: SpoolDir) -> None:
         self._spool = spool
-        self._lines: list[str] = []
+        self.gathered: list[str | tuple[int, int, str]] = []
         self._pid = os.getpid()
-        #: what stands between time and duration in the line of a task that is done at the first try
-        self._first = f"\t{self._pid}\tdone\t1\t"
         #: task -> attempts so far, of tasks that stayed
         self._attempts: dict[str, int] = {}
         #: how far the file has been read back
@@ -73,20 +75,14 @@ class Journal:
         self._offset = 0
 
     def done(self, task: str, took: int) -> None:
-        """A task is done, after `took` nanoseconds. Hot: once for each task."""
-        lines = self._lines
-        attempt = self._attempts.pop(task, 0) + 1 if self._attempts else 1
-        if "\\" in task or not task.isprintable():
-            task = _escaped(task)
-        if attempt == 1:
-            lines.append(f"{time.time_ns() // 1000}{self._first}{took // 1000}\t{task}\t\n")
-        else:
-            lines.append(f"{time.time_ns() // 1000}\t{self._pid}\tdone\t{attempt}\t{took // 1000}\t{task}\t\n")
-        if len(lines) >= _GATHERED:
+        """A task is done, after `took` nanoseconds."""
+        self.gathered.append((time.time_ns(), took, task))
+        if len(self.gathered) >= GATHERED:
             self.flush()
 
     def add(self, task: str, outcome: str, took: int, why: str = "") -> int:
         """Any other outcome, after `took` nanoseconds; returns which attempt of this task it was."""
+        self.flush()  # a task of that name that is done before counts no more
         if outcome == FAILED:
             attempt = self._attempts.pop(task, 0)
         else:
@@ -95,7 +91,7 @@ class Journal:
         why = why.replace("\t", " ").replace("\n", " ")
         if "\\" in task or not task.isprintable():
             task = _escaped(task)
-        self._lines.append(
+        self.gathered.append(
             f"{time.time_ns() // 1000}\t{self._pid}\t{outcome}\t{attempt}\t{took // 1000}\t{task}\t{why}\n"
         )
         self.flush()
@@ -141,10 +137,10 @@ class Journal:
 
     def flush(self) -> None:
         """Write what was gathered."""
-        if not self._lines:
+        if not self.gathered:
             return
-        data = "".join(self._lines).encode("utf-8", "surrogateescape")
-        self._lines.clear()
+        data = "".join(self._lines()).encode("utf-8", "surrogateescape")
+        self.gathered.clear()
         try:
             path = os.path.join(self._spool.make_corner(), NAME)
             fd = os.open(path, _APPEND, 0o600)
@@ -157,6 +153,23 @@ class Journal:
                 os.close(fd)
         except OSError:
             pass  # the disk is full, or the directory gone: the tasks matter more
+
+    def _lines(self) -> list[str]:
+        """What was gathered, each as its line."""
+        lines: list[str] = []
+        attempts = self._attempts
+        first = f"\t{self._pid}\tdone\t1\t"
+        for row in self.gathered:
+            if isinstance(row, str):
+                lines.append(row)
+                continue
+            at, took, task = row
+            attempt = attempts.pop(task, 0) + 1 if attempts else 1
+            if "\\" in task or not task.isprintable():
+                task = _escaped(task)
+            between = first if attempt == 1 else f"\t{self._pid}\tdone\t{attempt}\t"
+            lines.append(f"{at // 1000}{between}{took // 1000}\t{task}\t\n")
+        return lines
 
     def _rotate(self, path: str, fd: int, inode: int) -> None:
         """Begin a new file.

@@ -200,19 +200,13 @@ class LiveSpooler(Record):
     @property
     def pids(self) -> list[int]:
         """The pids of the spoolers that live now, from the instance's scoreboard."""
-        from spoolsim.work.scoreboard import PID, Scoreboard, size
+        from spoolsim.work.scoreboard import PID, Scoreboard
 
-        path = os.path.join(self.served[0].corner("run"), str(self.process.pid))
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:
+        board = Scoreboard.open(os.path.join(self.served[0].corner("run"), str(self.process.pid)))
+        if board is None:
             return []
-        slots = 0
-        while size(slots + 1) <= os.fstat(fd).st_size:
-            slots += 1
-        board = Scoreboard(fd, slots)
         try:
-            found = [board.words[8 + slot * 16 + PID] for slot in range(slots)]
+            found = [board.slot(slot)[PID] for slot in range(board.slots)]
         finally:
             board.close()
         return [pid for pid in found if pid]

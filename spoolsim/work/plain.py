@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import sys
-from time import CLOCK_MONOTONIC, clock_gettime_ns
+from time import CLOCK_MONOTONIC, clock_gettime_ns, time_ns
 from time import time as clock
 
 from spoolsim.errors import PacketError
 from spoolsim.spool import claim as claims
 from spoolsim.spool import lock
 from spoolsim.spool.claim import Claim, take
+from spoolsim.spool.journal import GATHERED
 from spoolsim.spool.packet import HEADER, decode
 from spoolsim.work import run
 from spoolsim.work.app import NO_HANDLER
@@ -51,6 +52,8 @@ _LOOK = 1_000_000
 _GLIMPSE = 20_000
 _SECOND = 1_000_000_000
 _REGULAR = 0o100000
+#: reading a task does not change its file's time of access, which on a disk costs more than the reading
+_KEEP_TIMES = getattr(os, "O_NOATIME", 0)
 
 
 def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
@@ -65,15 +68,20 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
     observed = worker.around is not None or worker.settled is not None or worker.call is not run.call
     if general or observed or options.max_body or lock.OFD_SETLK is None:
         return None
-    words, place, journal, held = worker.words, worker.place, worker.journal, claims.held
+    words, place, held = worker.words, worker.place, claims.held
+    journal = worker.journal
+    gathered = [] if journal is None else journal.gathered
     before, harakiri = worker.before, options.harakiri * _SECOND
     call, done = run.call, returned(SPOOL_OK)
     limit, parent = options.max_tasks, worker.parent
     names = sys.modules["uwsgi"].__dict__
     fcntl, setlk, exclusive = lock.call, lock.OFD_SETLK, lock.EXCLUSIVE
     open_, fstat, read, close = os.open, os.fstat, os.read, lock.close
-    unlink, fchdir, flags = os.unlink, os.fchdir, claims.OPEN
+    unlink, fchdir, flags = os.unlink, os.fchdir, claims.OPEN | _KEEP_TIMES
     now = clock_gettime_ns
+    #: what is older is due: the clock is asked again only of others
+    later = int(clock()) + 1
+    epoch = time_ns() - now(CLOCK_MONOTONIC)
 
     def go(level: Level, name: str) -> Claim | str | None:
         home = level.fd
@@ -81,6 +89,8 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
             fd = open_(name, flags, dir_fd=home)
         except FileNotFoundError:
             return claims.GONE
+        except PermissionError:
+            return take(level, name, clock())  # somebody else's file: its times may not be kept
         except OSError:
             return claims.UNREADABLE
         try:
@@ -95,9 +105,9 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
         try:
             status = fstat(fd)
             size, mtime = status[6], status.st_mtime
-            small = (
-                HEADER <= size <= _SMALL and status[0] & 0o170000 == _REGULAR and status[3] and mtime < clock() // 1 + 1
-            )
+            small = HEADER <= size <= _SMALL and status[0] & 0o170000 == _REGULAR and status[3]
+            if mtime >= later and mtime >= clock() // 1 + 1:
+                small = False
             data = read(fd, size) if small else b""
         except OSError:
             data = b""
@@ -136,7 +146,8 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
             claim = Claim(level, name, fd, data, mtime, status[1], False)
             worker.finish(claim, outcome, "", began, handler, env)
             return None
-        words[HARAKIRI] = 0
+        if harakiri:
+            words[HARAKIRI] = 0
         words[STARTED] = 0
         words[STATE] = SCANNING
         words[DONE] += 1
@@ -147,7 +158,9 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
         held.fd = -1
         close(fd)
         if journal is not None:
-            journal.done(level.below + name, ended - began)
+            gathered.append((epoch + ended, ended - began, level.below + name))
+            if len(gathered) >= GATHERED:
+                journal.flush()
         if parent and ended - worker.looked > _LOOK:
             worker.looked = ended
             if os.getppid() != parent:

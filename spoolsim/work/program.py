@@ -8,7 +8,6 @@ from __future__ import annotations
 import marshal
 import os
 import select
-import sys
 import time
 
 from spoolsim.log import Log
@@ -98,15 +97,7 @@ def scoreboard(app: App) -> Scoreboard | None:
     own = next((directory for directory, _ in app.directories if not directory.external), None)
     if described is None or not described["run"] or own is None:
         return None
-    try:
-        fd = os.open(own.corner("run", str(described["run"])), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    slots = int.from_bytes(os.pread(fd, 8, 8 * board.SLOTS), sys.byteorder)
-    if os.fstat(fd).st_size != board.size(slots):
-        os.close(fd)  # being made
-        return None
-    return board.Scoreboard(fd, slots)
+    return board.Scoreboard.open(own.corner("run", str(described["run"])))
 
 
 def spooler_pids(app: App) -> list[int]:

@@ -26,6 +26,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
+from struct import Struct
 
 (PID, STATE, SERIAL, TASKS, STARTED, HARAKIRI, USER, OUTCOME, LEAVE, SPAWNS, DONE, KEPT) = range(12)
 
@@ -75,6 +77,19 @@ class Scoreboard:
         board.words[SLOTS] = slots
         board.words[MASTER] = os.getpid()
         return board
+
+    @classmethod
+    def open(cls, path: str) -> Scoreboard | None:
+        """Another instance's, to look at, and to be closed; None where there is none, or it is still being made."""
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return None
+        slots = int.from_bytes(os.pread(fd, 8, 8 * SLOTS), sys.byteorder)
+        if os.fstat(fd).st_size != size(slots):
+            os.close(fd)
+            return None
+        return cls(fd, slots)
 
     def slot(self, number: int) -> memoryview:
         """The words of one slot, 0 and up."""
@@ -132,13 +147,12 @@ def size(slots: int) -> int:
     return 8 * (HEAD + slots * WIDTH) + slots * TASK
 
 
-_SIZES = tuple(size.to_bytes(2, "little") for size in range(TASK - 1))
+_pack_task = Struct(f"<H{TASK - 2}s").pack_into
 
 
 def write_task(place: memoryview, task: bytes) -> None:
-    """Say which task runs."""
-    size = min(len(task), TASK - 2)
-    place[: size + 2] = _SIZES[size] + task[:size]
+    """Say which task runs; a name that is too long is cut."""
+    _pack_task(place, 0, min(len(task), TASK - 2), task)
 
 
 def read_task(place: memoryview) -> str:

@@ -147,6 +147,12 @@ def test_spoolsim_reads_the_same_options_from_an_export(cwd: Path, name: str, fo
     if form in ("json", "toml", "uwsgiconf"):  # these keep the values of one option together
         for side in (expected, found):
             side["ignored"] = sorted(set(side["ignored"]))  # type: ignore[call-overload]
+    if form == "toml":  # made-up names are placeholders there; uwsgi.opt has them all the same
+        expected["unknown"] = []
+        for setting in settings:
+            if setting.role == "unknown" and (not setting.name or "=" in setting.name):
+                assert any(repr(setting.name) in warning for warning in done.warnings)
+                del expected["opt"][setting.name]  # type: ignore[attr-defined]
     assert found == expected
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -63,6 +64,18 @@ def test_the_process_is_renamed(instance: Any):
         os._exit(0 if any(name.read_text().startswith("a name of its o") for name in names) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert [name.read_text() for name in names] == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the short name is Linux's")
+def test_a_process_whose_environment_was_replaced_is_renamed():
+    """setproctitle finds no place for the name then, and says nothing of it: the short name is changed."""
+    code = (
+        "import os; os.environ.clear()\n"
+        "from spoolsim.emulate.instance import setprocname\n"
+        "setprocname('a name of its own'); print(open('/proc/self/comm').read())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("a name of its o")
 
 
 def test_workers_are_those_of_the_configuration(instance: Any):
