@@ -1,6 +1,7 @@
 """More of uwsgi signals, reload triggers and decorators."""
 import os
 import signal
+from pathlib import Path
 
 from ..harness import scenario
 from ..packets import PREFIX
@@ -405,7 +406,7 @@ obs('added')
     def append(path):
         fd = os.open(h.path(path), os.O_WRONLY | os.O_APPEND); os.write(fd, b"x"); os.close(fd)
     step("written", lambda: append("f")); step("times", lambda: os.utime(h.path("f"))); step("mode", lambda: os.chmod(h.path("f"), 0o600))
-    step("read", lambda: open(h.path("f")).read())
+    step("read", lambda: Path(h.path("f")).read_text())
     step("entry written", lambda: append("d/a")); step("entry removed", lambda: os.unlink(h.path("d/a"))); step("entry made", lambda: os.mkdir(h.path("d/s")))
     step("times of the directory", lambda: os.utime(h.path("d")))
     step("made that was missing", lambda: h.write("gone", "x"))
