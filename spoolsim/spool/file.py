@@ -22,13 +22,26 @@ _AT_ONCE = 4096
 
 _counter = count(1)
 _host = os.uname().nodename
+#: what all names of this process begin with
+_beginning = ""
 
 
 def next_name() -> str:
     """The name of this process's next spool file; the counter begins at 1."""
     now = time.time()
     sec = int(now)
-    return task_name(_host, os.getpid(), next(_counter), getrandbits(31), sec, int((now - sec) * 1_000_000))
+    return f"{_beginning}{next(_counter)}_{getrandbits(31)}_{sec}_{int((now - sec) * 1_000_000)}"
+
+
+def _begin() -> None:
+    """Once for each process."""
+    global _beginning
+    _beginning = task_name(_host, os.getpid(), 0, 0, 0, 0).removesuffix("0_0_0_0")
+
+
+_begin()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin)
 
 
 def write(
