@@ -40,7 +40,9 @@ DECIDING = (
 
 _AT_A_TIME = 2
 #: a change may make a loop endless, and let it gather memory: bytes
-_MEMORY = 2 << 30
+_MEMORY = 1 << 30
+#: or let the tests wait for what never comes: seconds
+_LONGEST = 300
 
 #: the same examples each time, and none made smaller: that one fails is all that counts
 hypothesis.settings.register_profile(
@@ -127,23 +129,24 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
 class Try:
     """The tests of a module with this source in its place, in a fork.
 
-    limit: seconds; one that has not ended then has noticed the change.
+    limit: seconds of processor time; the tests that need more, as in an endless loop, have noticed the change.
     """
 
-    def __init__(self, module: str, source: str, limit: float = 300) -> None:
+    def __init__(self, module: str, source: str, limit: int = _LONGEST) -> None:
         self.source = source
         self._home = tempfile.TemporaryDirectory(prefix="mutation-")
-        self._end = time.monotonic() + limit
+        self._end = time.monotonic() + _LONGEST
         self._pid = os.fork()
         if not self._pid:
             try:
-                self._run(module)
+                self._run(module, limit)
             finally:
                 os._exit(1)
 
-    def _run(self, module: str) -> None:
+    def _run(self, module: str, limit: int) -> None:
         os.setsid()
         os.umask(0o022)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
         output = os.open(f"{self._home.name}/output", os.O_WRONLY | os.O_CREAT)
         os.dup2(output, 1)
@@ -156,34 +159,40 @@ class Try:
 
     def passed(self) -> bool | None:
         """Did all tests pass? None: they are still running."""
-        ended, status = os.waitpid(self._pid, os.WNOHANG)
-        if not ended and time.monotonic() < self._end:
-            return None
+        ended, status, used = os.wait4(self._pid, os.WNOHANG)
         if not ended:
-            self._kill()
+            if time.monotonic() < self._end:
+                return None
+            self.kill()
         self.output = Path(f"{self._home.name}/output").read_text(errors="replace")
+        self.seconds = used.ru_utime + used.ru_stime
         self._home.cleanup()
         return bool(ended) and status == 0
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End it and all that it started."""
         os.killpg(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
 
 
-def tries(module: str, sources: Iterable[str], limit: float) -> Iterator[tuple[str, bool]]:
+def tries(module: str, sources: Iterable[str], limit: int) -> Iterator[tuple[str, bool]]:
     """Each source, and whether all tests passed with it; as they end."""
     running: list[Try] = []
     waiting = iter(sources)
-    while True:
-        while len(running) < _AT_A_TIME and (source := next(waiting, None)) is not None:
-            running.append(Try(module, source, limit))
-        if not running:
-            return
-        time.sleep(0.01)
-        for one in list(running):
-            if (passed := one.passed()) is not None:
-                running.remove(one)
-                yield one.source, passed
+    try:
+        while True:
+            while len(running) < _AT_A_TIME and (source := next(waiting, None)) is not None:
+                running.append(Try(module, source, limit))
+            if not running:
+                return
+            time.sleep(0.01)
+            for one in list(running):
+                if (passed := one.passed()) is not None:
+                    running.remove(one)
+                    yield one.source, passed
+    finally:
+        for one in running:
+            one.kill()
 
 
 def main() -> int:
@@ -198,7 +207,7 @@ def main() -> int:
         if not passed:
             print(f"{module}: its tests fail as it is\n{unchanged.output}")
             return 1
-        found = dict(tries(module, changes(source), limit=10 + 5 * (time.monotonic() - begin)))
+        found = dict(tries(module, changes(source), limit=3 + round(2 * unchanged.seconds)))
         left = [changed for changed, passed in found.items() if passed]
         took = time.monotonic() - begin
         print(f"== {module}: {len(found)} changes, {len(left)} that no test noticed ({took:.0f} s)", flush=True)

@@ -33,6 +33,7 @@ def whole(variables: bytes, body: bytes = b"") -> bytes:
         (whole(_SHORT + b"\x00\x00"), "an empty key at byte 9"),
         (whole(_SHORT + b"\x00\x00\x01\x00v"), "an empty key at byte 9"),
         (whole(_LONGER + b"\x00\x00\x01\x00v"), "an empty key at byte 14"),
+        (whole(_LONGER * 30 + b"\x00\x00\x01\x00v"), "an empty key at byte 304"),
     ],
 )
 def test_what_is_no_packet_is_named(data: bytes, why: str):
