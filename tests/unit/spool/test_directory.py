@@ -120,7 +120,7 @@ def test_the_corner_is_made_when_it_is_needed(spool: SpoolDir):
     path = spool.make_corner("broken")
     assert path == spool.corner("broken")
     assert [mode(name) for name in (path, os.path.dirname(path))] == [0o700, 0o700]
-    assert sorted(os.listdir(spool.corner())) == [".gitignore", "broken"]
+    assert (sorted(os.listdir(spool.corner())), os.listdir(path)) == ([".gitignore", "broken"], [])
     assert Path(spool.corner(".gitignore")).read_text() == "*\n"
 
 
@@ -151,6 +151,7 @@ def test_a_bare_directory_has_its_corner_elsewhere(bare: SpoolDir, tmp_path: Pat
     assert os.listdir(bare.path) == []
     steps = Path(path).relative_to(tmp_path / "tmp").parts
     assert (len(steps), steps[0], steps[2:]) == (4, f"spoolsim-{os.getuid()}", (".spoolsim", "run"))
+    assert list((tmp_path / "tmp").rglob(".gitignore")) == [Path(bare.corner(".gitignore"))]
     assert {mode(step) for step in (tmp_path / "tmp").rglob("*") if step.is_dir()} == {0o700}
     assert bare.make_corner("run") == path
 
