@@ -1,7 +1,7 @@
 """The scoreboard: a small mapped file in which every process says what it is doing.
 
-Behind the words each slot has TASK bytes with the name of the task that runs, or ran last: when a worker dies, that
-says which task killed it.
+Behind the words each slot has TASK bytes with the name of the task that runs, or ran last, none for the handler of a
+uwsgi signal: when a worker dies, that says which task killed it.
 
 Workers write their own words and nobody else's, with no system call and no message per task; the fork server, the
 master, `top` and the progress bar read. Whole words never tear, but pairs can: the task number is odd while its
@@ -156,5 +156,5 @@ def write_task(place: memoryview, task: bytes) -> None:
 
 
 def read_task(place: memoryview) -> str:
-    """Which task runs, or ran last; '' for none yet."""
+    """Which task runs, or ran last; '' for none yet, or for a signal's handler."""
     return bytes(place[2 : (place[0] | place[1] << 8) + 2]).decode("utf-8", "surrogateescape")

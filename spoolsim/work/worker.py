@@ -303,6 +303,8 @@ class Worker:
 
     def guard(self, call: Callable[[], None]) -> None:
         """Run something that is no task, a signal handler, under the same harakiri."""
+        if self.place is not None:
+            write_task(self.place, b"")  # the task before is not what kills us here
         self._begin()
         try:
             call()

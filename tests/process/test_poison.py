@@ -52,6 +52,20 @@ def test_a_task_that_kills_is_named_and_slowed_and_others_run(start: Start) -> N
     assert f"{path.name}  " in command("tasks", "--spooler", str(i.spool))
 
 
+def test_a_signal_that_kills_is_no_task(start: Start, home_app: str) -> None:
+    """The task that was done before a signal's handler killed the spooler is not taken for the killer."""
+    app = home_app + "uwsgi.register_signal(17, 'spooler', lambda number: (note('killed'), os._exit(9)))\n"
+    i = start("--spooler-frequency", "600", app=app)
+    i.put("[uwsgi.signal(17) for _ in range(3)]")
+    i.wait_count(3)
+    i.put("note('after')")
+    i.wait_runs("after")
+    assert i.stop() == 0
+    assert "while it ran" not in i.output()
+    poll_until(lambda: len(history(i.spool)) == 2, 30, "the journal")
+    assert history(i.spool) == [("done", 1), ("done", 1)]
+
+
 def test_after_max_attempts_it_is_moved_and_comes_back_whole(start: Start) -> None:
     """A task that is always retried: so many runs, then failed/, with its reason; `retry` brings it back whole."""
     code = (

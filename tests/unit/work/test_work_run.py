@@ -86,7 +86,7 @@ def test_what_a_handler_raises_is_printed_from_its_own_frame(error: BaseExceptio
     assert type(error).__name__ in printed
 
 
-@pytest.mark.parametrize("handler", [None, 5, "name", object()], ids=repr)
+@pytest.mark.parametrize("handler", [None, 5, "name", object()], ids=["None", "int", "str", "object"])
 def test_a_handler_that_cannot_be_called_is_retried(handler: object, capsys: pytest.CaptureFixture[str]):
     """Not callable: the TypeError is printed, the task retried."""
     assert run.call(handler, {}).state == RETRY
