@@ -106,7 +106,7 @@ class SpoolDir:
         for step in (*steps, *parts):
             path = os.path.join(path, step)
             made = _make(path)
-            _own(path, root_may=not self.bare)
+            own(path, root_may=not self.bare)
             if made and step == CORNER:
                 with open(os.path.join(path, ".gitignore"), "wb") as ignore:
                     ignore.write(b"*\n")
@@ -125,7 +125,7 @@ def _make(path: str) -> bool:
     return True
 
 
-def _own(path: str, *, root_may: bool) -> None:
+def own(path: str, *, root_may: bool) -> None:
     """What others laid out in our place, a link above all, leads where they want it to.
 
     root_may: root may use anybody's, as it looks after everybody's spool directories.
