@@ -9,7 +9,7 @@ from spoolsim.config.readers import discover, gather
 from spoolsim.diagnose import Notes
 from spoolsim.errors import SpoolDirError, SpoolsimError, UsageError
 from spoolsim.log import Log
-from spoolsim.options import BY_NAME, OPTIONS, build
+from spoolsim.options import BY_NAME, OPTIONS, build, mounted
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.names import is_number
 from spoolsim.spool.scan import DEPTH
@@ -187,13 +187,16 @@ def _without_effect(options: Options) -> Iterator[str]:
     """What we know, but do nothing with here: the sockets of workers that there are not, another environment."""
     if options.web_sockets or (options.sockets and not options.stand_in_worker):
         yield "socket"
+    for mount in options.mounts:
+        if mounted(mount) is None:
+            yield f"mount = {mount} (no .py, .wsgi or MODULE:CALLABLE)"
     if options.virtualenv and os.path.realpath(options.virtualenv) != os.path.realpath(sys.prefix):
         yield "virtualenv" if os.path.isdir(options.virtualenv) else "virtualenv (missing)"
 
 
 def _refuse(error: SpoolsimError, log: Log) -> None:
     text = str(error)
-    if text.startswith(("uwsgi: ", "[strict-mode]", "[spooler directory]", "invalid value for option")):
+    if text.startswith(("uwsgi: ", "[strict-mode]", "[spooler directory]", "invalid value for option", "invalid mountpoint")):
         log.line(text)  # uWSGI's own line
     else:
         log.say(text, error=True)

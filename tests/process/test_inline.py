@@ -241,6 +241,18 @@ def test_lazy_apps_loads_nothing_before_the_fork(place: Place, inline: bool, mor
     assert place.notes() == [task.name]
 
 
+@pytest.mark.parametrize("mount", ["/=app.py", "/shop=app:spooler"])
+def test_a_mounted_app_is_loaded(place: Place, mount: str):
+    """As uWSGI does, with or without a socket: its handler runs; a mount that names no app for Python is said."""
+    task = place.task("runs")
+    with (place.path / "app.py").open("a") as app:
+        app.write("application = spooler\n")
+    process = place.start("--drain", "--spooler", "spool", "--mount", mount, "--mount", "/other=place")
+    assert process.wait_exit(30) == 0, process.output()
+    assert place.notes() == [task.name]
+    one_line(process.output(), "options of uWSGI", "mount = /other=place (")
+
+
 def test_every_directory_is_drained(place: Place):
     """Two spoolers in one process: both are drained, and both are in the list of what is left."""
     place.task("one")
