@@ -23,11 +23,15 @@ from spoolsim.testing import SpoolerHarness, stage
 from spoolsim.work.app import App
 from spoolsim.work.worker import Worker
 
-#: goals, in seconds
+#: goals, in seconds of the processor
 IMPORT, TEST = 0.015, 0.005
 #: goal: speed of a drain in the engine, of that of a worker
 DRAIN = 0.8
+#: the processor's time of a run with the plugin, of a bare one, at most: 15 ms are less, but whole runs of pytest
+#: differ by more where the machine is busy
+RATIO = 1.2
 TASKS = 10_000
+TESTS = 100
 
 
 def handler(env: dict[Any, Any]) -> int:
@@ -42,38 +46,84 @@ print(time.process_time() - begin)
 """
 
 
-def _processor_time(argv: list[str], cwd: Path) -> float:
+_WITH_THE_FIXTURE = f"""
+import pytest
+
+def handler(env):
+    return -2
+
+@pytest.mark.spoolsim(app=handler)
+@pytest.mark.parametrize("number", range({TESTS}))
+def test_it(spooler, number):
+    spooler.spool({{"n": "1"}})
+    assert len(spooler.drain()) == 1
+"""
+_WITHOUT = f"""
+import pytest
+
+@pytest.mark.parametrize("number", range({TESTS}))
+def test_it(tmp_path, number):
+    pass
+"""
+
+
+@pytest.fixture
+def short(request: pytest.FixtureRequest) -> bool:
+    """A smoke run: it shows that all works, and judges no duration."""
+    return bool(request.config.getoption("benchmark_disable"))
+
+
+def _processor_time(cwd: Path, *words: str) -> float:
+    """Seconds of the processor that a run of pytest on the test module there takes."""
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:django"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(argv, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    subprocess.run([*argv, *words, "test_it.py"], cwd=cwd, stdout=subprocess.DEVNULL, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.timeout(300)
-def test_the_unused_plugin(tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> None:
-    """The plugin, installed and unused, costs less than 15 ms of processor time; shown as a ratio to a bare run too."""
+def test_the_unused_plugin(tmp_path: Path, short: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """The plugin, installed and unused, adds less than 15 ms to `pytest --collect-only`; a ratio to a bare run, too."""
     (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
-    others = ["-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:django"]
-    bare = [sys.executable, "-m", "pytest", "--collect-only", "-q", *others, "test_it.py"]
-    rounds = 2 if request.config.getoption("benchmark_disable") else 15
+    rounds = 1 if short else 9
     ours: list[float] = []
-    without: list[float] = []
-    _processor_time(bare, tmp_path)
+    bare: list[float] = []
+    _processor_time(tmp_path, "--collect-only")
     for _ in range(rounds):
-        ours.append(_processor_time(bare, tmp_path))
-        without.append(_processor_time([*bare, "-p", "no:spoolsim"], tmp_path))
+        ours.append(_processor_time(tmp_path, "--collect-only"))
+        bare.append(_processor_time(tmp_path, "--collect-only", "-p", "no:spoolsim"))
     alone = min(
         float(subprocess.run([sys.executable, "-c", _IMPORT_ALONE], capture_output=True, text=True, check=True).stdout)
         for _ in range(rounds)
     )
+    ratio = statistics.median(mine / without for mine, without in zip(ours, bare, strict=True))
     with capsys.disabled():
-        ratio = statistics.median(ours) / statistics.median(without)
-        print(f"\nunused plugin: import {alone * 1000:.1f} ms; --collect-only {ratio:.3f} of a run without it")
-    assert alone < IMPORT
+        print(f"\nunused plugin: import {alone * 1000:.1f} ms; --collect-only {ratio:.3f} of a bare run")
+    if not short:
+        assert alone < IMPORT
+        assert ratio < RATIO
 
 
-def test_one_test_with_one_task(tmp_path: Path, benchmark: Any) -> None:
-    """A harness opened, one task spooled and drained, the harness closed: less than 5 ms."""
+@pytest.mark.timeout(300)
+def test_one_test_with_one_task(tmp_path: Path, short: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """A test that has the fixture `spooler` and runs one task costs 5 ms more, at most, than one with a directory."""
+    seconds: dict[str, list[float]] = {"with": [], "without": []}
+    for name, text in ("with", _WITH_THE_FIXTURE), ("without", _WITHOUT):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "test_it.py").write_text(text)
+    for _ in range(1 if short else 4):
+        for name, taken in seconds.items():
+            taken.append(_processor_time(tmp_path / name, f"--basetemp={tmp_path / 'base'}"))
+    each = (min(seconds["with"]) - min(seconds["without"])) / TESTS
+    with capsys.disabled():
+        print(f"\na test with the fixture and one task: {each * 1000:.2f} ms")
+    if not short:
+        assert each < TEST
+
+
+def test_one_harness_with_one_task(tmp_path: Path, benchmark: Any) -> None:
+    """A harness opened, one task spooled and drained, the harness closed."""
     number = iter(range(10**9))
 
     def one() -> None:
@@ -113,12 +163,9 @@ def _worker(directory: Path, tasks: int) -> float:
 
 
 @pytest.mark.timeout(300)
-def test_draining_in_process(
-    tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_draining_in_process(tmp_path: Path, short: bool, capsys: pytest.CaptureFixture[str]) -> None:
     """10,000 tasks drain in the engine at 0.8 of a worker's speed at least, the same cycle in the same process."""
-    short = request.config.getoption("benchmark_disable")
-    rounds, tasks = (2, 500) if short else (5, TASKS)
+    rounds, tasks = (1, 500) if short else (5, TASKS)
     engine, worker = [], []
     for number in range(rounds):
         worker.append(_worker(tmp_path / f"worker-{number}", tasks))
@@ -126,4 +173,5 @@ def test_draining_in_process(
     ratio = min(worker) / min(engine)
     with capsys.disabled():
         print(f"\nengine: {tasks / min(engine):,.0f} tasks/s, worker: {tasks / min(worker):,.0f} tasks/s: {ratio:.2f}")
-    assert ratio >= (DRAIN / 2 if short else DRAIN)
+    if not short:
+        assert ratio >= DRAIN

@@ -158,6 +158,12 @@ NOTES: tuple[Note, ...] = (
         safer=True,
     ),
     _note(
+        "inline-harakiri",
+        "uWSGI would have killed this process then, and run the task again",
+        "make it shorter, or spooler-harakiri longer; --inline-harakiri kills here, too",
+        safer=True,
+    ),
+    _note(
         "signal-number",
         "uWSGI would have wrapped this signal number modulo 256",
         "use a number from 0 to 255",

@@ -332,6 +332,13 @@ OPTIONS: tuple[Option, ...] = (
     # Ours: names that uWSGI lacks.
     _O("inline", "flag", "inline", "Run the tasks in this one process.", ours=True),
     _O(
+        "inline-harakiri",
+        "flag",
+        "inline_harakiri",
+        "Kill this one process, too, when a task takes longer than its harakiri.",
+        ours=True,
+    ),
+    _O(
         "drain",
         "flag",
         "drain",
@@ -495,6 +502,7 @@ class Options:
         "ignored",
         "imports",
         "inline",
+        "inline_harakiri",
         "lazy_apps",
         "locks",
         "log_json",
@@ -588,6 +596,7 @@ class Options:
     strict: bool
     need_app: bool
     inline: bool
+    inline_harakiri: bool
     drain: bool
     stand_in_worker: bool
     faithful: bool

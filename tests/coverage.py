@@ -14,17 +14,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: module -> the tests that are to reach all of it
+#: module -> the tests that are to reach all of it, the fastest first
 MODULES = {
-    "spoolsim/spool/packet.py": ["tests/property/test_packet.py", "tests/unit/spool", "tests/fuzz"],
-    "spoolsim/spool/names.py": ["tests/property/test_names.py", "tests/unit/spool"],
+    "spoolsim/spool/packet.py": ["tests/unit/spool/test_packet.py", "tests/property/test_packet.py"],
+    "spoolsim/spool/names.py": ["tests/unit/spool/test_names.py", "tests/property/test_names.py"],
     "spoolsim/spool/directory.py": ["tests/unit/spool/test_directory.py"],
     "spoolsim/spool/file.py": ["tests/unit/spool"],
     "spoolsim/spool/scan.py": ["tests/unit/spool"],
     "spoolsim/spool/claim.py": ["tests/unit/spool"],
     "spoolsim/spool/settle.py": ["tests/unit/spool"],
-    "spoolsim/work/outcome.py": ["tests/property/test_outcome.py", "tests/unit/work"],
-    "spoolsim/processes/lifecycle.py": ["tests/property/test_lifecycle.py", "tests/unit/processes/test_lifecycle.py"],
+    "spoolsim/work/outcome.py": ["tests/unit/work/test_work_outcome.py", "tests/property/test_outcome.py"],
+    "spoolsim/processes/lifecycle.py": ["tests/unit/processes/test_lifecycle.py", "tests/property/test_lifecycle.py"],
 }
 
 

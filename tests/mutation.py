@@ -1,8 +1,8 @@
 """`python -m tests.mutation [MODULE ...]`: would the fast tests notice a change of the code?
 
 Each module that decides what becomes of a task is changed in one place after the other, by cosmic-ray's operators, and
-its tests are run: in a fork of this process, where pytest is loaded already. What no test notices is printed;
-tests/records/mutation.md says of each why it may stay.
+its tests are run, the fastest first, until one fails: in a fork of this process, where pytest is loaded already, two
+at a time. What no test notices is printed; tests/records/mutation.md says of each why it may stay.
 """
 
 from __future__ import annotations
@@ -13,35 +13,63 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
-import io
 import os
+import resource
 import signal
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-import hypothesis  # noqa: F401 - so that it is loaded once, before the forks
+import hypothesis
+import hypothesis.stateful  # so that it is loaded once, before the forks
 import pytest
 
 from tests.coverage import MODULES, ROOT
 
-#: a change may make a loop endless: seconds until a test run that does not come back counts as a failure
-_LIMIT = 60
-#: it is loaded before pytest could rewrite its assertions
-_LOADED = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+#: the modules that are changed when none is named
+DECIDING = (
+    "spoolsim/spool/packet.py",
+    "spoolsim/spool/names.py",
+    "spoolsim/spool/directory.py",
+    "spoolsim/work/outcome.py",
+    "spoolsim/processes/lifecycle.py",
+)
+
+_AT_A_TIME = 2
+#: a change may make a loop endless, and let it gather memory: bytes
+_MEMORY = 1 << 30
+#: or let the tests wait for what never comes: seconds
+_LONGEST = 300
+
+#: the same examples each time, and none made smaller: that one fails is all that counts
+hypothesis.settings.register_profile(
+    "mutation",
+    derandomize=True,
+    max_examples=50,
+    deadline=None,
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+_PYTEST = [
+    "-qx",
+    "--hypothesis-profile=mutation",
+    *("-p", "no:cacheprovider", "-p", "no:rerunfailures"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # what is loaded already cannot be rewritten any more
+]
 
 
 def changes(source: str) -> Iterator[str]:
-    """The source with one change in each; not those of annotations, which no test can see."""
+    """The source with one change in each; not those that mean the same, nor those of what only a type checker reads."""
     try:
         from cosmic_ray import plugins
         from cosmic_ray.mutating import mutate_code
     except ImportError:
         sys.exit("the code is changed by cosmic-ray, which is not here: pip install -e '.[test,mutation]'")
 
-    unchanged = _meaning(source)
+    met = {_meaning(source)}
     for name in plugins.operator_names():
         operator_class = plugins.get_operator(name)
         if operator_class.arguments():
@@ -49,15 +77,15 @@ def changes(source: str) -> Iterator[str]:
         occurrence = 0
         while (changed := mutate_code(source, operator_class(), occurrence)) is not None:
             occurrence += 1
-            try:
-                if _meaning(changed) != unchanged:
+            with suppress(SyntaxError):  # a bare * of a signature became another operator
+                meaning = _meaning(changed)
+                if meaning not in met:
+                    met.add(meaning)
                     yield changed
-            except SyntaxError:
-                continue  # a bare * of a signature became another operator
 
 
 def _meaning(source: str) -> str:
-    class WithoutAnnotations(ast.NodeTransformer):
+    class WithoutTypes(ast.NodeTransformer):
         def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
             return ast.Assign([node.target], node.value, lineno=0) if node.value else None
 
@@ -70,10 +98,12 @@ def _meaning(source: str) -> str:
             return self.generic_visit(node)
 
         def visit_If(self, node: ast.If) -> ast.AST | None:
-            checking = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-            return None if checking else self.generic_visit(node)
+            return None if "TYPE_CHECKING" in ast.dump(node.test) else self.generic_visit(node)
 
-    return ast.dump(WithoutAnnotations().visit(ast.parse(source)))
+        def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
+            return None if "TYPE_CHECKING" in ast.dump(node.targets[0]) else node
+
+    return ast.dump(WithoutTypes().visit(ast.parse(source)))
 
 
 class _Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
@@ -96,52 +126,94 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
         return self.source.encode()
 
 
-def survives(module: str, source: str, tests: list[str]) -> bool:
-    """Do all tests pass with this source in the place of the module's?"""
-    pid = os.fork()
-    if not pid:
-        os.setsid()
-        name = module.removesuffix(".py").replace("/", ".")
-        sys.meta_path.insert(0, _Changed(name, ROOT / module, source))
-        sys.dont_write_bytecode = True
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            os.dup2(1, 2)
-            status = 1
+class Try:
+    """The tests of a module with this source in its place, in a fork.
+
+    limit: seconds of processor time; the tests that need more, as in an endless loop, have noticed the change.
+    """
+
+    def __init__(self, module: str, source: str, limit: int = _LONGEST) -> None:
+        self.source = source
+        self._home = tempfile.TemporaryDirectory(prefix="mutation-")
+        self._end = time.monotonic() + _LONGEST
+        self._pid = os.fork()
+        if not self._pid:
             try:
-                importlib.import_module(name)  # before pytest, which has a finder of its own for its plugins' packages
-                status = pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-p", "no:rerunfailures", *_LOADED, *tests])
+                self._run(module, limit)
             finally:
-                os._exit(int(status))
-    end = time.monotonic() + _LIMIT
-    while time.monotonic() < end:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return status == 0
-        time.sleep(0.01)
-    os.killpg(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return False
+                os._exit(1)
+
+    def _run(self, module: str, limit: int) -> None:
+        os.setsid()
+        os.umask(0o022)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        output = os.open(f"{self._home.name}/output", os.O_WRONLY | os.O_CREAT)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        name = module.removesuffix(".py").replace("/", ".")
+        sys.meta_path.insert(0, _Changed(name, ROOT / module, self.source))
+        sys.dont_write_bytecode = True
+        importlib.import_module(name)  # before pytest, which has a finder of its own for its plugins' packages
+        os._exit(pytest.main([*_PYTEST, f"--basetemp={self._home.name}/tmp", *MODULES[module]]))
+
+    def passed(self) -> bool | None:
+        """Did all tests pass? None: they are still running."""
+        ended, status, used = os.wait4(self._pid, os.WNOHANG)
+        if not ended:
+            if time.monotonic() < self._end:
+                return None
+            self.kill()
+        self.output = Path(f"{self._home.name}/output").read_text(errors="replace")
+        self.seconds = used.ru_utime + used.ru_stime
+        self._home.cleanup()
+        return bool(ended) and status == 0
+
+    def kill(self) -> None:
+        """End it and all that it started."""
+        os.killpg(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+
+
+def tries(module: str, sources: Iterable[str], limit: int) -> Iterator[tuple[str, bool]]:
+    """Each source, and whether all tests passed with it; as they end."""
+    running: list[Try] = []
+    waiting = iter(sources)
+    try:
+        while True:
+            while len(running) < _AT_A_TIME and (source := next(waiting, None)) is not None:
+                running.append(Try(module, source, limit))
+            if not running:
+                return
+            time.sleep(0.01)
+            for one in list(running):
+                if (passed := one.passed()) is not None:
+                    running.remove(one)
+                    yield one.source, passed
+    finally:
+        for one in running:
+            one.kill()
 
 
 def main() -> int:
     """The exit status: 0, also with survivors, which a person judges; 1 where the tests fail without any change."""
     os.chdir(ROOT)
-    for module in sys.argv[1:] or MODULES:
+    for module in sys.argv[1:] or DECIDING:
         source = (ROOT / module).read_text()
-        tests = MODULES[module]
-        if not survives(module, source, tests):
-            print(f"{module}: its tests fail as it is")
+        begin = time.monotonic()
+        unchanged = Try(module, source)
+        while (passed := unchanged.passed()) is None:
+            time.sleep(0.01)
+        if not passed:
+            print(f"{module}: its tests fail as it is\n{unchanged.output}")
             return 1
-        tried = 0
-        left = []
-        for changed in changes(source):
-            tried += 1
-            if survives(module, changed, tests):
-                left.append(list(difflib.unified_diff(source.splitlines(), changed.splitlines(), lineterm="", n=0)))
-        print(f"== {module}: {tried} changes, {len(left)} that no test noticed", flush=True)
-        for diff in left:
-            print("\n".join(diff[2:]), flush=True)
+        found = dict(tries(module, changes(source), limit=3 + round(2 * unchanged.seconds)))
+        left = [changed for changed, passed in found.items() if passed]
+        took = time.monotonic() - begin
+        print(f"== {module}: {len(found)} changes, {len(left)} that no test noticed ({took:.0f} s)", flush=True)
+        for changed in left:
+            diff = difflib.unified_diff(source.splitlines(), changed.splitlines(), lineterm="", n=0)
+            print("\n".join(list(diff)[2:]), flush=True)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from spoolsim.spool.directory import SpoolDir
+from spoolsim.spool.directory import SpoolDir, own
 from spoolsim.work import program
 
 TYPE_CHECKING = False
@@ -33,8 +33,7 @@ def _home(app: App) -> str:
         return own[0].make_corner(SHARED)
     outside = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"spoolsim-{os.getuid()}")
     os.makedirs(outside, 0o700, exist_ok=True)
-    if os.stat(outside).st_uid != os.getuid():
-        raise PermissionError(1, f"{outside} belongs to somebody else")
+    own(outside, root_may=False)
     return SpoolDir(outside).make_corner(SHARED)
 
 

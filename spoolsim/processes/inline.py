@@ -1,6 +1,7 @@
 """`run --inline`: the tasks run in this one process, in the foreground, so that a debugger works in a handler.
 
-Nothing of the process changes: stdin, nice, umask, signal handlers; and no working directory, unless faithful.
+Nothing of the process changes: stdin, nice, umask, signal handlers; and no working directory, unless faithful. No
+harakiri strikes unless asked: a debugger takes its time.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
 from spoolsim.errors import AppError
 from spoolsim.work import program
 from spoolsim.work.app import SPOOLER, App, install, print_error
+from spoolsim.work.scoreboard import STARTED, USER, deadline
 from spoolsim.work.signals import Pipe
 from spoolsim.work.wait import SIGNAL, Wait
 from spoolsim.work.worker import Ended, Worker
@@ -22,11 +25,48 @@ if TYPE_CHECKING:
 
     from spoolsim.log import Log
     from spoolsim.options import Options
+    from spoolsim.processes.striker import Striker
+    from spoolsim.spool.claim import Claim
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.work.outcome import Outcome
 
 #: Ctrl-C, as shells report it
 INTERRUPTED = 130
+
+
+class Foreground(Worker):
+    """A spooler that is no process of its own, and says whose harakiri would have struck."""
+
+    __slots__ = ("_running",)
+
+    def __init__(
+        self, app: App, spool: SpoolDir, *, words: memoryview | None, settled: Callable[[str, Outcome], None]
+    ) -> None:
+        super().__init__(app, spool, words=words, in_process=True, settled=settled)
+        self._running = "nothing"
+
+    def manage(self, claim: Claim) -> bool:
+        self._running = claim.name
+        self.app.harakiri_word = self._arm_user  # of all that share this process, the one whose task runs
+        return super().manage(claim)
+
+    def guard(self, call: Callable[[], None]) -> None:
+        self._running = "a signal handler"
+        super().guard(call)
+
+    def _end(self) -> None:
+        self._outlived()
+        super()._end()
+
+    def _arm_user(self, seconds: int) -> None:
+        self._outlived()
+        super()._arm_user(seconds)
+
+    def _outlived(self) -> None:
+        at, began = deadline(self.words), self.words[STARTED]
+        if began < at <= time.clock_gettime_ns(time.CLOCK_MONOTONIC):
+            seconds = round((at - began) / 1_000_000_000, 1)
+            self.app.notes.give("inline-harakiri", detail=f"{self._running} after {seconds:g} s")
 
 
 class Inline:
@@ -52,6 +92,7 @@ class Inline:
         self.app.signals.spoolers = Pipe.open()
         os.environ[program.VARIABLE] = program.describe(options, entries)
         self.kept: dict[str, str] = {}
+        self.striker: Striker | None = None
         #: tasks done: in all, and in this pass
         self.total = self.done = 0
         self.interrupts, self._interrupts_writer = os.pipe()
@@ -89,9 +130,14 @@ class Inline:
 
     def run(self) -> int:
         """Until Ctrl-C; draining, until a whole pass finished nothing."""
+        if self.options.inline_harakiri:
+            from spoolsim.processes.striker import Striker
+
+            self.striker = Striker(self.log)
+        words = self.striker.words if self.striker else None
+        workers = [Foreground(self.app, spool, words=words, settled=self._settled) for spool in self.spools]
         self.load()
         self._say_unserved()
-        workers = [Worker(self.app, spool, in_process=True, settled=self._settled) for spool in self.spools]
         self.app.notes.give("inline-cwd")
         wait = None if self.options.drain else Wait(self.app, self.spools)
         while True:
@@ -112,19 +158,18 @@ class Inline:
             if wait.wait(unfinished=any(worker.unfinished for worker in workers)) == SIGNAL:
                 self._signal(workers[0])
 
-    def _cycle(self, worker: Worker) -> None:
-        self.app.harakiri_word = None
+    def _cycle(self, worker: Foreground) -> None:
         try:
             worker.cycle()
         except FileNotFoundError:
             self.app.notes.give("directory-gone", worker.spool.path)
         except Ended:
-            pass  # a process of its own would end here, and come back
-        if worker.recycled:
+            worker.recycled = True
+        if worker.recycled:  # a process of its own would end here, and come back
             worker.recycled = False
-            worker.tasks = 0
+            worker.tasks = worker.words[USER] = 0
 
-    def _signal(self, worker: Worker) -> None:
+    def _signal(self, worker: Foreground) -> None:
         pipe = self.app.signals.spoolers
         number = pipe.receive() if pipe else -1
         if number >= 0:
@@ -168,6 +213,8 @@ def run_inline(
         return INTERRUPTED, runner.kept
     finally:
         signal.set_wakeup_fd(-1)
+        if runner.striker:
+            runner.striker.close()
         _flush()
 
 

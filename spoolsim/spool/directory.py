@@ -84,49 +84,53 @@ class SpoolDir:
 
     def corner(self, *parts: str) -> str:
         """The path of something in our corner of the directory; nothing is made."""
-        return os.path.join(self._outside() if self.bare else self.path, CORNER, *parts)
+        return os.path.join(*self._way(), *parts)
 
-    def _outside(self) -> str:
-        """A place in the temporary directory that every process of this user finds again for this spool directory."""
+    def _way(self) -> tuple[str, ...]:
+        """A directory that is there, and the steps from it to our corner.
+
+        That of a bare one is in the temporary directory, where every process of this user finds it again.
+        """
+        if not self.bare:
+            return self.path, CORNER
         status = os.stat(self.path)
         home = os.environ.get("TMPDIR", "/tmp")
-        return os.path.join(home, f"spoolsim-{os.getuid()}", f"{status.st_dev:x}-{status.st_ino:x}")
+        return home, f"spoolsim-{os.getuid()}", f"{status.st_dev:x}-{status.st_ino:x}", CORNER
 
     def make_corner(self, *parts: str) -> str:
         """The same, as a directory that exists, readable by its owner only.
 
         Raises PermissionError when it is a link, or another user's.
         """
-        corner = self.corner()
-        if not os.path.lexists(corner):
-            if self.bare:
-                os.makedirs(corner, 0o700, exist_ok=True)
-            else:  # never the spool directory itself, which somebody has perhaps removed just now
-                _make(corner)
-            _own(corner)
-            with open(os.path.join(corner, ".gitignore"), "wb") as ignore:
-                ignore.write(b"*\n")
-        else:
-            _own(corner)
-        for part in parts:
-            corner = os.path.join(corner, part)
-            _make(corner)
-            _own(corner)
-        return corner
+        path, *steps = self._way()  # never the spool directory itself, which somebody has perhaps removed just now
+        for step in (*steps, *parts):
+            path = os.path.join(path, step)
+            made = _make(path)
+            own(path, root_may=not self.bare)
+            if made and step == CORNER:
+                with open(os.path.join(path, ".gitignore"), "wb") as ignore:
+                    ignore.write(b"*\n")
+        return path
 
     def __repr__(self) -> str:
         return f"SpoolDir({self.path!r})"
 
 
-def _make(path: str) -> None:
+def _make(path: str) -> bool:
+    """Was it missing?"""
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
-        pass
+        return False
+    return True
 
 
-def _own(path: str) -> None:
-    """What others laid out in our place, a link above all, leads where they want it to."""
+def own(path: str, *, root_may: bool) -> None:
+    """What others laid out in our place, a link above all, leads where they want it to.
+
+    root_may: root may use anybody's, as it looks after everybody's spool directories.
+    """
     status = os.lstat(path)
-    if not stat.S_ISDIR(status.st_mode) or os.getuid() not in (status.st_uid, 0):
+    ours = os.getuid() in ((status.st_uid, 0) if root_may else (status.st_uid,))
+    if not ours or not stat.S_ISDIR(status.st_mode):
         raise PermissionError(errno.EPERM, f"{path} is not a directory of ours")

@@ -94,7 +94,7 @@ def decode(data: bytes, into: dict[Any, bytes] | None = None) -> tuple[dict[Any,
 
 def _fault(data: bytes, at: int, end: int) -> str:
     """What is wrong with the variable at `at`."""
-    if at + 2 >= end:
+    if at + 2 > end:
         return f"a key size is cut off at byte {at}"
     size = data[at] | data[at + 1] << 8
     if not size:

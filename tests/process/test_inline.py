@@ -722,6 +722,84 @@ def test_many_open_files_do_not_pile_up(place: Place):
     assert len(place.left()) == 100
 
 
+# ---- harakiri --------------------------------------------------------------------------------------------------------
+
+HARAKIRI = "*** HARAKIRI ON THE SPOOLER (pid: {}) ***"
+BY = {"option": ("--spooler-harakiri", "1"), "user": ()}
+
+
+@pytest.mark.parametrize("by", list(BY))
+def test_a_task_that_outlives_its_harakiri_is_done_and_said_once(place: Place, by: str):
+    """Nobody strikes: a debugger takes its time; one note names the first task that uWSGI would have killed."""
+    arm, disarm = ("uwsgi.set_user_harakiri(1); ", "; uwsgi.set_user_harakiri(0)") if by == "user" else ("", "")
+    for name in ("slow", "slower"):
+        place.task(name, f"{arm}time.sleep(1.1); note(env['spooler_task_name'].decode()){disarm}")
+    status, output = place.drain(*BY[by])
+    assert (status, place.left()) == (0, []), output
+    line = one_line(output, "(inline-harakiri)")
+    assert f"{place.notes()[0]} after 1 s: uWSGI would have killed this process" in line
+    assert "HARAKIRI ON THE SPOOLER" not in output
+
+
+def test_a_task_within_its_harakiri_is_not_said(place: Place):
+    """Neither one that is quick enough, nor one that disarms in time."""
+    place.task("quick", "uwsgi.set_user_harakiri(1); uwsgi.set_user_harakiri(0); time.sleep(1.1)")
+    status, output = place.drain("--spooler-harakiri", "60")
+    assert (status, "harakiri" in output) == (0, False), output
+
+
+@pytest.mark.parametrize("by", list(BY))
+@pytest.mark.parametrize("stuck", ["time.sleep(600)", "import ctypes; ctypes.PyDLL(None).sleep(600)"], ids=["py", "c"])
+def test_harakiri_kills_where_it_is_asked_for(place: Place, by: str, stuck: str):
+    """--inline-harakiri: uWSGI's line, then SIGKILL, also of what holds the GIL; the task stays, for the next run."""
+    arm = "uwsgi.set_user_harakiri(1); " if by == "user" else ""
+    place.task("stuck", f"{arm}note('begun')\nif len(open(os.environ['NOTES']).readlines()) == 1: {stuck}")
+    process = place.serve("--drain", "--inline-harakiri", *BY[by])
+    assert process.wait_exit(30) == -signal.SIGKILL, process.output()
+    one_line(process.output(), HARAKIRI.format(process.pid))
+    assert (place.notes(), place.left()) == (["begun"], ["stuck"])
+    assert place.drain("--inline-harakiri", "--silence", "user-harakiri-armed", *BY[by])[0] == 0
+
+
+def test_the_process_is_as_it_was_with_harakiri_too(place: Place):
+    """Handlers of signals, threads, children: there is nothing for the app to meet; and nothing outlives the run."""
+    place.task(
+        "looks",
+        """
+        import signal, threading
+        note(signal.getsignal(signal.SIGALRM), signal.getsignal(signal.SIGCHLD), signal.getitimer(signal.ITIMER_REAL))
+        note(threading.active_count(), len(os.listdir('/proc/self/task')))
+        try:
+            os.wait()
+        except ChildProcessError:
+            note('childless')
+        """,
+    )
+    process = place.serve("--drain", "--inline-harakiri", "--spooler-harakiri", "60")
+    assert process.wait_exit(30) == 0, process.output()
+    default = str(signal.SIG_DFL)
+    assert place.notes() == [f"{default} {default} (0.0, 0.0)", "1 1", "childless"]
+
+
+@pytest.mark.parametrize(("end", "status"), [("pass", 0), ("os._exit(3)", 3), ("os.kill(os.getpid(), 9)", -9)])
+def test_the_process_beside_goes_with_the_run(place: Place, end: str, status: int):
+    """However the run ends, and though a child of a handler, which has all its descriptors, lives on."""
+    place.task("ends", f"child = os.fork()\nif not child: time.sleep(600)\nnote(child)\n{end}")
+    process = place.serve("--drain", "--inline-harakiri", "--spooler-harakiri", "60")
+    assert process.wait_exit(30) == status, process.output()
+    (child,) = map(int, place.notes())
+    poll_until(lambda: process.members() == [child], 20, "the end of the process beside")
+    os.kill(child, signal.SIGKILL)
+
+
+def test_ctrl_c_and_the_end_of_the_process_beside(place: Place):
+    """A terminal's Ctrl-C reaches all of its processes: the one beside strikes nobody, and leaves with the run."""
+    process = place.serve("--inline-harakiri", "--spooler-harakiri", "60")
+    process.wait_output("inline-cwd")
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stop() == 130, process.output()
+
+
 def test_options_that_need_a_master_are_named(place: Place):
     """One process reloads nothing, serves no statistics, and fires no timer: one line says which were asked for."""
     (place.path / "app.py").write_text(APP + "uwsgi.add_timer(1, 1)\n")

@@ -73,6 +73,7 @@ class Walk(RuleBasedStateMachine):
                 case _:
                     raise AssertionError(f"an unknown action: {action}")
         assert self.slot.number == before.number
+        assert self.slot.spawns - before.spawns == sum(action[0] == "spawn" for action in actions)
         return actions
 
     def order(self, what: str, pid: int) -> None:
@@ -221,6 +222,15 @@ class Walk(RuleBasedStateMachine):
         """Every process that lives and was announced has its place in the slot."""
         rows = {pid for pid, _, _ in self.slot.leaving} | {self.slot.pid}
         assert all(process.pid in rows or self.unread(process) for process in self.alive.values())
+
+    @invariant()
+    def what_it_says(self) -> None:
+        """A slot names a process and a seat where it has one, and nowhere else."""
+        assert (self.slot.pid > 0) == (self.slot.state == lifecycle.SERVING)
+        if self.slot.state in (lifecycle.STARTING, lifecycle.STALE, lifecycle.SERVING):
+            assert self.slot.seat in SEATS
+        else:
+            assert (self.slot.pid, self.slot.seat) == (0, -1)
 
     # ---- the end ----
 

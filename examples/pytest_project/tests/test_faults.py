@@ -3,7 +3,7 @@
 import pytest
 from shop import bank, tasks
 
-from spoolsim.testing import StoryBroken
+from spoolsim.testing import Explored, StoryBroken
 
 
 def test_a_failure_is_retried(spooler):
@@ -13,11 +13,21 @@ def test_a_failure_is_retried(spooler):
     assert tasks.sent == ["ann: "]
 
 
-def test_a_killed_spooler_runs_the_job_again(spooler):
-    spooler.kill_next("before")
+def test_three_failures_in_a_row(spooler):
+    spooler.fail_next(ConnectionError, times=3)
     tasks.mail(to="ann")
-    assert [ran.state for ran in spooler.drain()] == ["killed", "done"]
-    assert tasks.sent == ["ann: "]
+    assert [ran.state for ran in spooler.drain()] == ["retry"] * 3 + ["done"]
+
+
+@pytest.mark.parametrize(("when", "sent"), [("before", 1), (1, 1), ("after", 2)])
+def test_a_killed_spooler_runs_the_job_again(spooler, when, sent):
+    spooler.kill_next(when)
+    tasks.mail(to="ann")
+    killed, done = spooler.drain()
+    assert (killed.state, done.state) == ("killed", "done")
+    assert killed.fault.startswith("killed before line" if when == 1 else f"killed {when}")
+    assert killed.name == done.name
+    assert tasks.sent == ["ann: "] * sent
 
 
 def test_a_job_that_is_delivered_twice(spooler):
@@ -32,12 +42,20 @@ def test_a_full_disk(spooler):
     assert spooler.tasks() == []
 
 
-def test_a_damaged_file_is_set_aside(spooler):
+@pytest.mark.parametrize("how", ["garbage", "cut"])
+def test_a_damaged_file_is_set_aside(spooler, how):
     tasks.mail(to="ann")
-    spooler.corrupt(spooler.tasks()[0])
+    spooler.corrupt(spooler.tasks()[0], how=how)
     (ran,) = spooler.drain()
     assert (ran.state, ran.function) == ("broken", "mail")
     assert tasks.sent == []
+
+
+def test_an_emptied_file_stays_for_ever(spooler):
+    tasks.mail(to="ann")
+    spooler.corrupt(spooler.tasks()[0], how="empty")
+    assert spooler.drain() == []
+    assert [task.state for task in spooler.tasks()] == ["unfinished"]
 
 
 def scenario(charge):
@@ -62,5 +80,14 @@ def test_explore_finds_the_double_charge(spooler):
 
 def test_explore_passes_the_idempotent_one(spooler):
     explored = spooler.explore(scenario(bank.charge_once), outside=[bank.Bank])
+    assert isinstance(explored, Explored)
     assert explored.points >= 10
-    assert explored.runs > explored.points
+    assert explored.runs > explored.stories >= explored.points
+    assert explored.complete
+
+
+def test_explore_orders_and_pairs_of_accidents(spooler):
+    explored = spooler.explore(
+        scenario(bank.charge_once), accidents=2, kills=False, orders=True, max_runs=50, outside=[bank.Bank]
+    )
+    assert explored.points == 0 and explored.complete

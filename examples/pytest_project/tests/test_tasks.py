@@ -1,12 +1,13 @@
 """Running jobs in the test's own process, and asserting what was spooled."""
 
+import os
 from pathlib import Path
 
 import pytest
 import uwsgi
-from shop import tasks
+from shop import bank, tasks
 
-from spoolsim.testing import RetriedForever
+from spoolsim.testing import Ran, RetriedForever, SpoolerHarness, Task, TaskTimeout
 
 
 def test_a_job_is_spooled_and_runs(spooler):
@@ -21,7 +22,9 @@ def test_a_job_is_spooled_and_runs(spooler):
 def test_jobs_run_one_at_a_time(spooler):
     tasks.mail(to="ann")
     tasks.mail(to="bob")
-    assert spooler.run_one().function == "mail"
+    ran = spooler.run_one(timeout=5)
+    assert isinstance(ran, Ran)
+    assert (ran.function, ran.task.variables[b"to"]) == ("mail", b"ann")
     assert tasks.sent == ["ann: "]
     assert [task.variables[b"to"] for task in spooler.tasks()] == [b"bob"]
 
@@ -37,6 +40,7 @@ def test_assertions_by_dict(spooler):
     spooler.assert_spooled({"ud_spool_func": "mail", "to": "ann"}, times=1)
     spooler.assert_spooled({"to": "bob"}, times=0)
     assert [task.function for task in spooler.spooled()] == ["mail"]
+    assert spooler.spooled(tasks.mail, to="bob") == []
 
 
 def test_a_failure_lists_what_was_spooled(spooler):
@@ -66,6 +70,36 @@ def test_a_job_that_never_ends_is_named(spooler):
     assert [ran.state for ran in spooler.drain()] == ["done"]
 
 
+def test_a_job_that_has_three_tries(spooler):
+    tasks.reserve(item="lamp")
+    with pytest.raises(RetriedForever):
+        spooler.drain(retries=3)
+    assert [(ran.state, ran.why) for ran in spooler.outcomes] == [("retry", "asked to be retried (SPOOL_RETRY)")] * 3
+
+
+@pytest.mark.spoolsim(timeout=0.5)
+def test_a_job_that_takes_too_long_is_interrupted(spooler):
+    tasks.hang()
+    with pytest.raises(TaskTimeout, match="hang"):
+        spooler.drain()
+
+
+def test_a_time_limit_for_one_drain(spooler):
+    tasks.hang()
+    with pytest.raises(TaskTimeout, match="hang"):
+        spooler.drain(timeout=0.5)
+
+
+def test_what_a_failed_test_shows(spooler):
+    tasks.mail(to="ann")
+    spooler.drain()
+    tasks.mail(to="bob")
+    report = spooler.report()
+    assert "mail(to='ann') done" in report
+    assert "left in the spool: 1\n  mail(to='bob') waiting" in report
+    assert any("managing request" in line for line in spooler.log.lines)
+
+
 @pytest.mark.spoolsim(spooler_ordered=True)
 def test_priorities(spooler):
     tasks.mail(to="later")
@@ -89,8 +123,48 @@ def handler(env):
 @pytest.mark.spoolsim(app=handler)
 def test_a_bare_handler(spooler):
     spooler.spool({"raw": "as uWSGI has it"})  # uwsgi.spool({b"raw": ...}), but takes text
-    spooler.drain()
+    (ran,) = spooler.drain()
+    assert ran.handler is handler
     assert tasks.sent == ["as uWSGI has it"]
+
+
+@pytest.mark.spoolsim(config="mail.ini")
+def test_the_instance_that_only_mails(spooler):
+    assert len(uwsgi.spoolers) == 1
+    tasks.mail(to="later")
+    tasks.mail(to="sooner", priority="1")
+    spooler.drain()
+    assert tasks.sent == ["sooner: ", "later: "]
+
+
+def test_all_of_a_task(spooler):
+    path = os.fsdecode(tasks.mail(to="ann", body="hello", at="4102444800"))  # 2100-01-01
+    (task,) = spooler.tasks()
+    assert isinstance(task, Task)
+    assert (task.path, task.name) == (path, Path(path).name)
+    assert task.data == Path(path).read_bytes()
+    assert (task.function, task.body, task.at, task.priority) == ("mail", b"hello", 4102444800, "")
+    assert (task.state, task.why) == ("future", "")
+    assert task.holds({"to": "ann", "body": "hello"}) and task.exists
+
+
+def test_the_arguments_of_a_task(spooler):
+    tasks.ship(7, express=True)
+    (task,) = spooler.assert_spooled(tasks.ship, order_id=7, express=True)
+    assert task.arguments == ((7,), {"express": True})
+
+
+def test_a_spooler_of_ones_own(tmp_path):
+    before = uwsgi.spoolers
+    spooler = SpoolerHarness(
+        "shop.bank", {"spooler_quiet": True}, directory=tmp_path / "own", errors="collect", timeout=5
+    )
+    bank.charge(order="7", amount="ten")
+    (ran,) = spooler.drain(max_tasks=1)
+    assert (ran.state, type(ran.error)) == ("retry", ValueError)
+    assert uwsgi.spoolers == (os.fsencode(tmp_path / "own"),)
+    spooler.close()
+    assert uwsgi.spoolers == before
 
 
 def test_where_the_spool_is(spooler, spool_dir):

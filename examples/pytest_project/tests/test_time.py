@@ -29,6 +29,14 @@ def test_a_job_for_later_with_time_machine(spooler):
     assert dict(tasks.journal)["late"] == NOON.timestamp() + 3600
 
 
+def test_a_clock_that_the_test_moves(spooler):
+    with freeze_time(NOON) as clock:
+        spooler.tick()
+        clock.tick(60)
+        assert spooler.tick() == []  # a timer's run is none of a task
+    assert ("beat", NOON.timestamp() + 60) in tasks.journal
+
+
 @freeze_time("2001-01-01")
 def test_a_job_spooled_in_the_past_is_due(spooler):
     tasks.note(what="old")

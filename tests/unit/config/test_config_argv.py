@@ -47,7 +47,7 @@ def test_abbreviations_are_resolved():
 
 def test_ours_never_make_uwsgis_abbreviations_ambiguous():
     """--in... begins both uWSGI's names and our --inline: uWSGI's win."""
-    assert pairs("--inli") == [("inline", True)]
+    assert pairs("--inline-h") == [("inline-harakiri", True)]
     assert "--inline" not in fails("--in", "x")[0]
 
 

@@ -27,10 +27,18 @@ def slot(state: str, **more: object) -> Slot:
 
 
 def test_a_new_slot_is_closed_and_over() -> None:
-    """Before the start there is no process and nothing to wait for."""
-    assert new(3).state == CLOSED
-    assert lifecycle.over(new(3))
-    assert lifecycle.next_look(new(3)) is None
+    """Before the start there is no process, none that was, and nothing to wait for."""
+    begin = new(3)
+    assert (begin.number, begin.state, begin.stopping) == (3, CLOSED, False)
+    assert (begin.pid, begin.seat, begin.leaving) == (0, -1, ())
+    assert (begin.spawns, begin.failures, begin.since, begin.until) == (0, 0, 0, 0)
+    assert lifecycle.over(begin)
+    assert lifecycle.next_look(begin) is None
+
+
+def test_without_options_a_slot_follows_uwsgis() -> None:
+    """A reload leaves a running task 60 seconds, as `reload-mercy` does when it is not given."""
+    assert Rules() == Rules(faithful=False, mercy=60.0, cheap=False)
 
 
 @pytest.mark.parametrize(
@@ -62,13 +70,19 @@ def test_a_new_slot_is_closed_and_over() -> None:
         (BACKOFF, ("reload",), STARTING, [("spawn", 3, 0)]),
         (CROWDED, ("reload",), CROWDED, []),
         (CROWDED, ("died", 9, False), STARTING, [("spawn", 3, 1)]),
+        (CROWDED, ("died", 8, False), STARTING, [("spawn", 3, 0)]),
         (CROWDED, ("died", 6, False), CROWDED, []),
+        (CROWDED, ("tick",), CROWDED, []),
     ],
 )
 def test_row(state: str, event: tuple[object, ...], after: str, actions: list[tuple[object, ...]]) -> None:
-    """In this state, this event leads to that state with those actions."""
-    found, did = step(slot(state), event, NOW, RULES)
+    """In this state, this event leads to that state with those actions; the slot says what process it has."""
+    found, did = step(slot(state, spawns=4, since=40.0), event, NOW, RULES)
     assert (found.state, did) == (after, actions)
+    spawned = [action[2] for action in actions if action[0] == "spawn"]
+    assert (found.spawns, found.since) == ((5, NOW) if spawned else (4, 40.0))
+    assert found.pid == (7 if after == SERVING else 0)
+    assert found.seat == ((spawned or [0])[0] if after in (STARTING, STALE, SERVING) else -1)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +100,7 @@ def test_stop(state: str, after: str, actions: list[tuple[object, ...]]) -> None
     """A stop asks the serving process to leave and wants no other; a fork under way is waited for."""
     found, did = step(slot(state), ("stop", NOW + 8), NOW, RULES)
     assert (found.state, found.stopping, did) == (after, True, actions)
+    assert (found.pid, found.seat) == (0, 0 if after in (STARTING, STALE) else -1)
     for event in (("start",), ("wanted",), ("reload",), ("tick",), ("died", 7, False)):
         after_it, more = step(found, event, NOW + 1, RULES)
         assert "spawn" not in [action[0] for action in more]
@@ -143,6 +158,44 @@ def test_a_leaver_is_killed_once_at_its_deadline() -> None:
     assert step(killed, ("died", 7, False), NOW + 70, RULES)[0].leaving == ()
 
 
+@pytest.mark.parametrize("state", [CLOSED, STARTING, STALE, SERVING, BACKOFF])
+def test_the_death_of_a_leaver_changes_nothing_but_its_seat(state: str) -> None:
+    """Only where both seats were held it is answered by a spawn."""
+    before = slot(state, leaving=((8, 1, 90.0),))
+    found, did = step(before, ("died", 8, False), NOW, RULES)
+    assert (found, did) == (before._replace(leaving=()), [])
+
+
+@pytest.mark.parametrize(("dead", "left"), [(8, (9, 1, 95.0)), (9, (8, 0, 90.0))])
+def test_the_other_leaver_stays(dead: int, left: tuple[int, int, float]) -> None:
+    """Of two that leave, the one that lives keeps its seat and its deadline."""
+    found, _ = step(slot(CROWDED), ("died", dead, False), NOW, RULES)
+    assert found.leaving == (left,)
+
+
+@pytest.mark.parametrize("leaver", [6, 8])
+def test_the_death_of_the_serving_process_is_not_taken_for_a_leavers(leaver: int) -> None:
+    """Pids come in any order: they begin anew when the system has used them all."""
+    found, did = step(slot(SERVING, leaving=((leaver, 1, 90.0),)), ("died", 7, True), NOW, RULES)
+    assert (found.state, found.leaving) == (STARTING, ((leaver, 1, 90.0),))
+    assert did == [("died", 7), ("spawn", 3, 0)]
+
+
+def test_a_pid_is_known_by_its_number() -> None:
+    """What is read from a fork server is another object, and large."""
+    serving = slot(SERVING, pid=int("70000"), leaving=((int("70001"), 1, 90.0),))
+    assert step(serving, ("died", int("70000"), True), NOW, RULES)[1][0] == ("died", 70000)
+    assert step(serving, ("died", int("70001"), True), NOW, RULES)[0].leaving == ()
+
+
+@pytest.mark.parametrize("state", [STARTING, STALE, SERVING, BACKOFF, CROWDED])
+def test_a_slot_that_has_or_wants_a_process_is_not_over(state: str) -> None:
+    """It is over when it is closed, and nobody leaves any more."""
+    assert not lifecycle.over(slot(state))
+    assert not lifecycle.over(slot(CLOSED, leaving=((8, 0, 90.0),)))
+    assert lifecycle.over(slot(CLOSED))
+
+
 def test_two_reloads_during_a_task_wait_for_a_seat() -> None:
     """With both seats held by leavers the next process starts when one of them is gone."""
     first, _ = step(slot(SERVING), ("reload",), NOW, RULES)
@@ -173,6 +226,24 @@ def test_deaths_without_work_are_answered_slower_and_slower() -> None:
     assert step(found, ("died", 7, True), NOW, RULES)[0].failures == 0
 
 
+@pytest.mark.parametrize(("tick", "state"), [(59.9, BACKOFF), (60.0, STARTING), (75.0, STARTING)])
+def test_a_pause_ends_with_the_first_tick_after_it(tick: float, state: str) -> None:
+    """Not before; a master that was busy may tick late."""
+    assert step(slot(BACKOFF, failures=4), ("tick",), tick, RULES)[0].state == state
+
+
+def test_a_reload_begins_with_new_patience() -> None:
+    """The new code is not slowed for the old one's deaths: its first ones are answered at once, as at the start."""
+    found, _ = step(slot(BACKOFF, failures=9), ("reload",), NOW, RULES)
+    answers = []
+    for _ in range(lifecycle.PATIENCE + 1):
+        found, _ = step(found, ("spawned", 7), NOW, RULES)
+        found, _ = step(found, ("died", 7, False), NOW, RULES)
+        answers.append(found.state)
+    assert answers == [STARTING] * lifecycle.PATIENCE + [BACKOFF]
+    assert found.until == NOW + 0.5
+
+
 def test_faithful_answers_each_death_after_a_second() -> None:
     """uWSGI's master looks once a second, and knows no back-off."""
     rules = Rules(faithful=True)
@@ -192,5 +263,7 @@ def test_cheap_starts_nothing_until_wanted() -> None:
     assert step(slot(CLOSED), ("wanted",), NOW, rules)[1] == [("spawn", 3, 0)]
     ended, did = step(slot(SERVING), ("died", 7, True), NOW, rules)
     assert (ended.state, did) == (CLOSED, [("ended", 7)])
-    crashed, did = step(slot(SERVING, failures=lifecycle.PATIENCE), ("died", 7, False), NOW, rules)
-    assert (crashed.state, [action[0] for action in did]) == (BACKOFF, ["died", "slow"])
+    for before, after, named in ((2, CLOSED, ["ended"]), (3, BACKOFF, ["died", "slow"])):
+        crashed, did = step(slot(SERVING, failures=before), ("died", 7, False), NOW, rules)
+        assert (crashed.state, [action[0] for action in did]) == (after, named)
+    assert step(ended, ("tick",), NOW + 100, rules) == (ended, [])

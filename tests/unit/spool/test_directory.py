@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +14,61 @@ from spoolsim.errors import SpoolDirError
 from spoolsim.spool.directory import SpoolDir
 
 
+@pytest.fixture
+def no_umask() -> Iterator[None]:
+    """Modes are what was asked for, as under uWSGI's `umask = 000`."""
+    umask = os.umask(0)
+    yield
+    os.umask(umask)
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SpoolDir:
+    """A spool directory under faithful; the temporary directory is tmp/ beside it."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "spool").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    return SpoolDir(str(tmp_path / "spool"), bare=True)
+
+
+def mode(path: str | Path) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def pretend_owners(owners: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has one of these names belongs to that user, as far as can be seen."""
+    real = os.lstat
+
+    def lstat(path: str) -> os.stat_result:
+        status = real(path)
+        owner = owners.get(os.path.basename(path), status.st_uid)
+        return os.stat_result([*status[:4], owner, *status[5:]])
+
+    monkeypatch.setattr(os, "lstat", lstat)
+
+
+@pytest.mark.usefixtures("no_umask")
 def test_a_missing_directory_is_made(tmp_path: Path):
-    """One level, with mode 0750 less the umask."""
-    umask = os.umask(0o027)
-    try:
-        spool = SpoolDir.resolve("new", start=str(tmp_path))
-    finally:
-        os.umask(umask)
+    """One level, with mode 0750 (less the umask)."""
+    spool = SpoolDir.resolve("new", start=str(tmp_path))
     assert spool.path == os.path.realpath(tmp_path / "new")
-    assert stat.S_IMODE(os.stat(spool.path).st_mode) == 0o750
+    assert mode(spool.path) == 0o750
+
+
+@pytest.mark.parametrize("flags", [{}, {"external": True}, {"bare": True}])
+def test_a_directory_is_ours_to_serve_unless_it_is_said(tmp_path: Path, flags: dict[str, bool]):
+    """Neither external nor bare, but where the option says so."""
+    expected = (flags.get("external", False), flags.get("bare", False))
+    for spool in (SpoolDir(str(tmp_path), **flags), SpoolDir.resolve(".", start=str(tmp_path), **flags)):
+        assert (spool.external, spool.bare) == expected
+
+
+def test_a_directory_that_goes_at_once_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Somebody removed it between making and looking."""
+    monkeypatch.setattr(os, "mkdir", lambda path, mode: None)
+    with pytest.raises(SpoolDirError, match="spooler directory new: No such file or directory") as caught:
+        SpoolDir.resolve("new", start=str(tmp_path))
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
 
 
 def test_a_path_is_resolved_from_the_start(tmp_path: Path):
@@ -57,48 +105,103 @@ def test_an_empty_name_is_refused(tmp_path: Path, make: bool):
 
 def test_without_making_a_missing_directory_is_an_error(tmp_path: Path):
     """A command that only looks makes nothing."""
-    with pytest.raises(SpoolDirError, match="No such file"):
+    with pytest.raises(SpoolDirError, match="No such file") as caught:
         SpoolDir.resolve("new", start=str(tmp_path), make=False)
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+    assert caught.value.__cause__.errno == errno.ENOENT
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("no_umask")
 def test_the_corner_is_made_when_it_is_needed(spool: SpoolDir):
     """Naming a place in the corner makes nothing; making it is for the owner alone, and git ignores it."""
     assert spool.corner("broken") == f"{spool.path}/.spoolsim/broken"
     assert os.listdir(spool.path) == []
     path = spool.make_corner("broken")
-    assert [stat.S_IMODE(os.stat(name).st_mode) for name in (path, os.path.dirname(path))] == [0o700, 0o700]
-    assert Path(f"{spool.path}/.spoolsim/.gitignore").read_text() == "*\n"
-    assert spool.make_corner("broken") == path
+    assert path == spool.corner("broken")
+    assert [mode(name) for name in (path, os.path.dirname(path))] == [0o700, 0o700]
+    assert (sorted(os.listdir(spool.corner())), os.listdir(path)) == ([".gitignore", "broken"], [])
+    assert Path(spool.corner(".gitignore")).read_text() == "*\n"
 
 
-def test_a_bare_directory_has_its_corner_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Under faithful nothing of ours is in the spool directory; every process finds the same other place."""
-    (tmp_path / "tmp").mkdir()
+def test_a_corner_is_made_once(spool: SpoolDir):
+    """What a user changed in it stays."""
+    spool.make_corner("broken")
+    Path(spool.corner(".gitignore")).write_text("!broken\n")
+    assert spool.make_corner("broken") == spool.corner("broken")
+    assert Path(spool.corner(".gitignore")).read_text() == "!broken\n"
+
+
+def test_a_spool_directory_that_went_is_not_made_again(spool: SpoolDir):
+    """Somebody removed it, and a corner alone would look like it."""
+    os.rmdir(spool.path)
+    with pytest.raises(FileNotFoundError):
+        spool.make_corner("broken")
+    assert not os.path.exists(spool.path)
+
+
+@pytest.mark.usefixtures("no_umask")
+def test_a_bare_directory_has_its_corner_elsewhere(bare: SpoolDir, tmp_path: Path):
+    """Under faithful nothing of ours is in the spool directory; every process finds the same other place.
+
+    All that is made of it is for its owner alone: the temporary directory is everybody's.
+    """
+    path = bare.make_corner("run")
+    assert path == SpoolDir(bare.path, bare=True).corner("run")
+    assert os.listdir(bare.path) == []
+    steps = Path(path).relative_to(tmp_path / "tmp").parts
+    assert (len(steps), steps[0], steps[2:]) == (4, f"spoolsim-{os.getuid()}", (".spoolsim", "run"))
+    assert list((tmp_path / "tmp").rglob(".gitignore")) == [Path(bare.corner(".gitignore"))]
+    assert {mode(step) for step in (tmp_path / "tmp").rglob("*") if step.is_dir()} == {0o700}
+    assert bare.make_corner("run") == path
+
+
+def test_two_bare_directories_have_two_corners(bare: SpoolDir, tmp_path: Path):
+    """What is known of one is not mixed with the other's."""
+    (tmp_path / "other").mkdir()
+    assert SpoolDir(str(tmp_path / "other"), bare=True).corner() != bare.corner()
+
+
+def test_without_tmpdir_the_corner_is_in_tmp(bare: SpoolDir, monkeypatch: pytest.MonkeyPatch):
+    """As it is for other programs."""
+    monkeypatch.delenv("TMPDIR")
+    assert bare.corner().startswith(f"/tmp/spoolsim-{os.getuid()}/")
+
+
+@pytest.mark.parametrize("which", ["the user's", "the directory's", "the corner"])
+@pytest.mark.parametrize("how", ["a link", "another user's"])
+def test_a_place_that_somebody_laid_out_in_the_temporary_directory_is_refused(
+    bare: SpoolDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str, how: str
+):
+    """Everybody can make names there before we do; whoever owns a step of the way could turn it elsewhere later.
+
+    Not even root uses such a place.
+    """
+    step = Path(bare.corner())
+    for _ in range(["the corner", "the directory's", "the user's"].index(which)):
+        step = step.parent
+    (tmp_path / "outside").mkdir()
+    step.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if how == "a link":
+        step.symlink_to(tmp_path / "outside")
+    else:
+        step.mkdir()
+        pretend_owners({step.name: os.getuid() + 1}, monkeypatch)
+    with pytest.raises(PermissionError, match=f"{step} is not a directory of ours"):
+        bare.make_corner("run")
+    assert os.listdir(tmp_path / "outside") == []
+
+
+@pytest.mark.parametrize("missing", [os.R_OK, os.W_OK, os.X_OK])
+def test_a_directory_that_may_not_be_used_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: int):
+    """Serving needs reading, writing and entering; a command that only looks does not."""
     (tmp_path / "spool").mkdir()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    spool = SpoolDir(str(tmp_path / "spool"), bare=True)
-    path = spool.make_corner("run")
-    assert path.startswith(str(tmp_path / "tmp"))
-    assert SpoolDir(str(tmp_path / "spool"), bare=True).corner("run") == path
-    assert os.listdir(spool.path) == []
-
-
-def test_a_directory_that_may_not_be_written_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Serving needs reading and writing; a command that only looks does not."""
-    (tmp_path / "spool").mkdir()
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & missing)
     with pytest.raises(SpoolDirError, match="spooler directory spool: Permission denied") as caught:
         SpoolDir.resolve("spool", start=str(tmp_path))
     assert isinstance(caught.value.__cause__, PermissionError)
+    assert caught.value.__cause__.errno == errno.EACCES
     assert SpoolDir.resolve("spool", start=str(tmp_path), make=False).path == os.path.realpath(tmp_path / "spool")
-
-
-def test_a_corner_of_somebody_elses_is_not_used(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch):
-    """In a directory that others can write to, they could have made it first."""
-    monkeypatch.setattr(os, "getuid", lambda: os.stat(spool.path).st_uid + 1)
-    with pytest.raises(PermissionError, match=r"\.spoolsim is not a directory of ours"):
-        spool.make_corner("broken")
 
 
 def test_a_directory_is_shown_by_its_path(spool: SpoolDir):
@@ -127,12 +230,16 @@ def test_a_corner_that_somebody_else_laid_out_is_refused(spool: SpoolDir, tmp_pa
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_corner_of_another_user_is_refused(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("name", [".spoolsim", "broken"])
+@pytest.mark.parametrize("made", [False, True])
+def test_a_corner_of_another_user_is_refused(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch, name: str, made: bool):
     """Its owner could put links into it at any time; root alone may use it, who looks after everybody's directories."""
-    spool.make_corner()
-    owner = os.getuid()
-    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
-    with pytest.raises(PermissionError, match="not a directory of ours"):
-        spool.make_corner()
+    if made:
+        spool.make_corner("broken")
+    pretend_owners({".spoolsim": 1001, "broken": 1001, name: 1002}, monkeypatch)
+    monkeypatch.setattr(os, "getuid", lambda: 1001)
+    with pytest.raises(PermissionError, match=rf"{name} is not a directory of ours") as caught:
+        spool.make_corner("broken")
+    assert caught.value.errno == errno.EPERM
     monkeypatch.setattr(os, "getuid", lambda: 0)
-    assert spool.make_corner() == spool.corner()
+    assert spool.make_corner("broken") == spool.corner("broken")
