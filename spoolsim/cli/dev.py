@@ -94,7 +94,7 @@ class Dev:
         self.options = options
         self.entries = entries
         self.log = log
-        self.colour = os.isatty(1) and "NO_COLOR" not in os.environ
+        self.colour = os.isatty(1) and not os.environ.get("NO_COLOR")
         self.reader, self.writer = os.pipe()
         for fd in (self.reader, self.writer):
             os.set_blocking(fd, False)

@@ -196,7 +196,9 @@ def _without_effect(options: Options) -> Iterator[str]:
 
 def _refuse(error: SpoolsimError, log: Log) -> None:
     text = str(error)
-    if text.startswith(("uwsgi: ", "[strict-mode]", "[spooler directory]", "invalid value for option", "invalid mountpoint")):
+    if text.startswith(
+        ("uwsgi: ", "[strict-mode]", "[spooler directory]", "invalid value for option", "invalid mountpoint")
+    ):
         log.line(text)  # uWSGI's own line
     else:
         log.say(text, error=True)
