@@ -170,9 +170,14 @@ def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
     """What uWSGI reads differently from how it looks, and how much of the configuration is not for us."""
     for code, detail in options.notes:
         notes.give(code, detail)
-    from spoolsim.config.known import nearest
+    from spoolsim.config.known import KINDS, nearest
 
     for key, source in options.unknown_ini:
+        dashed = key.replace("_", "-")
+        if dashed.startswith("if-") and dashed not in KINDS and not options.faithful:
+            log.say(
+                f"{key} ({source}): uWSGI knows no such condition, so the lines up to endif always count", error=True
+            )
         # a key of one's own is a placeholder; one that looks like an option was meant as one
         if key.startswith("spool") or key.replace("_", "-") in BY_NAME:
             near = nearest(key, tuple(BY_NAME))

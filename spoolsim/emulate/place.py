@@ -6,6 +6,7 @@ import os
 
 from spoolsim.spool.directory import SpoolDir, own
 from spoolsim.work import program
+from spoolsim.work.alive import alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def shared(app: App, kind: str) -> str:
 
 def _home(app: App) -> str:
     """`.spoolsim/shared` of the first directory that is served here; without one, of a temporary place."""
-    own = [directory for directory, _ in app.directories if not directory.external]
-    if own:
-        return own[0].make_corner(SHARED)
+    served = next((directory for directory, _ in app.directories if not directory.external), None)
+    if served is not None:
+        return served.make_corner(SHARED)
     outside = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"spoolsim-{os.getuid()}")
     os.makedirs(outside, 0o700, exist_ok=True)
     own(outside, root_may=False)
@@ -41,18 +42,8 @@ def _sweep(home: str) -> None:
     """Remove what dead instances left; the file's name begins with the pid of the instance."""
     for name in os.listdir(home):
         pid = name.partition("-")[0]
-        if pid.isdigit() and not _alive(int(pid)):
+        if pid.isdigit() and not alive(int(pid)):
             try:
                 os.unlink(os.path.join(home, name))
             except FileNotFoundError:
                 pass
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -217,7 +217,7 @@ def read(spool: SpoolDir) -> Iterator[Line]:
 
 
 def _added(path: str, inode: int, offset: int) -> tuple[int, bytes]:
-    """A file's inode, and what is behind the offset; all of it where the inode is another one; (-1, b"") for no file."""
+    """A file's inode, and what is behind the offset; all where the inode is another one; (-1, b"") for no file."""
     try:
         with open(path, "rb") as file:
             found = os.fstat(file.fileno()).st_ino

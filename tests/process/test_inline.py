@@ -382,6 +382,16 @@ def test_options_that_are_not_for_the_spooler_are_counted(place: Place):
     one_line(output, "options of uWSGI", "http-timeout", "buffer-size")
 
 
+def test_a_condition_that_is_none_is_said(place: Place):
+    """uWSGI has if-dir, if-not-dir and if-directory, but no if-not-directory: what it should guard always counts."""
+    (place.path / "uwsgi.ini").write_text(
+        f"[uwsgi]\nspooler = spool\nimport = app\nif-not-directory = {place.spool}\nspooler-quiet = true\nendif =\n"
+    )
+    process = place.start("--drain", "uwsgi.ini")
+    assert process.wait_exit(30) == 0, process.output()
+    one_line(process.output(), "if-not-directory (uwsgi.ini:4)", "the lines up to endif always count")
+
+
 def test_configuration_is_looked_for_in_order(place: Place):
     """pyproject.toml with our table comes before spoolsim.ini, that before uwsgi.ini; which one is said."""
     for name in ("a", "b", "c"):
@@ -798,6 +808,17 @@ def test_ctrl_c_and_the_end_of_the_process_beside(place: Place):
     process.wait_output("inline-cwd")
     os.killpg(process.pid, signal.SIGINT)
     assert process.stop() == 130, process.output()
+
+
+def test_a_signal_where_no_directory_is_served(place: Place):
+    """Another instance serves the only directory: a signal for the spooler runs no handler, and ends nothing."""
+    app = "uwsgi.register_signal(5, 'spooler', print)\nuwsgi.signal(5)\nprint('loaded', flush=True)\n"
+    (place.path / "app.py").write_text(APP + app)
+    process = place.start("--spooler-external", "spool", "--import", "app")
+    process.wait_output("loaded")
+    process.wait_output("nothing to serve")
+    assert process.stop() == 130, process.output()
+    assert "Error" not in process.output()
 
 
 def test_options_that_need_a_master_are_named(place: Place):
