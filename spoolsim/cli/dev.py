@@ -112,7 +112,11 @@ class Dev:
         shared = program.new_instance()
         environment = {**os.environ, program.INSTANCE: shared}
         boot = [sys.executable, "-m", "spoolsim", "run", *self.ours]
-        spooler = Program(_SPOOLER, boot, environment)
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # till it can end in good order: see __main__
+        try:
+            spooler = Program(_SPOOLER, boot, environment)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         self.programs.append(spooler)
         try:
             os.environ[program.INSTANCE] = shared

@@ -812,11 +812,11 @@ def test_ctrl_c_and_the_end_of_the_process_beside(place: Place):
 
 def test_a_signal_where_no_directory_is_served(place: Place):
     """Another instance serves the only directory: a signal for the spooler runs no handler, and ends nothing."""
-    app = "uwsgi.register_signal(5, 'spooler', print)\nuwsgi.signal(5)\nprint('loaded', flush=True)\n"
-    (place.path / "app.py").write_text(APP + app)
+    raises = "import threading\ndef rings():\n    [uwsgi.signal(5) for _ in range(3)]\n    print('rung', flush=True)\n"
+    raises += "uwsgi.register_signal(5, 'spooler', print)\nthreading.Timer(0.5, rings).start()\n"
+    (place.path / "app.py").write_text(APP + raises)
     process = place.start("--spooler-external", "spool", "--import", "app")
-    process.wait_output("loaded")
-    process.wait_output("nothing to serve")
+    process.wait_output("rung")
     assert process.stop() == 130, process.output()
     assert "Error" not in process.output()
 
