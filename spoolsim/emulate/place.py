@@ -29,9 +29,9 @@ def shared(app: App, kind: str) -> str:
 
 def _home(app: App) -> str:
     """`.spoolsim/shared` of the first directory that is served here; without one, of a temporary place."""
-    served = next((directory for directory, _ in app.directories if not directory.external), None)
-    if served is not None:
-        return served.make_corner(SHARED)
+    served = [directory for directory, _ in app.directories if not directory.external]
+    if served:
+        return served[0].make_corner(SHARED)
     outside = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"spoolsim-{os.getuid()}")
     os.makedirs(outside, 0o700, exist_ok=True)
     own(outside, root_may=False)

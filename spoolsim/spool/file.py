@@ -40,7 +40,7 @@ def _begin() -> None:
 
 
 _begin()
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - where processes fork
     os.register_at_fork(after_in_child=_begin)
 
 
