@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
@@ -13,9 +14,14 @@ def main() -> None:
     argv = sys.argv[1:]
     if argv[:1] == ["run"]:
         if not {"--help", "-h"} & set(argv):
-            from spoolsim.cli.run import main as run
+            try:
+                if hasattr(signal, "pthread_sigmask"):
+                    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # dev holds it back as Python starts
+                from spoolsim.cli.run import main as run
 
-            sys.exit(run(argv[1:]))
+                sys.exit(run(argv[1:]))
+            except KeyboardInterrupt:  # before there was anything to end
+                sys.exit(128 + signal.SIGINT)
         del sys.argv[2:]  # the command `run` of the library prints the help, whatever else was given
     from spoolsim.cli.commands import commands
 

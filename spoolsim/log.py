@@ -1,7 +1,7 @@
 """The log: one line, one write, to standard error.
 
 uWSGI's own lines are written as uWSGI writes them, since people grep them; ours begin with `[spoolsim]` or
-`[production]`. A terminal gets colours (unless NO_COLOR is set), a pipe gets plain text.
+`[production]`. A terminal gets colours (unless NO_COLOR is set, and not empty), a pipe gets plain text.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Log:
         self.fd = fd
         self.as_json = as_json
         if colour is None:
-            colour = not as_json and "NO_COLOR" not in os.environ and os.isatty(fd)
+            colour = not as_json and not os.environ.get("NO_COLOR") and os.isatty(fd)
         self.colour = colour
 
     def line(self, text: str, kind: str = "") -> None:

@@ -212,6 +212,13 @@ OPTIONS: tuple[Option, ...] = (
         metavar="FILE",
     ),
     _O(
+        "mount",
+        "list",
+        "mounts",
+        "Load a WSGI file (.py, .wsgi) or MODULE:CALLABLE at a mountpoint; each of them counts.",
+        metavar="/PATH=APP",
+    ),
+    _O(
         "pythonpath",
         "list",
         "pythonpath",
@@ -467,7 +474,8 @@ class Options:
     frequency: seconds, as uWSGI's integer reading; 0 is a busy loop there.
     max_tasks, harakiri: 0 is off; harakiri and reload_mercy in seconds.
     preloads: (kind, value) in the order in which uWSGI loads them: every shared-import, every import, the last
-        module, the last wsgi-file. uWSGI leaves the file out when the module gave an app.
+        module, the last wsgi-file, every mount, as the module or the wsgi-file that it names. uWSGI leaves the file out
+        when the module gave an app.
     sockets, web_sockets: not empty means that uWSGI has a web worker.
     opt: what `uwsgi.opt` shows: the last value of each name, as typed (2.1: a list of all, if there are several);
         True for a flag of the command line.
@@ -506,6 +514,7 @@ class Options:
         "metrics",
         "metrics_enabled",
         "modules",
+        "mounts",
         "need_app",
         "no_journal",
         "no_orphans",
@@ -559,6 +568,7 @@ class Options:
     shared_imports: tuple[str, ...]
     modules: tuple[str, ...]
     wsgi_files: tuple[str, ...]
+    mounts: tuple[str, ...]
     preloads: tuple[tuple[str, str], ...]
     pythonpath: tuple[str, ...]
     virtualenv: str | None
@@ -713,8 +723,17 @@ def build(settings: Iterable[Setting]) -> Options:
         *(("import", name) for name in options.imports),
         *(("module", name) for name in options.modules[-1:]),
         *(("wsgi-file", name) for name in options.wsgi_files[-1:]),
+        *(app for mount in options.mounts if (app := mounted(mount)) is not None),
     )
     return options
+
+
+def mounted(mount: str) -> tuple[str, str] | None:
+    """What a `mount` loads, as an entry of `preloads`; None where it is nothing for Python, as in uWSGI."""
+    app = mount.partition("=")[2]
+    if app.endswith((".py", ".wsgi")):
+        return "wsgi-file", app
+    return ("module", app) if ":" in app else None
 
 
 def _show(options: Options, setting: Setting) -> None:
@@ -764,6 +783,10 @@ def _apply(options: Options, option: Option, setting: Setting) -> None:
     elif option.kind == "list":
         if option.name == "env" and text.startswith("=") and not options.faithful:
             raise refuse(f"env ({setting.source}): {text!r} names no variable; write KEY=VALUE, or KEY to unset it")
+        if option.name == "mount" and "=" not in text:
+            if options.faithful:
+                raise refuse(f"invalid mountpoint: {text}", 1)
+            raise refuse(f"mount ({setting.source}): {text!r} names no mountpoint; write /PATH=APP")
         setattr(options, field, (*getattr(options, field), text))
     elif option.kind == "spooler":
         options.spoolers += ((text, option.name == "spooler-external"),)

@@ -94,7 +94,7 @@ class Dev:
         self.options = options
         self.entries = entries
         self.log = log
-        self.colour = os.isatty(1) and "NO_COLOR" not in os.environ
+        self.colour = os.isatty(1) and not os.environ.get("NO_COLOR")
         self.reader, self.writer = os.pipe()
         for fd in (self.reader, self.writer):
             os.set_blocking(fd, False)
@@ -112,7 +112,11 @@ class Dev:
         shared = program.new_instance()
         environment = {**os.environ, program.INSTANCE: shared}
         boot = [sys.executable, "-m", "spoolsim", "run", *self.ours]
-        spooler = Program(_SPOOLER, boot, environment)
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # till it can end in good order: see __main__
+        try:
+            spooler = Program(_SPOOLER, boot, environment)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         self.programs.append(spooler)
         try:
             os.environ[program.INSTANCE] = shared

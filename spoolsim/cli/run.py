@@ -9,7 +9,7 @@ from spoolsim.config.readers import discover, gather
 from spoolsim.diagnose import Notes
 from spoolsim.errors import SpoolDirError, SpoolsimError, UsageError
 from spoolsim.log import Log
-from spoolsim.options import BY_NAME, OPTIONS, build
+from spoolsim.options import BY_NAME, OPTIONS, build, mounted
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.names import is_number
 from spoolsim.spool.scan import DEPTH
@@ -170,9 +170,14 @@ def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
     """What uWSGI reads differently from how it looks, and how much of the configuration is not for us."""
     for code, detail in options.notes:
         notes.give(code, detail)
-    from spoolsim.config.known import nearest
+    from spoolsim.config.known import KINDS, nearest
 
     for key, source in options.unknown_ini:
+        dashed = key.replace("_", "-")
+        if dashed.startswith("if-") and dashed not in KINDS and not options.faithful:
+            log.say(
+                f"{key} ({source}): uWSGI knows no such condition, so the lines up to endif always count", error=True
+            )
         # a key of one's own is a placeholder; one that looks like an option was meant as one
         if key.startswith("spool") or key.replace("_", "-") in BY_NAME:
             near = nearest(key, tuple(BY_NAME))
@@ -187,13 +192,18 @@ def _without_effect(options: Options) -> Iterator[str]:
     """What we know, but do nothing with here: the sockets of workers that there are not, another environment."""
     if options.web_sockets or (options.sockets and not options.stand_in_worker):
         yield "socket"
+    for mount in options.mounts:
+        if mounted(mount) is None:
+            yield f"mount = {mount} (no .py, .wsgi or MODULE:CALLABLE)"
     if options.virtualenv and os.path.realpath(options.virtualenv) != os.path.realpath(sys.prefix):
         yield "virtualenv" if os.path.isdir(options.virtualenv) else "virtualenv (missing)"
 
 
 def _refuse(error: SpoolsimError, log: Log) -> None:
     text = str(error)
-    if text.startswith(("uwsgi: ", "[strict-mode]", "[spooler directory]", "invalid value for option")):
+    if text.startswith(
+        ("uwsgi: ", "[strict-mode]", "[spooler directory]", "invalid value for option", "invalid mountpoint")
+    ):
         log.line(text)  # uWSGI's own line
     else:
         log.say(text, error=True)

@@ -266,9 +266,7 @@ def _code(settings: list[Setting], options: Options, root: str) -> list[Finding]
     if not any(not external for _, external in options.spoolers):
         return []
     spooler_only = [*options.shared_imports, *options.spooler_imports]
-    # mount = /path=app.py loads an app as module and wsgi-file do, but each of them counts.
-    mounted = [s.value.partition("=")[2] for s in settings if s.name == "mount" and isinstance(s.value, str)]
-    loaded = [*options.imports, *options.modules[-1:], *options.wsgi_files[-1:], *mounted]
+    loaded = [name for kind, name in options.preloads if kind != "shared-import"]
     names = spooler_only + ([] if options.lazy_apps else loaded)
     first = next(s for s in settings if s.name == "spooler" and s.role == "option")
     if not names and not (loaded and options.lazy_apps):

@@ -6,6 +6,7 @@ import os
 
 from spoolsim.spool.directory import SpoolDir, own
 from spoolsim.work import program
+from spoolsim.work.alive import alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,18 +42,8 @@ def _sweep(home: str) -> None:
     """Remove what dead instances left; the file's name begins with the pid of the instance."""
     for name in os.listdir(home):
         pid = name.partition("-")[0]
-        if pid.isdigit() and not _alive(int(pid)):
+        if pid.isdigit() and not alive(int(pid)):
             try:
                 os.unlink(os.path.join(home, name))
             except FileNotFoundError:
                 pass
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -156,7 +156,7 @@ class Inline:
                 wait = Wait(self.app, self.spools)
                 continue
             if wait.wait(unfinished=any(worker.unfinished for worker in workers)) == SIGNAL:
-                self._signal(workers[0])
+                self._signal(workers[0] if workers else None)
 
     def _cycle(self, worker: Foreground) -> None:
         try:
@@ -169,10 +169,11 @@ class Inline:
             worker.recycled = False
             worker.tasks = worker.words[USER] = 0
 
-    def _signal(self, worker: Foreground) -> None:
+    def _signal(self, worker: Foreground | None) -> None:
+        """None: every directory is another instance\'s, and the signal is lost."""
         pipe = self.app.signals.spoolers
         number = pipe.receive() if pipe else -1
-        if number >= 0:
+        if number >= 0 and worker is not None:
             who = f"spooler {os.getpid()}"
             worker.guard(lambda: self.app.signals.run(number, who, print_error))
 

@@ -13,6 +13,7 @@ import time
 
 from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
+from spoolsim.work.alive import alive
 from spoolsim.work.scoreboard import HARAKIRI, PID, SERIAL, STARTED, USER, deadline
 
 TYPE_CHECKING = False
@@ -84,7 +85,7 @@ class Orphans:
         """They have until then, on the master's clock."""
         self._kill_at = kill_at
         for orphan in self._lost:
-            if orphan.words[PID] == orphan.pid and orphan.words[STARTED] and _there(orphan.pid):
+            if orphan.words[PID] == orphan.pid and orphan.words[STARTED] and alive(orphan.pid):
                 self.master.outlived(self._name(orphan), "cannot be ended from here: it goes on")
         self._lost.clear()
 
@@ -158,16 +159,6 @@ def _send(orphan: Orphan, number: int) -> None:
         signal.pidfd_send_signal(orphan.handle, number)
     except ProcessLookupError:
         pass  # its descriptor tells of its end
-
-
-def _there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _stopped(pid: int) -> bool:

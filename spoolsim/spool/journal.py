@@ -104,25 +104,20 @@ class Journal:
 
     def _read_on(self) -> None:
         """Take in what other processes have written since."""
-        if not self._inode:
-            for line in _lines_of(self._spool.corner(OLDER)):
-                self._take(line)
-        try:
-            with open(self._spool.corner(NAME), "rb") as file:
-                inode = os.fstat(file.fileno()).st_ino
-                if inode != self._inode:
-                    self._inode, self._offset = inode, 0
-                file.seek(self._offset)
-                data = file.read()
-        except OSError:
-            self._inode = -1
-            return
+        inode, data = _added(self._spool.corner(NAME), self._inode, self._offset)
+        if inode != self._inode:  # what was added to the one before has another name now
+            self._take_all(_added(self._spool.corner(OLDER), self._inode, self._offset)[1])
+            self._inode, self._offset = inode, 0
+        self._offset += self._take_all(data)
+
+    def _take_all(self, data: bytes) -> int:
+        """Take in the whole lines; returns how many bytes they are."""
         whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
         for text in whole.decode("utf-8", "surrogateescape").split("\n"):
             found = parse(text)
             if found is not None:
                 self._take(found)
+        return len(whole)
 
     def _take(self, line: Line) -> None:
         if line.outcome in ("done", FAILED):
@@ -219,6 +214,18 @@ def read(spool: SpoolDir) -> Iterator[Line]:
     """All lines there are, oldest first; what is no whole line is passed over."""
     for name in (OLDER, NAME):
         yield from _lines_of(spool.corner(name))
+
+
+def _added(path: str, inode: int, offset: int) -> tuple[int, bytes]:
+    """A file's inode, and what is behind the offset; all where the inode is another one; (-1, b"") for no file."""
+    try:
+        with open(path, "rb") as file:
+            found = os.fstat(file.fileno()).st_ino
+            if found == inode:
+                file.seek(offset)
+            return found, file.read()
+    except OSError:
+        return -1, b""
 
 
 def _lines_of(path: str) -> Iterator[Line]:

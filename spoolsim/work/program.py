@@ -15,6 +15,7 @@ from spoolsim.options import Options
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work import scoreboard as board
 from spoolsim.work import signalbox
+from spoolsim.work.alive import alive
 from spoolsim.work.app import PROGRAM, App
 
 TYPE_CHECKING = False
@@ -157,21 +158,13 @@ def _masters(app: App) -> Iterator[str]:
     pid = described["run"] if described else 0
     run = own.corner("run")
     end = time.clock_gettime(time.CLOCK_MONOTONIC) + _STARTING
-    while pid and _alive(pid) and time.clock_gettime(time.CLOCK_MONOTONIC) < end:
+    while pid and alive(pid) and time.clock_gettime(time.CLOCK_MONOTONIC) < end:
         path = os.path.join(run, str(pid))
         if signalbox.is_read(path + signalbox.SUFFIX):
             yield path
         select.select((), (), (), 0.01)
     if path := signalbox.find(run):
         yield path
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
 
 
 def from_environment() -> App:

@@ -397,6 +397,13 @@ def test_dev_ends_on_a_signal(spawn: Any, tmp_path: Path, number: int):
     assert ("interrupted" in process.output()) is (number == signal.SIGINT)
 
 
+def test_a_command_that_ends_at_once_ends_a_spooler_that_starts(spawn: Any, tmp_path: Path):
+    """Also one that is this one process with its app: it is interrupted as Python starts, and shows no traceback."""
+    process = dev(spawn, tmp_path, "import os; os._exit(0)", "--inline")
+    assert process.wait_exit(30) == 0, process.output()
+    assert "Traceback" not in process.output()
+
+
 def test_dev_ends_within_the_grace_time(spawn: Any, tmp_path: Path):
     """A task that does not end in time does not keep dev alive beyond its grace; the task stays."""
     process = dev(spawn, tmp_path, "import uwsgi; uwsgi.spool({b'by': b'slow'})\n" + WAITING, "--stop-grace", "0.5")

@@ -241,6 +241,18 @@ def test_lazy_apps_loads_nothing_before_the_fork(place: Place, inline: bool, mor
     assert place.notes() == [task.name]
 
 
+@pytest.mark.parametrize("mount", ["/=app.py", "/shop=app:spooler"])
+def test_a_mounted_app_is_loaded(place: Place, mount: str):
+    """As uWSGI does, with or without a socket: its handler runs; a mount that names no app for Python is said."""
+    task = place.task("runs")
+    with (place.path / "app.py").open("a") as app:
+        app.write("application = spooler\n")
+    process = place.start("--drain", "--spooler", "spool", "--mount", mount, "--mount", "/other=place")
+    assert process.wait_exit(30) == 0, process.output()
+    assert place.notes() == [task.name]
+    one_line(process.output(), "options of uWSGI", "mount = /other=place (")
+
+
 def test_every_directory_is_drained(place: Place):
     """Two spoolers in one process: both are drained, and both are in the list of what is left."""
     place.task("one")
@@ -368,6 +380,16 @@ def test_options_that_are_not_for_the_spooler_are_counted(place: Place):
     status, output = place.drain("--socket", "127.0.0.1:0", "--http-timeout", "3", "--buffer-size", "8192")
     assert status == 0, output
     one_line(output, "options of uWSGI", "http-timeout", "buffer-size")
+
+
+def test_a_condition_that_is_none_is_said(place: Place):
+    """uWSGI has if-dir, if-not-dir and if-directory, but no if-not-directory: what it should guard always counts."""
+    (place.path / "uwsgi.ini").write_text(
+        f"[uwsgi]\nspooler = spool\nimport = app\nif-not-directory = {place.spool}\nspooler-quiet = true\nendif =\n"
+    )
+    process = place.start("--drain", "uwsgi.ini")
+    assert process.wait_exit(30) == 0, process.output()
+    one_line(process.output(), "if-not-directory (uwsgi.ini:4)", "the lines up to endif always count")
 
 
 def test_configuration_is_looked_for_in_order(place: Place):
@@ -786,6 +808,17 @@ def test_ctrl_c_and_the_end_of_the_process_beside(place: Place):
     process.wait_output("inline-cwd")
     os.killpg(process.pid, signal.SIGINT)
     assert process.stop() == 130, process.output()
+
+
+def test_a_signal_where_no_directory_is_served(place: Place):
+    """Another instance serves the only directory: a signal for the spooler runs no handler, and ends nothing."""
+    raises = "import threading\ndef rings():\n    [uwsgi.signal(5) for _ in range(3)]\n    print('rung', flush=True)\n"
+    raises += "uwsgi.register_signal(5, 'spooler', print)\nthreading.Timer(0.5, rings).start()\n"
+    (place.path / "app.py").write_text(APP + raises)
+    process = place.start("--spooler-external", "spool", "--import", "app")
+    process.wait_output("rung")
+    assert process.stop() == 130, process.output()
+    assert "Error" not in process.output()
 
 
 def test_options_that_need_a_master_are_named(place: Place):

@@ -186,8 +186,10 @@ def test_opt_shows_the_last_value_of_each_name_as_written():
 
 
 def test_preloads_are_in_uwsgis_order():
-    """Shared imports, imports, the last module, the last file, wherever they stand."""
+    """Shared imports, imports, the last module, the last file, every mount that names one, wherever they stand."""
     settings = ini(
+        ("mount", "/=m.py"),
+        ("mount", "/plain=m"),
         ("wsgi-file", "w1.py"),
         ("module", "m1"),
         ("import", "i1"),
@@ -195,6 +197,8 @@ def test_preloads_are_in_uwsgis_order():
         ("pyimport", "i2.py"),
         ("wsgi", "m2"),
         ("file", "w2.py"),
+        ("mount", "/a=m3:callable"),
+        ("mount", "=x.wsgi"),
         ("spooler-import", "late"),
     )
     options = build(settings)
@@ -204,8 +208,20 @@ def test_preloads_are_in_uwsgis_order():
         ("import", "i2.py"),
         ("module", "m2"),
         ("wsgi-file", "w2.py"),
+        ("wsgi-file", "m.py"),
+        ("module", "m3:callable"),
+        ("wsgi-file", "x.wsgi"),
     )
     assert options.modules == ("m1", "m2") and options.spooler_imports == ("late",)
+
+
+def test_a_mount_without_a_mountpoint_is_refused():
+    """With what is accepted; under --faithful with uWSGI's own line."""
+    with pytest.raises(OptionError, match=r"^mount \(uwsgi.ini:2\): 'app.py' names no mountpoint; write /PATH=APP$"):
+        build(ini(("mount", "app.py")))
+    with pytest.raises(OptionError, match=r"^invalid mountpoint: app.py$") as caught:
+        build([Setting("faithful", True), *ini(("mount", "app.py"))])
+    assert caught.value.exit_code == 1
 
 
 def test_strict_refuses_an_unknown_key():

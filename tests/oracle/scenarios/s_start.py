@@ -116,6 +116,29 @@ def start_module_and_wsgi_file(h):
 
 
 @scenario()
+def start_mounted(h):
+    """an app at a mountpoint, without a socket: a file or MODULE:CALLABLE is loaded before the forks, each of them; a plain module is not"""
+    h.write("webapp.py", HANDLER + "obs('load', name=__name__, worker=uwsgi.worker_id(), master=os.getpid() == uwsgi.masterpid())\ndef application(e, s): pass\nother = application\n")
+    h.write("second.py", "from oracleobs import *\nobs('load', name=__name__)\ndef application(e, s): pass\n")
+    webapp = h.path("webapp.py")
+    runs = {}
+    for label, mounts in (("file", [f"/={webapp}"]), ("callable", ["/=webapp:other"]), ("two", ["/a=second:application", f"/b={webapp}"]), ("plain", ["/=webapp"])):
+        d = h.mkdir("sp-" + label); h.drop(d, PREFIX + "x")
+        runs[label] = h.start([("spooler", d), *(("mount", m) for m in mounts)], None)
+    out = {}
+    for label, i in runs.items():
+        if label == "plain":
+            i.wait_log("unable to find", 1, 6)
+        else:
+            i.wait_obs("task", 1, 6)
+        loads = [clean(x) for x in i.obs("load")]
+        for load in loads:
+            load["name"] = load["name"].rpartition("_")[2]
+        out[label] = {"ran": [t["n"] for t in i.obs("task")], "loads": loads, "log": i.shapes("unable to find")}
+    return out
+
+
+@scenario()
 def start_argv_and_main(h):
     """what sys and __main__ look like to the app and to a task"""
     h.not_with_pyuwsgi("its __main__ is the console script")

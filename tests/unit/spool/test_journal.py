@@ -66,6 +66,19 @@ def test_it_is_bounded_and_rotated(spool: SpoolDir, monkeypatch: pytest.MonkeyPa
     assert len(kept) > 100
 
 
+def test_the_last_lines_before_a_rotation_are_read(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a process that had read the file so far: what came then has another name now, and is carried only if there."""
+    monkeypatch.setattr(journal, "LIMIT", 300)
+    there, other = Journal(spool), Journal(spool)
+    other.add(TASK, "retry", 0)
+    assert there.attempts(TASK) == 1
+    other.add(TASK, "retry", 0, "x" * 300)
+    assert _there(spool) == [journal.OLDER]
+    other.add("another", "retry", 0)
+    assert _there(spool) == [journal.NAME, journal.OLDER]
+    assert there.attempts(TASK) == 2
+
+
 def test_attempts_outlive_a_rotation(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
     """The older file is read too, by a process that begins after the rotation, and by one that was there."""
     monkeypatch.setattr(journal, "LIMIT", 100)
