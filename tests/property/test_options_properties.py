@@ -28,7 +28,9 @@ def test_atoi_equals_the_c_librarys(text: str):
 
 #: options that refuse some of the values drawn here
 REFUSING = tuple(
-    option.name for option in OPTIONS if option.kind in ("choice", "seconds") or (option.ours and option.kind == "int")
+    option.name
+    for option in OPTIONS
+    if option.kind in ("choice", "seconds") or option.name == "mount" or (option.ours and option.kind == "int")
 )
 
 ANY_SETTING = st.builds(
