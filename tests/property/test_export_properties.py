@@ -30,7 +30,9 @@ VALUES = st.one_of(
 
 
 def names_something(setting: Setting) -> bool:
-    """A variable without a name is refused."""
+    """A variable without a name is refused, and a mount without a mountpoint."""
+    if setting.name == "mount":
+        return "=" in str(setting.value)
     return setting.name != "env" or not str(setting.value).startswith("=")
 
 
