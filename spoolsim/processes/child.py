@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.work.app import App
     from spoolsim.work.outcome import Outcome
+    from spoolsim.work.tried import Tried
 
 #: exit statuses of a spooler process
 OK, FAILED = 0, 1
@@ -48,6 +49,7 @@ class Spooler:
         place: memoryview,
         leash: int,
         share: tuple[int, int],
+        tried: Tried | None = None,
         reports: int = -1,
     ) -> None:
         self.app = app
@@ -59,7 +61,7 @@ class Spooler:
         self.kept: dict[str, str] = {}
         self.done = 0
         settled = self._settled if app.options.drain else None
-        self.worker = Worker(app, spool, share=share, words=words, place=place, settled=settled)
+        self.worker = Worker(app, spool, share=share, words=words, place=place, tried=tried, settled=settled)
 
     def live(self) -> NoReturn:
         """Everything from the fork to the end."""

@@ -21,7 +21,7 @@ from spoolsim.processes.poison import Poison
 from spoolsim.processes.wire import Wire
 from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work import program
+from spoolsim.work import program, tried
 from spoolsim.work.app import App, install
 from spoolsim.work.scoreboard import (
     HARAKIRI,
@@ -74,6 +74,10 @@ class ForkServer:
         #: by slot: directory, which worker of it, of how many; the stand-in worker's slot is behind them
         self.places = places
         self.reports = reports
+        #: by path, the rings of an ordered directory's workers
+        self.rings: dict[str, memoryview] = {}
+        if app.options.ordered and not app.faithful:
+            self.rings = {spool.path: tried.share(count) for spool, _, count in places if count > 1}
         self.living: dict[int, Spawned] = {}
         #: slots that have had a process
         self.spawned: set[int] = set()
@@ -165,8 +169,17 @@ class ForkServer:
             child.stand_in(self.app, leash, again=number in self.spawned)
         spool, index, count = self.places[number]
         place = self.board.task(seat)
-        share = (index, count)
-        child.Spooler(self.app, spool, words=words, place=place, leash=leash, share=share, reports=self.reports).live()
+        ring = self.rings.get(spool.path)
+        child.Spooler(
+            self.app,
+            spool,
+            words=words,
+            place=place,
+            leash=leash,
+            share=(index, count),
+            tried=None if ring is None else tried.Tried(ring, index),
+            reports=self.reports,
+        ).live()
 
     def leave(self, pid: int) -> None:
         """Ask a spooler to settle what it holds and go: a word for a busy one, the leash for an idle one."""

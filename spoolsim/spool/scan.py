@@ -1,6 +1,6 @@
 """Walking a spool directory: which names, in which order.
 
-Unordered, the names come as the directory gives them, streaming. Ordered (`spooler-ordered`), each level is read
+Unordered, the names come as the directory gives them, in batches. Ordered (`spooler-ordered`), each level is read
 whole and sorted by version, and directories of all digits (priorities) are walked where they sort, DEPTH deep.
 """
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: priority directories inside one another that are entered; each costs a descriptor while the walk is in it
 DEPTH = 64
 TOO_DEEP = f"a directory inside {DEPTH} others, which is not entered"
+
+#: names in the first batch of an unordered walk, and in a later one at most
+_FIRST_BATCH, _BATCH = 64, 8192
 
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -86,29 +89,47 @@ def scan(
 def _unordered(
     level: Level, share: tuple[int, int] | None, skipped: Callable[[str, str], None] | None
 ) -> Generator[tuple[Level, str]]:
-    prefix = names.PREFIX
     index, count = share or (0, 1)
-    if count > 1:
-        others = False
-        with os.scandir(level.fd) as entries:
-            for entry in entries:
-                name = entry.name
-                if name.startswith(prefix):
-                    if hash(name) % count != index:
-                        others = True
-                    elif entry.is_file(follow_symlinks=False):
-                        yield level, name
-        if not others:
-            return
+    others = False
+    for batch in _batches(level, share, skipped):
+        for name in batch:
+            if count == 1 or hash(name) % count == index:
+                yield level, name
+            else:
+                others = True
+    if others:
+        for batch in _batches(level, share, None):
+            for name in reversed(batch):  # from the far end: whose share they are comes from the near one
+                if hash(name) % count != index:
+                    yield level, name
+
+
+def _batches(
+    level: Level, share: tuple[int, int] | None, skipped: Callable[[str, str], None] | None
+) -> Generator[list[str]]:
+    """The names of files, as the directory gives them, read in batches.
+
+    Who reads on in a directory keeps its lock from those who remove tasks from it, so many are read at once; but the
+    first few are not kept waiting for that.
+    """
+    index, count = share or (0, 1)
+    prefix = names.PREFIX
+    size = _FIRST_BATCH
+    batch: list[str] = []
     with os.scandir(level.fd) as entries:
         for entry in entries:
             name = entry.name
-            if not name.startswith(prefix) or (count > 1 and hash(name) % count == index):
+            if not name.startswith(prefix):
                 continue
             if entry.is_file(follow_symlinks=False):
-                yield level, name
-            elif skipped:
+                batch.append(name)
+                if len(batch) == size:
+                    yield batch
+                    batch = []
+                    size = min(2 * size, _BATCH)
+            elif skipped and hash(name) % count == index:
                 skipped(f"{level.path}/{name}", _kind(entry))
+        yield batch
 
 
 def _ordered(

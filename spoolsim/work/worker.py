@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from spoolsim.spool.scan import Level
     from spoolsim.work.app import App
     from spoolsim.work.outcome import Outcome
+    from spoolsim.work.tried import Tried
 
 _SECOND = 1_000_000_000
 #: how many tasks that stay are remembered as having been told of
@@ -67,6 +68,7 @@ class Worker:
 
     share: (index, count), which worker of how many on the directory.
     words, place: its slot of the scoreboard, and where the running task's name goes there.
+    tried: what the other workers of the directory have tried, where they walk it in the same order.
     in_process: it is not a process of its own (inline, tests): working directory stays, SystemExit is an outcome.
     settled: called with (path, Outcome) after each task; for drain, journal and tests.
     """
@@ -94,6 +96,7 @@ class Worker:
         "share",
         "spool",
         "tasks",
+        "tried",
         "unfinished",
         "walk",
         "woken",
@@ -108,6 +111,7 @@ class Worker:
         share: tuple[int, int] | None = None,
         words: memoryview | None = None,
         place: memoryview | None = None,
+        tried: Tried | None = None,
         in_process: bool = False,
         settled: Callable[[str, Outcome], None] | None = None,
     ) -> None:
@@ -117,6 +121,7 @@ class Worker:
         self.share = share
         self.words = memoryview(bytearray(8 * WIDTH)).cast("Q") if words is None else words
         self.place = place
+        self.tried = tried
         self.in_process = in_process
         self.journal = None if app.faithful or app.options.no_journal else Journal(spool)
         self.chdir = not in_process or app.faithful
@@ -164,6 +169,7 @@ class Worker:
         parent = self.parent
         getppid = os.getppid
         short = None
+        tried = self.tried
         words[STATE] = SCANNING
         self.unfinished.clear()
         self.fresh = False
@@ -171,12 +177,16 @@ class Worker:
         skipped = None if record else self._skipped
         if not self.in_process:
             short = plain.way(self)
+        if tried is not None:
+            tried.begin()
         walk = self.walk(
             self.spool, ordered=options.ordered, share=self.share, now=_now, skipped=skipped, failed=self._unscanned
         )
         try:
             for level, name in walk:
                 if only is not None and name not in only:
+                    continue
+                if tried is not None and tried.by_another(level.below, name):
                     continue
                 if short is not None:
                     claim = short(level, name)

@@ -174,6 +174,39 @@ def test_two_instances_share_a_directory(start: Start) -> None:
     assert os.listdir(second.spool / ".spoolsim" / "run") == []
 
 
+DIES_ONCE = """
+died = os.path.join(os.environ["GATES"], "died")
+if not os.path.exists(died):
+    open(died, "w").close()
+    os.kill(os.getpid(), 9)
+note('task', 'last words')
+"""
+
+
+@pytest.mark.parametrize("quiet", [[], ["--spooler-quiet"]], ids=["told", "quiet"])
+def test_several_spoolers_of_an_ordered_directory(start: Start, quiet: list[str]) -> None:
+    """Each task runs once, begun in the order of the names, also what its spooler died in and what was to be retried.
+
+    The next poll is hours away: nobody relies on it.
+    """
+    it = start("--spooler-ordered", "--spooler-processes", "3", "--spooler-frequency", "9999", *quiet)
+    it.wait_workers(3)
+    for n in range(3):
+        it.put(f"note('begin', {n}); gate('go')")
+    it.wait_count(3)  # all are busy: what comes now they scan together
+    put(it.spool, DIES_ONCE, priority="4")
+    for n in range(300):
+        it.put(f"note('task', {n})", priority="5")
+    it.open_gate("go")
+    it.wait_empty()
+    done = it.runs()[3:]
+    assert sorted(done) == sorted(["task last words", *(f"task {n}" for n in range(300))])
+    # three at a time, each with the turn of a busy processor: nearly in order
+    numbers = [int(line.split()[1]) for line in done if line != "task last words"]
+    assert sum(numbers[:100]) < sum(numbers[100:200]) < sum(numbers[200:])
+    assert it.stop() == 0
+
+
 # ---- where ----
 
 

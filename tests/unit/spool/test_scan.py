@@ -14,7 +14,7 @@ import pytest
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.look import look
 from spoolsim.spool.names import PREFIX
-from spoolsim.spool.scan import DEPTH, TOO_DEEP, scan
+from spoolsim.spool.scan import _BATCH, _FIRST_BATCH, DEPTH, TOO_DEEP, Level, _batches, scan
 
 NOW = 2_000_000_000.0
 
@@ -235,6 +235,35 @@ def test_each_begins_with_its_own_share(spool: SpoolDir) -> None:
     for order, share in zip(orders, shares, strict=True):
         assert sorted(order) == sorted(there)
         assert set(order[: len(share)]) == share
+
+
+def test_who_helps_begins_at_the_far_end(spool: SpoolDir) -> None:
+    """Whose share they are is coming from the near one: they meet once, and do not try the same files all the way."""
+    for number in range(200):
+        Path(spool.path, f"{PREFIX}{number}").write_bytes(b"")
+    order = [name for name in os.listdir(spool.path) if name.startswith(PREFIX)]
+    walk = [name for _, name in scan(spool, share=(0, 2), now=lambda: NOW)]
+    own = [name for name in order if hash(name) % 2 == 0]
+    assert walk[: len(own)] == own
+    helped = walk[len(own) :]
+    first, second = order[:_FIRST_BATCH][::-1], order[_FIRST_BATCH:][: 2 * _FIRST_BATCH][::-1]
+    assert helped[:_FIRST_BATCH] == [name for name in first + second if hash(name) % 2][:_FIRST_BATCH]
+
+
+def test_a_directory_is_read_in_batches_that_grow(spool: SpoolDir) -> None:
+    """The first tasks come before the whole directory is read; later ones many at a time, in the directory's order."""
+    count = 3 * _BATCH
+    for number in range(count):
+        os.mknod(f"{spool.path}/{PREFIX}{number}")
+    order = [name for name in os.listdir(spool.path) if name.startswith(PREFIX)]
+    fd = os.open(spool.path, os.O_RDONLY)
+    batches = list(_batches(Level(spool, spool.path, fd), None, None))
+    os.close(fd)
+    assert [name for batch in batches for name in batch] == order
+    sizes = [len(batch) for batch in batches]
+    assert sizes[:3] == [_FIRST_BATCH, 2 * _FIRST_BATCH, 4 * _FIRST_BATCH]
+    assert max(sizes) == _BATCH
+    assert sizes.count(_BATCH) == 2
 
 
 def test_a_directory_with_nothing_of_others_is_read_once(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
