@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import chain
 
 from spoolsim.spool.lock import try_lock
 
@@ -58,15 +59,15 @@ class Line:
 class Journal:
     """Writes the journal of one directory, for one process.
 
-    gathered: what the next flush writes: whole lines, and of tasks that are done (time, took, task), both in
-        nanoseconds. Hot, and so written in one go: whoever adds to it flushes when it holds GATHERED.
+    gathered: tasks that are done, for the next flush: (time, took, task), both in microseconds. Hot, and so written
+        in one go: whoever adds to it flushes when it holds GATHERED.
     """
 
     __slots__ = ("_attempts", "_inode", "_offset", "_pid", "_spool", "gathered")
 
     def __init__(self, spool: SpoolDir) -> None:
         self._spool = spool
-        self.gathered: list[str | tuple[int, int, str]] = []
+        self.gathered: list[tuple[int, int, str]] = []
         self._pid = os.getpid()
         #: task -> attempts so far, of tasks that stayed
         self._attempts: dict[str, int] = {}
@@ -76,7 +77,7 @@ class Journal:
 
     def done(self, task: str, took: int) -> None:
         """A task is done, after `took` nanoseconds."""
-        self.gathered.append((time.time_ns(), took, task))
+        self.gathered.append((time.time_ns() // 1000, took // 1000, task))
         if len(self.gathered) >= GATHERED:
             self.flush()
 
@@ -91,10 +92,7 @@ class Journal:
         why = why.replace("\t", " ").replace("\n", " ")
         if "\\" in task or not task.isprintable():
             task = _escaped(task)
-        self.gathered.append(
-            f"{time.time_ns() // 1000}\t{self._pid}\t{outcome}\t{attempt}\t{took // 1000}\t{task}\t{why}\n"
-        )
-        self.flush()
+        self._write(f"{time.time_ns() // 1000}\t{self._pid}\t{outcome}\t{attempt}\t{took // 1000}\t{task}\t{why}\n")
         return attempt
 
     def attempts(self, task: str) -> int:
@@ -132,15 +130,30 @@ class Journal:
 
     def flush(self) -> None:
         """Write what was gathered."""
-        if not self.gathered:
+        rows = self.gathered
+        if not rows:
             return
-        data = "".join(self._lines()).encode("utf-8", "surrogateescape")
-        self.gathered.clear()
+        tasks = "".join([row[2] for row in rows])
+        if self._attempts or "\\" in tasks or not tasks.isprintable():
+            text = "".join([self._line(*row) for row in rows])
+        else:
+            text = f"%d\t{self._pid}\tdone\t1\t%d\t%s\t\n" * len(rows) % tuple(chain.from_iterable(rows))
+        rows.clear()
+        self._write(text)
+
+    def _line(self, at: int, took: int, task: str) -> str:
+        """Of one task that is done."""
+        attempt = self._attempts.pop(task, 0) + 1
+        if "\\" in task or not task.isprintable():
+            task = _escaped(task)
+        return f"{at}\t{self._pid}\tdone\t{attempt}\t{took}\t{task}\t\n"
+
+    def _write(self, text: str) -> None:
         try:
             path = os.path.join(self._spool.make_corner(), NAME)
             fd = os.open(path, _APPEND, 0o600)
             try:
-                os.write(fd, data)
+                os.write(fd, text.encode("utf-8", "surrogateescape"))
                 status = os.fstat(fd)
                 if status.st_size > LIMIT:
                     self._rotate(path, fd, status.st_ino)
@@ -148,23 +161,6 @@ class Journal:
                 os.close(fd)
         except OSError:
             pass  # the disk is full, or the directory gone: the tasks matter more
-
-    def _lines(self) -> list[str]:
-        """What was gathered, each as its line."""
-        lines: list[str] = []
-        attempts = self._attempts
-        first = f"\t{self._pid}\tdone\t1\t"
-        for row in self.gathered:
-            if isinstance(row, str):
-                lines.append(row)
-                continue
-            at, took, task = row
-            attempt = attempts.pop(task, 0) + 1 if attempts else 1
-            if "\\" in task or not task.isprintable():
-                task = _escaped(task)
-            between = first if attempt == 1 else f"\t{self._pid}\tdone\t{attempt}\t"
-            lines.append(f"{at // 1000}{between}{took // 1000}\t{task}\t\n")
-        return lines
 
     def _rotate(self, path: str, fd: int, inode: int) -> None:
         """Begin a new file.

@@ -81,7 +81,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
     now = clock_gettime_ns
     #: what is older is due: the clock is asked again only of others
     later = int(clock()) + 1
-    epoch = time_ns() - now(CLOCK_MONOTONIC)
+    epoch = (time_ns() - now(CLOCK_MONOTONIC)) // 1000
 
     def go(level: Level, name: str) -> Claim | str | None:
         home = level.fd
@@ -158,7 +158,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
         held.fd = -1
         close(fd)
         if journal is not None:
-            gathered.append((epoch + ended, ended - began, level.below + name))
+            gathered.append((epoch + ended // 1000, (ended - began) // 1000, level.below + name))
             if len(gathered) >= GATHERED:
                 journal.flush()
         if parent and ended - worker.looked > _LOOK:
