@@ -15,7 +15,7 @@ def main() -> None:
     if argv[:1] == ["run"]:
         if not {"--help", "-h"} & set(argv):
             try:
-                if hasattr(signal, "pthread_sigmask"):
+                if hasattr(signal, "SIG_UNBLOCK"):
                     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))  # dev holds it back as Python starts
                 from spoolsim.cli.run import main as run
 

@@ -15,7 +15,7 @@ from spoolsim.spool.packet import MODIFIER1, decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from spoolsim.diagnose import Notes
@@ -81,10 +81,11 @@ class Producer:
             body = b""
             if job is self._stripped:  # the same dictionary again: its body went with the first call
                 self.notes.give("body-removed")
-        variables = [
-            (key, value) if type(key) is type(value) is bytes else (_key(key), _value(key, value))
-            for key, value in dict.items(job)
-        ]
+        variables: Iterable[tuple[Any, Any]] = dict.items(job)
+        for key, value in variables:
+            if type(key) is not bytes or type(value) is not bytes:
+                variables = [(_key(key), _value(key, value)) for key, value in variables]
+                break
         refused = ""
         try:
             data = encode(variables, truncate=self.faithful)
@@ -154,15 +155,8 @@ class Producer:
         try:
             if self.durable and priority:  # always: who made the priority directory may not have synced it
                 file.sync(os.path.dirname(target))
-            path = file.write(
-                target,
-                name,
-                data,
-                body,
-                at=max(at, 0),
-                mtime=time.time() if self.stamp else 0,
-                durable=self.durable,
-            )
+            stamp: float = at if at > 0 else time.time() if self.stamp else 0
+            path = file.write(target, name, data, body, stamp, self.durable)
         except OSError as error:
             why = error.strerror or str(error)
         if not path:

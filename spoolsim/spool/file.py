@@ -44,32 +44,20 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - where processes fork
     os.register_at_fork(after_in_child=_begin)
 
 
-def write(
-    directory: str,
-    name: str,
-    data: bytes,
-    body: bytes = b"",
-    *,
-    at: int = 0,
-    mtime: float = 0,
-    durable: bool = False,
-) -> str:
+def write(directory: str, name: str, data: bytes, body: bytes = b"", stamp: float = 0, durable: bool = False) -> str:
     """Write one spool file of mode 0600, whatever the umask; returns its path.
 
     data: header and variables. body: what follows them.
-    at: epoch seconds, whole: atime and mtime of the file; 0 for now.
-    mtime: for a process whose clock is not the system's (frozen time): stamp this time where `at` is 0.
+    stamp: epoch seconds, the atime and mtime of the file; 0 for now, as the system's clock has it.
     durable: come back only when file and directory are on the disk; what this costs is up to the disk.
 
     Raises OSError; then nothing is left under the task's name.
     """
     path = f"{directory}/{name}"
-    stamp: float = at or mtime
-    if not stamp and len(data) + len(body) <= _AT_ONCE:
-        _fill(path, data + body, 0, durable=durable)
+    if stamp or len(data) + len(body) > _AT_ONCE:
+        _fill(f"{directory}/.{name}", (data, body) if body else data, durable, path, stamp)
     else:
-        hidden = f"{directory}/.{name}"
-        _fill(hidden, (data, body) if body else data, stamp, rename_to=path, durable=durable)
+        _fill(path, data + body, durable)
     return path
 
 
@@ -82,7 +70,7 @@ def sync(directory: str) -> None:
         os.close(fd)
 
 
-def _fill(path: str, data: bytes | tuple[bytes, bytes], stamp: float, *, rename_to: str = "", durable: bool) -> None:
+def _fill(path: str, data: bytes | tuple[bytes, bytes], durable: bool, rename_to: str = "", stamp: float = 0) -> None:
     fd = os.open(path, _CREATE, 0o600)
     try:
         lock(fd)

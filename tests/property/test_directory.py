@@ -41,7 +41,7 @@ def test_every_task_put_is_claimed_whole_and_once(tasks: list[tuple[dict[bytes, 
     """Tasks of any variables and body, with and without `at`, come back as they were, and are gone when removed."""
     with directory() as spool:
         paths = [
-            file.write(spool.path, file.next_name(), encode(variables.items()), body, at=at)
+            file.write(spool.path, file.next_name(), encode(variables.items()), body, at)
             for variables, body, at in tasks
         ]
         found = []

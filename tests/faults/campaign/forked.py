@@ -161,7 +161,7 @@ class Bench:
                 home = self.spool / "5"
                 home.mkdir(exist_ok=True)
             data = packet({b"number": b"%d" % n})
-            file.write(str(home), file.next_name(), data, b"b" * draw.choice((0, 9, 9000)), at=draw.choice((0, PAST)))
+            file.write(str(home), file.next_name(), data, b"b" * draw.choice((0, 9, 9000)), draw.choice((0, PAST)))
         broken = b""
         if draw.random() < 0.3:
             broken = b"\x11\xff\x00\x00" + os.urandom(20)

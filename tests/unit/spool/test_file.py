@@ -25,7 +25,7 @@ def names(home: Path) -> list[str]:
 @pytest.mark.parametrize("data", [DATA, DATA * 60], ids=["few", "many"])
 def test_it_is_whole(tmp_path: Path, data: bytes, body: bytes, at: int, durable: bool):
     """In one write or renamed, with its time, and nothing beside it."""
-    path = file.write(str(tmp_path), NAME, data, body, at=at, durable=durable)
+    path = file.write(str(tmp_path), NAME, data, body, at, durable)
     status = os.stat(path)  # before it is read, which may move the time of access
     assert not at or (status.st_mtime, status.st_atime) == (at, at)
     assert Path(path).read_bytes() == data + body
@@ -65,7 +65,7 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path, call: str, monkeypatch: 
         patch.setattr(os, call, refused)
         with pytest.raises(OSError, match=os.strerror(errno.EIO)):
             body = b"" if call == "write" else BODY
-            file.write(str(tmp_path), NAME, DATA, body, at=int(call == "utime"), durable=call == "fsync")
+            file.write(str(tmp_path), NAME, DATA, body, int(call == "utime"), call == "fsync")
     assert names(tmp_path) == []
     assert os.listdir("/proc/self/fd") == before
 
