@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: O_NONBLOCK: never hang on a FIFO that took the name; O_NOFOLLOW: a link is not a task
 OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+#: reading a task does not change its file's time of access, which on a disk costs more than the reading
+KEEP_TIMES = OPEN | getattr(os, "O_NOATIME", 0)
 
 
 _open, _fstat, _read = os.open, os.fstat, os.read
@@ -61,7 +63,10 @@ def take(level: Level, name: str, now: float, *, record: bool = False, limit: in
     that memory does not hold. Where uWSGI is followed (`record`) that is a MemoryError: it dies of it.
     """
     try:
-        fd = _open(name, OPEN, dir_fd=level.fd)
+        try:
+            fd = _open(name, OPEN if record else KEEP_TIMES, dir_fd=level.fd)
+        except PermissionError:
+            fd = _open(name, OPEN, dir_fd=level.fd)  # somebody else's: its times may not be kept
     except FileNotFoundError:
         return GONE
     except OSError:

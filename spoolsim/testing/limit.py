@@ -30,13 +30,13 @@ class Interrupted(BaseException):
 class Limit:
     """At most `seconds` for what happens inside the `with`.
 
-    expired: the time is over; whoever loops looks at it between tasks.
+    expired: the time is over; whoever loops looks at it between tasks. busy: set when a task begins.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.expired = False
-        self._busy = False
+        self.busy = False
         self._fired = False
         self._running = threading.Lock()  # held as long as tasks run
         self._lock = threading.Lock()
@@ -59,15 +59,14 @@ class Limit:
         if self._by_signal and _SIGNAL is not None:
             signal.signal(_SIGNAL, signal.SIG_DFL)
 
-    def begin(self) -> None:
-        """A task begins."""
-        self._busy = True
-
     def end(self) -> bool:
         """A task has ended, by itself or not; True if it was interrupted."""
         try:
+            self.busy = False
+            if not self.expired:  # who interrupts says so before it looks whether we are busy
+                return False
             with self._lock:
-                self._busy = False
+                pass  # until it has looked
             for _ in range(1000 if self._fired else 0):
                 pass  # let an interrupt that is on its way arrive here
         except Interrupted:
@@ -80,7 +79,7 @@ class Limit:
                 continue
             with self._lock:
                 self.expired = True
-                if self._busy:
+                if self.busy:
                     self._fired = True
                     self._interrupt()
             return

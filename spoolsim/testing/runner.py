@@ -176,7 +176,7 @@ class Runner(Record):
         app, limit = self.app, self._limit
         app.role, app.signals.in_master = SPOOLER, False
         if limit is not None:
-            limit.begin()
+            limit.busy = True
         try:
             who = f"spooler {os.getpid()}"
             self._workers[0].guard(lambda: app.signals.run(number, who, report))
@@ -208,8 +208,9 @@ class Runner(Record):
     # ---- what the worker asks and tells ----
 
     def _known(self, claim: Claim) -> Task:
-        known = self._named(claim.path)
-        return known if known is not None and known.data == claim.data else Task(claim.path, claim.data)
+        path = claim.path
+        known = self._named(path)
+        return known if known is not None and known.data == claim.data else Task(path, claim.data)
 
     def _named(self, path: str) -> Task | None:
         number = self._order.get(path)
@@ -220,13 +221,19 @@ class Runner(Record):
         if self._only is not None:
             return [name for name in names if f"{directory}/{name}" == self._only]
         order, last = self._order, len(self._order)
-        names.sort(key=lambda name: (order.get(f"{directory}/{name}", last), name))
-        return names if self._shuffle is None else self._shuffle(names)
+        numbered = [(order.get(f"{directory}/{name}", last), name) for name in names]
+        numbered.sort()
+        arranged = [name for _, name in numbered]
+        return arranged if self._shuffle is None else self._shuffle(arranged)
 
     def _enough(self) -> bool:
         if self._error is not None or (self._most and len(self.outcomes) >= self._most):
             return True
         return self._limit is not None and self._limit.expired
+
+    def _meddles(self) -> bool:
+        """May something happen to the next run that the test has ordered, or is it followed?"""
+        return bool(self._faults) or self._plan is not None or self._follow is not None
 
     def _fault(self, ran: Ran) -> Fault | None:
         if self._faults:

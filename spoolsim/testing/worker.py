@@ -19,7 +19,7 @@ from spoolsim.work.worker import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Container, Generator
     from typing import Any
 
     from spoolsim.spool.claim import Claim
@@ -44,6 +44,16 @@ class TestingWorker(Worker):
         self.call = self._call
         self._claim: Claim | None = None
         self._ran: Ran | None = None
+
+    def cycle(self, only: Container[str] | None = None) -> int:
+        """As in production; the process is the spooler as long as it takes."""
+        app = self.app
+        role, worker_id, in_master = app.role, app.worker_id, app.signals.in_master
+        app.role, app.worker_id, app.signals.in_master = SPOOLER, 0, False
+        try:
+            return super().cycle(only)
+        finally:
+            app.role, app.worker_id, app.signals.in_master = role, worker_id, in_master
 
     # ---- which tasks, in which order ----
 
@@ -90,9 +100,6 @@ class TestingWorker(Worker):
         harness = self.harness
         self._claim = claim
         self._ran = ran = Ran(harness._known(claim))
-        app = self.app
-        role, worker_id, in_master = app.role, app.worker_id, app.signals.in_master
-        app.role, app.worker_id, app.signals.in_master = SPOOLER, 0, False
         try:
             return super().manage(claim)
         except Died:
@@ -101,17 +108,21 @@ class TestingWorker(Worker):
             harness._has_run(ran)
             raise
         finally:
-            app.role, app.worker_id, app.signals.in_master = role, worker_id, in_master
             self._claim = None
 
     def _call(self, handler: Callable[[object], object], env: dict[str | bytes, bytes]) -> Outcome:
         ran, harness = self._ran, self.harness
         assert ran is not None
         ran.handler = handler
+        if harness._meddles():
+            return self._meddled(handler, env, ran)
+        result = self._guarded(handler, env, ran)
+        return result if ran.error is None else self._outcome_of(ran.error)
+
+    def _meddled(self, handler: Callable[[object], object], env: dict[str | bytes, bytes], ran: Ran) -> Outcome:
+        """A run that a test may have ordered a fault for, or follows line by line."""
+        harness = self.harness
         fault = harness._fault(ran)
-        if fault is None and not harness._follow:
-            result = run.call(_Guarded(self, handler, ran), env)
-            return result if ran.error is None else self._outcome_of(ran.error)
         kill = None if fault is None else fault.kill
         if fault is not None and not isinstance(kill, int):
             ran.fault = fault.text
@@ -122,8 +133,7 @@ class TestingWorker(Worker):
             raise Died
         lines = Lines(kill if isinstance(kill, int) else 0, harness._outside)
         inner = handler
-        guarded = _Guarded(self, lambda env: lines.run(lambda: inner(env)), ran)
-        result = run.call(guarded, env)
+        result = self._guarded(lambda env: lines.run(lambda: inner(env)), env, ran)
         harness._followed(ran, lines.points)
         if fault is not None and lines.died:
             ran.fault = fault.text
@@ -138,6 +148,27 @@ class TestingWorker(Worker):
         if ran.fault:
             ran.error = None  # ordered: no surprise to the test
         return outcome
+
+    def _guarded(self, handler: Callable[[Any], Any], env: object, ran: Ran) -> Outcome:
+        """Call a handler whose exception goes to the test, not into the log."""
+        harness = self.harness
+        limit = harness._limit
+        try:
+            if limit is not None:
+                limit.busy = True
+            result = handler(env)
+        except BaseException as error:
+            trace = error.__traceback__
+            while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("spoolsim.testing."):
+                trace = trace.tb_next
+            ran.error = error.with_traceback(trace)
+            if harness.errors == "collect" and not isinstance(error, Killed | Interrupted | SystemExit):
+                print_error()
+            result = outcomes.SPOOL_RETRY
+        finally:
+            if limit is not None and limit.end():
+                harness._was_stuck(ran)
+        return outcomes.returned(result)
 
     def _outcome_of(self, error: BaseException) -> Outcome:
         if not isinstance(error, SystemExit):
@@ -156,35 +187,6 @@ class TestingWorker(Worker):
             ran.state, ran.why = BROKEN, run.broken(claim)
             ran.task = self.harness._named(claim.path) or ran.task
         self.harness._has_run(ran, missing=outcome is outcomes.MISSING)
-
-
-class _Guarded:
-    """A handler whose exception goes to the test, not into the log."""
-
-    __slots__ = ("_handler", "_ran", "_worker")
-
-    def __init__(self, worker: TestingWorker, handler: Callable[[Any], Any], ran: Ran) -> None:
-        self._worker = worker
-        self._handler = handler
-        self._ran = ran
-
-    def __call__(self, env: object) -> object:
-        limit = self._worker.harness._limit
-        try:
-            if limit is not None:
-                limit.begin()
-            return self._handler(env)
-        except BaseException as error:
-            trace = error.__traceback__
-            while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("spoolsim.testing."):
-                trace = trace.tb_next
-            self._ran.error = error.with_traceback(trace)
-            if self._worker.harness.errors == "collect" and not isinstance(error, Killed | Interrupted | SystemExit):
-                print_error()
-            return outcomes.SPOOL_RETRY
-        finally:
-            if limit is not None and limit.end():
-                self._worker.harness._was_stuck(self._ran)
 
 
 def _rewind(path: str) -> None:

@@ -28,20 +28,17 @@ class Outcome:
 
     state: DONE, RETRY or IGNORED. why: for a task that stays, what the handler did, in words; '' when all is well.
     advice: what to return instead. overflow: the int did not fit a C long, which uWSGI prints as an OverflowError.
+    counted: it counts towards spooler-max-tasks.
     """
 
-    __slots__ = ("advice", "overflow", "state", "why")
+    __slots__ = ("advice", "counted", "overflow", "state", "why")
 
     def __init__(self, state: str, why: str = "", advice: str = "", *, overflow: bool = False) -> None:
         self.state = state
         self.why = why
         self.advice = advice
         self.overflow = overflow
-
-    @property
-    def counted(self) -> bool:
-        """Does it count towards spooler-max-tasks?"""
-        return self.state != IGNORED
+        self.counted = state != IGNORED
 
     def __repr__(self) -> str:
         return f"Outcome({self.state!r}, {self.why!r})"

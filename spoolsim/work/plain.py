@@ -18,6 +18,7 @@ from spoolsim.spool import lock
 from spoolsim.spool.claim import Claim, take
 from spoolsim.spool.journal import GATHERED
 from spoolsim.spool.packet import HEADER, decode
+from spoolsim.spool.settle import GLIMPSE
 from spoolsim.work import run
 from spoolsim.work.app import NO_HANDLER
 from spoolsim.work.outcome import SPOOL_OK, returned
@@ -48,12 +49,8 @@ if TYPE_CHECKING:
 _SMALL = 16_384
 #: after so many nanoseconds it is seen whether the parent lives: a system call for each task would be too many
 _LOOK = 1_000_000
-#: a handler that took no longer, in nanoseconds, had no time to put another file in the place of its own
-_GLIMPSE = 20_000
 _SECOND = 1_000_000_000
 _REGULAR = 0o100000
-#: reading a task does not change its file's time of access, which on a disk costs more than the reading
-_KEEP_TIMES = getattr(os, "O_NOATIME", 0)
 
 
 def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
@@ -77,7 +74,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
     names = sys.modules["uwsgi"].__dict__
     fcntl, setlk, exclusive = lock.call, lock.OFD_SETLK, lock.EXCLUSIVE
     open_, fstat, read, close = os.open, os.fstat, os.read, lock.close
-    unlink, fchdir, flags = os.unlink, os.fchdir, claims.OPEN | _KEEP_TIMES
+    unlink, fchdir, flags = os.unlink, os.fchdir, claims.KEEP_TIMES
     now = clock_gettime_ns
     #: what is older is due: the clock is asked again only of others
     later = int(clock()) + 1
@@ -142,7 +139,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
         words[SERIAL] = worker.serial
         outcome = call(handler, env)
         ended = now(CLOCK_MONOTONIC)
-        if outcome is not done or words[USER] or ended - began > _GLIMPSE:
+        if outcome is not done or words[USER] or ended - began >= GLIMPSE:
             claim = Claim(level, name, fd, data, mtime, status[1], False)
             worker.finish(claim, outcome, "", began, handler, env)
             return None

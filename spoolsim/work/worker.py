@@ -285,8 +285,9 @@ class Worker:
 
         reason: why it is broken, if it is. began: monotonic nanoseconds. env: None where the handler was not called.
         """
+        took = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - began
         self._end()
-        self._settle(claim, outcome, reason, began)
+        self._settle(claim, outcome, reason, took)
         if self.around is not None:
             self.around(True)
         if outcome.why:
@@ -364,28 +365,25 @@ class Worker:
         except OSError as error:
             self.app.log.line(f"chdir(): {error.strerror} [core/spooler.c line 651]")
 
-    def _settle(self, claim: Claim, outcome: Outcome, reason: str, began: int) -> None:
+    def _settle(self, claim: Claim, outcome: Outcome, reason: str, took: int) -> None:
         words = self.words
         app = self.app
         options = self.options
         ended = None
         if outcome.state is outcomes.DONE:
             if not options.quiet:
-                seconds = (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - began) // _SECOND
-                app.log.line(
-                    f"[spooler {self.spool.path} pid: {self.pid}] done with task {claim.name} after {seconds} seconds",
-                    "done",
-                )
+                who = f"[spooler {self.spool.path} pid: {self.pid}]"
+                app.log.line(f"{who} done with task {claim.name} after {took // _SECOND} seconds", "done")
             words[DONE] += 1
             if reason and not app.faithful:
                 self._set_aside(claim, reason)
             else:
-                ended = self._remove(claim)
+                ended = self._remove(claim, took)
+            if self.journal is not None:
+                self.journal.done(claim.task, took)
         else:
             words[KEPT] += 1
-            self._keep(claim, outcome, began)
-        if self.journal is not None and outcome.state is outcomes.DONE:
-            self.journal.done(claim.task, time.clock_gettime_ns(time.CLOCK_MONOTONIC) - began)
+            self._keep(claim, outcome, took)
         words[OUTCOME] = LAST_OUTCOME[outcome.state]
         if self.settled is not None:
             self.settled(claim.path, outcome)
@@ -399,12 +397,11 @@ class Worker:
         if outcome is outcomes.MISSING or outcome.state is outcomes.IGNORED:
             app.log.line(UNFOUND)
 
-    def _keep(self, claim: Claim, outcome: Outcome, began: int) -> None:
+    def _keep(self, claim: Claim, outcome: Outcome, took: int) -> None:
         """A task that stays: for the next scan, for later (--retry-delay), or among the failed (--max-attempts)."""
         options = self.options
         attempt = 0
         if self.journal is not None:
-            took = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - began
             attempt = self.journal.add(claim.task, outcome.state, took, outcome.why)
         if 0 < options.max_attempts <= attempt:
             self._fail(claim, outcome.why or "asked to be retried (SPOOL_RETRY)", attempt)
@@ -454,9 +451,9 @@ class Worker:
         )
         self.recycled = True
 
-    def _remove(self, claim: Claim) -> Ended | None:
+    def _remove(self, claim: Claim, took: int = settle.GLIMPSE) -> Ended | None:
         try:
-            settle.remove(claim)
+            settle.remove(claim, took)
         except OSError as error:
             if self.app.faithful:
                 self.app.log.line(f"unlink(): {error.strerror} [core/spooler.c line 164]")

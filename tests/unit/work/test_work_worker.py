@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,3 +103,30 @@ def test_a_file_that_shrinks_to_nothing_while_it_is_read(worker: Worker, monkeyp
     assert worker.cycle() == 0
     assert left(worker) == []
     assert len(os.listdir(worker.spool.corner("broken"))) == 2
+
+
+@pytest.mark.parametrize("short", [True, False], ids=["short", "general"])
+def test_the_quickest_handler_that_puts_another_file_in_the_place_of_its_own(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, short: bool
+) -> None:
+    """It does nothing else, and in memory: the other file is a task of its own, not removed with the first."""
+    if short:
+        monkeypatch.undo()
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    with tempfile.TemporaryDirectory(dir=memory) as home:
+        worker.spool = SpoolDir(home)
+        rename, others = os.rename, [f"{home}/other{number}" for number in range(20)]
+        for other in others:
+            Path(other).write_bytes(packet({b"k": b"other"}))
+        name = "uwsgi_spoolfile_on_here"
+        Path(home, name).write_bytes(packet({b"k": b"first"}))
+        ahead = iter(others)
+
+        def handler(env: dict[Any, bytes]) -> int:
+            rename(next(ahead), name)
+            return -2
+
+        sys.modules["uwsgi"].__dict__["spooler"] = handler
+        for _ in others:
+            assert worker.cycle() == 1
+            assert left(worker) == [name]
