@@ -115,11 +115,14 @@ class Spooler:
         why = POLL
         ran = 0
         only = None
+        newest = tried = ""
+        wait.wakeup()  # a SIGUSR1 amid a task is not lost
         while not self._leaving():
             ran_before, ran = ran, 0
-            wait.wakeup()  # a SIGUSR1 amid a task is not lost
             try:
-                ran = self.worker.cycle(only)
+                ran = self.worker.cycle(only, newest, tried)
+                if ran:
+                    wait.wakeup()  # they may have changed that
             except FileNotFoundError:
                 if app.faithful or app.options.drain:
                     return self._gone()
@@ -127,6 +130,7 @@ class Spooler:
                 if wait.wait(limit=_GONE_PAUSE) == LEASH:
                     break
                 wait = self._watch_again(wait)
+                newest = ""
                 continue
             if why == TASK and ran and ran_before and self.worker.fresh:
                 app.notes.give("busy-wait", self.spool.path, f"up to {wait.frequency():g} s")
@@ -142,8 +146,12 @@ class Spooler:
             if self.worker.woken:
                 self.worker.woken = False
                 continue
-            if app.options.cheap and not ran and why != SIGNAL and self._cheap():
+            if newest:  # the directory is the truth: also what may have been kept there is looked at now
+                newest, tried = "", newest if ran else ""
+                continue
+            if app.options.cheap and not ran and not tried and why != SIGNAL and self._cheap():
                 break
+            tried = ""
             if wait.moved():  # removed and made again between two scans: our watch is of the old one
                 wait.wait(limit=_REMOVAL)  # perhaps it is being removed just now, and ours would be in the way
                 wait = self._watch_again(wait)
@@ -151,6 +159,8 @@ class Spooler:
             unfinished = self.worker.unfinished
             why = wait.wait(unfinished=bool(unfinished) and not app.faithful)
             only = set(unfinished) if why == LOOK else None
+            if why == TASK and not app.options.ordered:
+                newest = wait.watches[0].newest  # before anything else, as somebody may be waiting for it
             if why == SIGNAL:
                 self._signal()
                 if self.worker.recycled:
@@ -205,6 +215,7 @@ class Spooler:
         if not self.app.faithful:
             self.app.log.say(f"{self.spool.path} was removed and is back: served again")
         self.wait = Wait(self.app, [self.spool], leash=self.leash)
+        self.wait.wakeup()
         return self.wait
 
     def _signal(self) -> None:
@@ -217,6 +228,7 @@ class Spooler:
         self.worker.guard(lambda: signals.run(number, who, print_error))
         if self.app.options.signal_as_task:
             self.worker.count()
+        self.wait.wakeup()
 
     def _settled(self, path: str, outcome: Outcome) -> None:
         if outcome.state == "done":

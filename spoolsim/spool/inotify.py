@@ -44,9 +44,18 @@ def add(fd: int, path: str, mask: int) -> int:
     return watch
 
 
-def says_gone(data: bytes) -> bool:
-    """Do these events say that a watched file or directory was removed?"""
-    return any(mask & _IGNORED for _, mask in _events(data))
+def told(data: bytes) -> tuple[bool, str]:
+    """Do these events say that a watched file or directory was removed? And the name that the last one is of, or ""."""
+    gone = False
+    name = b""
+    at = 0
+    while at < len(data):
+        _, mask, _, size = _EVENT.unpack_from(data, at)
+        gone |= bool(mask & _IGNORED)
+        at += _EVENT.size + size
+        if size:
+            name = data[at - size : at]
+    return gone, os.fsdecode(name.rstrip(b"\0"))
 
 
 def watches(data: bytes) -> set[int]:

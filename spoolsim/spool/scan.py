@@ -22,7 +22,7 @@ DEPTH = 64
 TOO_DEEP = f"a directory inside {DEPTH} others, which is not entered"
 
 #: names in the first batch of an unordered walk, and in a later one at most
-_FIRST_BATCH, _BATCH = 64, 8192
+_FIRST_BATCH, _BATCH = 1, 8192
 
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -48,6 +48,7 @@ def scan(
     *,
     ordered: bool = False,
     share: tuple[int, int] | None = None,
+    alone: str = "",
     now: Callable[[], float],
     skipped: Callable[[str, str], None] | None = None,
     failed: Callable[[OSError], None] | None = None,
@@ -56,6 +57,7 @@ def scan(
 
     share: (index, count), which worker of how many on this directory we are: unordered, each begins with the names
         of its own share, so that they do not all try the same files, and then helps the others.
+    alone: this name, unless it is another one's share, and no look into the directory: an event told of it.
     now: epoch seconds; a directory with an mtime in the future is skipped whole, as uWSGI does.
     skipped: called with (path, why) for an entry whose name counts but that can never run.
     failed: called with the error that ends the walk early, of the disk or for want of descriptors; without it, raised.
@@ -74,7 +76,11 @@ def scan(
         return
     try:
         level = Level(spool, spool.path, fd)
-        if ordered:
+        if alone:
+            index, count = share or (0, 1)
+            if alone.startswith(names.PREFIX) and hash(alone) % count == index:
+                yield level, alone
+        elif ordered:
             yield from _ordered(level, now, skipped)
         else:
             yield from _unordered(level, share, skipped)
@@ -110,7 +116,7 @@ def _batches(
     """The names of files, as the directory gives them, read in batches.
 
     Who reads on in a directory keeps its lock from those who remove tasks from it, so many are read at once; but the
-    first few are not kept waiting for that.
+    first ones are not kept waiting for that.
     """
     index, count = share or (0, 1)
     prefix = names.PREFIX

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from spoolsim.spool.directory import SpoolDir
 
 BELL = "bell"
+#: bytes of events that are read at once; and so few that the last one is worth a try before the scan: the largest event
+_EVENTS, _FEW = 65536, 272
 _RING = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -44,13 +46,14 @@ class Watch:
 
     fd: readable when something happened; -1 when the kernel gives no watch and polling must do.
     why: the reason for that, in words; '' when there is a watch.
+    newest: the name that the last event was of, where they were few: likely a waiting task; '' for not known.
     """
 
-    __slots__ = ("_identity", "_kernel", "_lost", "_path", "fd", "why")
+    __slots__ = ("_identity", "_kernel", "_lost", "_path", "fd", "newest", "why")
 
     def __init__(self, spool: SpoolDir, *, bell_only: bool = False) -> None:
         self.fd = -1
-        self.why = ""
+        self.why = self.newest = ""
         self._kernel: Any = None
         #: the kernel has ended the watch; a directory that is made again may well get the number of the old one
         self._lost = False
@@ -86,20 +89,28 @@ class Watch:
 
     def drain(self) -> bool:
         """Take what has happened; True if anything had."""
+        self.newest = ""
         if self._kernel is not None:
             found = self._kernel.control(None, 64, 0)
             self._lost |= any(event.fflags & _kqueue_gone() for event in found)
             return bool(found)
         if self.fd < 0:
             return False
-        happened = False
         try:
-            while events := os.read(self.fd, 65536):
-                happened = True
-                self._lost |= inotify.says_gone(events)
+            events = os.read(self.fd, _EVENTS)
         except BlockingIOError:
-            pass
-        return happened
+            return False
+        few = len(events) <= _FEW
+        while True:
+            lost, newest = inotify.told(events)
+            self._lost |= lost
+            if len(events) < _EVENTS - _FEW:  # that was all: asking again would cost a wake-up more than it tells
+                self.newest = newest if few else ""
+                return True
+            try:
+                events = os.read(self.fd, _EVENTS)
+            except BlockingIOError:
+                return True
 
     def close(self) -> None:
         """Give the watch back to the kernel."""

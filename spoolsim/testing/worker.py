@@ -45,13 +45,13 @@ class TestingWorker(Worker):
         self._claim: Claim | None = None
         self._ran: Ran | None = None
 
-    def cycle(self, only: Container[str] | None = None) -> int:
+    def cycle(self, only: Container[str] | None = None, alone: str = "", but: str = "") -> int:
         """As in production; the process is the spooler as long as it takes."""
         app = self.app
         role, worker_id, in_master = app.role, app.worker_id, app.signals.in_master
         app.role, app.worker_id, app.signals.in_master = SPOOLER, 0, False
         try:
-            return super().cycle(only)
+            return super().cycle(only, alone, but)
         finally:
             app.role, app.worker_id, app.signals.in_master = role, worker_id, in_master
 
@@ -63,6 +63,7 @@ class TestingWorker(Worker):
         *,
         ordered: bool = False,
         share: tuple[int, int] | None = None,
+        alone: str = "",
         now: Callable[[], float],
         skipped: Callable[[str, str], None] | None = None,
         failed: Callable[[OSError], None] | None = None,

@@ -68,7 +68,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
     words, place, held = worker.words, worker.place, claims.held
     journal = worker.journal
     gathered = [] if journal is None else journal.gathered
-    before, harakiri = worker.before, options.harakiri * _SECOND
+    before, until, harakiri = worker.before, worker.until, options.harakiri * _SECOND
     call, done = run.call, returned(SPOOL_OK)
     limit, parent = options.max_tasks, worker.parent
     names = sys.modules["uwsgi"].__dict__
@@ -125,7 +125,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
                 handler = NO_HANDLER
         if handler is NO_HANDLER:
             return Claim(level, name, fd, data, mtime, status[1], False)
-        if mtime >= before:
+        if before <= mtime <= until:
             worker.fresh = True
         if place is not None:
             write_task(place, level.below.encode() + text if level.below else text)

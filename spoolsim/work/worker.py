@@ -75,6 +75,7 @@ class Worker:
 
     __slots__ = (
         "_began",
+        "_ended",
         "_overflowed",
         "_said",
         "app",
@@ -98,6 +99,7 @@ class Worker:
         "tasks",
         "tried",
         "unfinished",
+        "until",
         "walk",
         "woken",
         "words",
@@ -143,21 +145,21 @@ class Worker:
         self.looked = 0
         #: something rang outside of a task: scan again at once
         self.woken = False
-        #: the last cycle ran a task that came after the cycle before it began
+        #: the last cycle ran a task that came during the cycle before it
         self.fresh = False
-        #: when the cycle before this one, and this one, began: epoch seconds
-        self.before = 0.0
-        self._began = 0.0
+        #: when the cycle before this one began and ended, in epoch seconds; and when this one did
+        self.before = self.until = 0.0
+        self._began = self._ended = 0.0
         self._overflowed = False
         #: the number of the running task, twice; the scoreboard has it
         self.serial = 0
         self._said: dict[tuple[str, str], None] = {}
         app.harakiri_word = self._arm_user
 
-    def cycle(self, only: Container[str] | None = None) -> int:
+    def cycle(self, only: Container[str] | None = None, alone: str = "", but: str = "") -> int:
         """One scan of the directory, each task that can be had run and settled; returns how many were run.
 
-        only: leave all other names alone.
+        only: leave all other names alone. alone: try this name and do not look at the directory. but: leave this one.
         Raises FileNotFoundError when the directory is gone, Ended when this process must end, and whatever
         SystemExit a handler raised.
         """
@@ -173,18 +175,24 @@ class Worker:
         words[STATE] = SCANNING
         self.unfinished.clear()
         self.fresh = False
-        self.before, self._began = self._began, time.time()
+        self.before, self.until, self._began = self._began, self._ended, time.time()
         skipped = None if record else self._skipped
         if not self.in_process:
             short = plain.way(self)
         if tried is not None:
             tried.begin()
         walk = self.walk(
-            self.spool, ordered=options.ordered, share=self.share, now=_now, skipped=skipped, failed=self._unscanned
+            self.spool,
+            ordered=options.ordered,
+            share=self.share,
+            alone=alone,
+            now=_now,
+            skipped=skipped,
+            failed=self._unscanned,
         )
         try:
             for level, name in walk:
-                if only is not None and name not in only:
+                if name == but or (only is not None and name not in only):
                     continue
                 if tried is not None and tried.by_another(level.below, name):
                     continue
@@ -212,6 +220,7 @@ class Worker:
             words[STATE] = IDLE
             if self.journal is not None:
                 self.journal.flush()
+            self._ended = time.time()
         return count
 
     def manage(self, claim: Claim) -> bool:
@@ -237,7 +246,7 @@ class Worker:
         quiet = options.quiet
         if not quiet:
             app.log.line(f"[spooler {self.spool.path} pid: {self.pid}] managing request {claim.name} ...")
-        if claim.mtime >= self.before:
+        if self.before <= claim.mtime <= self.until:
             self.fresh = True
         if self.around is not None:
             self.around(False)

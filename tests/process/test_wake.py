@@ -173,6 +173,34 @@ def test_a_task_enqueued_while_the_spooler_is_busy(start: Start) -> None:
     assert it.stop() == 0
 
 
+@pytest.mark.parametrize("ordered", [[], ["--spooler-ordered"]], ids=["unordered", "ordered"])
+def test_tasks_of_an_idle_spooler_are_not_said_to_have_waited(start: Start, ordered: list[str]) -> None:
+    """uWSGI would have been woken by each of them."""
+    it = idle(start, *ordered, processes=1)
+    for n in range(3):
+        it.put(f"note({n})")
+        it.wait_runs(str(n), timeout=SOON)
+        it.wait_workers(1)
+    assert it.stop() == 0
+    assert "(busy-wait)" not in it.output()
+
+
+@pytest.mark.parametrize("ordered", [[], ["--spooler-ordered"]], ids=["unordered", "ordered"])
+def test_a_task_that_stays_is_tried_once_for_each_wake_up(start: Start, ordered: list[str]) -> None:
+    """As in uWSGI: the one that woke the spooler too, which is tried before the directory is read."""
+    it = idle(start, *ordered, processes=1)
+    for n in range(1, 4):
+        it.put(f"note('again', {n}); result = uwsgi.SPOOL_RETRY")
+        it.wait_runs(f"again {n}", timeout=SOON)
+        it.wait_workers(1)
+    it.put("note('last')")
+    it.wait_runs("last", timeout=SOON)
+    it.wait_workers(1)
+    runs = it.runs()
+    assert [runs.count(f"again {n}") for n in range(1, 4)] == [4, 3, 2]
+    assert it.stop() == 0
+
+
 def test_a_priority_of_a_task(start: Start) -> None:
     """Under spooler-ordered a task that a task enqueues into a priority directory, new or not, runs at once."""
     it = idle(start, "--spooler-ordered", processes=1)

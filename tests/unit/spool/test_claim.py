@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -295,3 +296,18 @@ def test_a_forked_child_forgets_what_its_parent_holds(level: Level, path: str, m
     assert descriptors() == before
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(claim.fd)
+
+
+def test_somebody_elses_file_is_claimed_all_the_same(level: Level, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only its owner may keep a file's time of access; whoever may write it may run it."""
+    asked = []
+
+    def refuses(name: str, flags: int, *, dir_fd: int) -> int:
+        asked.append(flags)
+        if flags != claims.OPEN:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        return os.open(name, flags, dir_fd=dir_fd)
+
+    monkeypatch.setattr(claims, "_open", refuses)
+    settle.release(taken(level))
+    assert asked == [claims.KEEP_TIMES, claims.OPEN]

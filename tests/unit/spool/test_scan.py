@@ -245,9 +245,22 @@ def test_who_helps_begins_at_the_far_end(spool: SpoolDir) -> None:
     walk = [name for _, name in scan(spool, share=(0, 2), now=lambda: NOW)]
     own = [name for name in order if hash(name) % 2 == 0]
     assert walk[: len(own)] == own
-    helped = walk[len(own) :]
-    first, second = order[:_FIRST_BATCH][::-1], order[_FIRST_BATCH:][: 2 * _FIRST_BATCH][::-1]
-    assert helped[:_FIRST_BATCH] == [name for name in first + second if hash(name) % 2][:_FIRST_BATCH]
+    at, size, expected = 0, _FIRST_BATCH, list[str]()
+    while at < len(order):
+        expected += [name for name in reversed(order[at : at + size]) if hash(name) % 2]
+        at, size = at + size, 2 * size
+    assert walk[len(own) :] == expected
+
+
+def test_a_name_alone_is_given_without_a_look(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that an event told of, there or not; to the worker whose share it is, and only where its name counts."""
+    monkeypatch.setattr("spoolsim.spool.scan.os.scandir", None)
+    name = f"{PREFIX}new"
+    for index in (0, 1):
+        found = [found for _, found in scan(spool, alone=name, share=(index, 2), now=lambda: NOW)]
+        assert found == ([name] if hash(name) % 2 == index else [])
+    assert [found for _, found in scan(spool, alone=name, now=lambda: NOW)] == [name]
+    assert list(scan(spool, alone=".hidden", now=lambda: NOW)) == []
 
 
 def test_a_directory_is_read_in_batches_that_grow(spool: SpoolDir) -> None:
@@ -261,7 +274,7 @@ def test_a_directory_is_read_in_batches_that_grow(spool: SpoolDir) -> None:
     os.close(fd)
     assert [name for batch in batches for name in batch] == order
     sizes = [len(batch) for batch in batches]
-    assert sizes[:3] == [_FIRST_BATCH, 2 * _FIRST_BATCH, 4 * _FIRST_BATCH]
+    assert sizes[:3] == [1, 2, 4]
     assert max(sizes) == _BATCH
     assert sizes.count(_BATCH) == 2
 

@@ -57,6 +57,34 @@ def test_a_put_is_the_event(spool: SpoolDir, watched: Callable[..., wake.Watch])
     assert rings(watch)
 
 
+def test_the_newest_name_is_known_where_few_events_came(spool: SpoolDir, watched: Callable[..., wake.Watch]):
+    """The last one, at any length a name can have; after many, as after none and after the bell, it is not."""
+    watch = watched()
+    for name in ("short", "é" * 127, "n" * 255):
+        Path(spool.path, name).touch()
+        assert watch.drain()
+        assert watch.newest == name
+        Path(spool.path, name).unlink()
+    assert not watch.drain()
+    assert watch.newest == ""
+    for number in range(20):
+        Path(spool.path, str(number)).touch()
+    assert watch.drain()
+    assert watch.newest == ""
+    wake.ring(spool)
+    assert watch.drain()
+    assert watch.newest == ""
+
+
+def test_more_events_than_one_read_takes(spool: SpoolDir, watched: Callable[..., wake.Watch]):
+    """All of them are taken, and no more wake-ups come of them."""
+    watch = watched()
+    for number in range(2000):
+        Path(spool.path, f"{number:0>200}").touch()
+    assert rings(watch)
+    assert not rings(watch)
+
+
 def test_every_watch_hears_a_put(spool: SpoolDir, watched: Callable[..., wake.Watch]):
     """All workers of a directory are woken, not one of them."""
     watches = [watched() for _ in range(4)]
