@@ -182,6 +182,8 @@ def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
         if key.startswith("spool") or key.replace("_", "-") in BY_NAME:
             near = nearest(key, tuple(BY_NAME))
             notes.give("unknown-key", f"{key} ({source})", f"did you mean {near}?" if near else "")
+    if options.inline_harakiri and not options.inline:
+        log.say("--inline-harakiri does nothing without --inline: spooler processes have their harakiri anyway")
     names = sorted({*options.ignored, *_without_effect(options)})
     if names and not options.faithful:
         shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

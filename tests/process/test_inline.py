@@ -821,6 +821,16 @@ def test_a_signal_where_no_directory_is_served(place: Place):
     assert "Error" not in process.output()
 
 
+def test_its_harakiri_without_it_is_said(place: Place) -> None:
+    """--inline-harakiri is of --inline alone."""
+    command = [sys.executable, "-m", "spoolsim", "run", "--spooler", "spool", "--import", "app", "--drain"]
+    done = subprocess.run(
+        [*command, "--inline-harakiri"], cwd=place.path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0
+    assert "--inline-harakiri does nothing without --inline" in done.stdout + done.stderr
+
+
 def test_options_that_need_a_master_are_named(place: Place):
     """One process reloads nothing, serves no statistics, and fires no timer: one line says which were asked for."""
     (place.path / "app.py").write_text(APP + "uwsgi.add_timer(1, 1)\n")
