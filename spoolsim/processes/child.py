@@ -130,7 +130,7 @@ class Spooler:
                 if wait.wait(limit=_GONE_PAUSE) == LEASH:
                     break
                 wait = self._watch_again(wait)
-                newest = ""
+                only, newest, tried = None, "", ""
                 continue
             if why == TASK and ran and ran_before and self.worker.fresh:
                 app.notes.give("busy-wait", self.spool.path, f"up to {wait.frequency():g} s")
@@ -147,7 +147,7 @@ class Spooler:
                 self.worker.woken = False
                 continue
             if newest:  # the directory is the truth: also what may have been kept there is looked at now
-                newest, tried = "", newest if ran else ""
+                newest, tried, ran = "", newest if ran else "", ran or ran_before
                 continue
             if app.options.cheap and not ran and not tried and why != SIGNAL and self._cheap():
                 break
@@ -155,6 +155,7 @@ class Spooler:
             if wait.moved():  # removed and made again between two scans: our watch is of the old one
                 wait.wait(limit=_REMOVAL)  # perhaps it is being removed just now, and ours would be in the way
                 wait = self._watch_again(wait)
+                only = None
                 continue
             unfinished = self.worker.unfinished
             why = wait.wait(unfinished=bool(unfinished) and not app.faithful)

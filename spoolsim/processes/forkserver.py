@@ -77,7 +77,8 @@ class ForkServer:
         #: by path, the rings of an ordered directory's workers
         self.rings: dict[str, memoryview] = {}
         if app.options.ordered and not app.faithful:
-            self.rings = {spool.path: tried.share(count) for spool, _, count in places if count > 1}
+            counts = {spool.path: count for spool, _, count in places if count > 1}
+            self.rings = {path: tried.share(count) for path, count in counts.items()}
         self.living: dict[int, Spawned] = {}
         #: slots that have had a process
         self.spawned: set[int] = set()

@@ -23,6 +23,10 @@ _DEBUGGERS = ("bdb", "pdb", "cmd", "IPython", "ipdb", "pydevd", "_pydevd_bundle"
 _SIGNAL = getattr(signal, "SIGURG", None)
 
 
+#: a task that began just as the time was over is looked for after so many seconds
+_AGAIN = 0.01
+
+
 class Interrupted(BaseException):
     """Raised inside a task that took too long."""
 
@@ -74,7 +78,7 @@ class Limit:
         return self._fired
 
     def _watch(self) -> None:
-        while not self._running.acquire(timeout=self.seconds):
+        while not self._running.acquire(timeout=_AGAIN if self.expired else self.seconds):
             if _debugged(sys._current_frames().get(self._target)):
                 continue
             with self._lock:
@@ -82,7 +86,7 @@ class Limit:
                 if self.busy:
                     self._fired = True
                     self._interrupt()
-            return
+                    return
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         if self._fired:

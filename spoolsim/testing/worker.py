@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from spoolsim.spool.claim import Claim
     from spoolsim.spool.directory import SpoolDir
+    from spoolsim.testing.faults import Fault
     from spoolsim.testing.runner import Runner
     from spoolsim.work.outcome import Outcome
 
@@ -116,14 +117,17 @@ class TestingWorker(Worker):
         assert ran is not None
         ran.handler = handler
         if harness._meddles():
-            return self._meddled(handler, env, ran)
+            fault = harness._fault(ran)
+            if fault is not None or harness._follow is not None:
+                return self._meddled(handler, env, ran, fault)
         result = self._guarded(handler, env, ran)
         return result if ran.error is None else self._outcome_of(ran.error)
 
-    def _meddled(self, handler: Callable[[object], object], env: dict[str | bytes, bytes], ran: Ran) -> Outcome:
-        """A run that a test may have ordered a fault for, or follows line by line."""
+    def _meddled(
+        self, handler: Callable[[object], object], env: dict[str | bytes, bytes], ran: Ran, fault: Fault | None
+    ) -> Outcome:
+        """A run that a test has ordered a fault for, or follows line by line."""
         harness = self.harness
-        fault = harness._fault(ran)
         kill = None if fault is None else fault.kill
         if fault is not None and not isinstance(kill, int):
             ran.fault = fault.text
@@ -155,21 +159,28 @@ class TestingWorker(Worker):
         harness = self.harness
         limit = harness._limit
         try:
-            if limit is not None:
-                limit.busy = True
-            result = handler(env)
-        except BaseException as error:
-            trace = error.__traceback__
-            while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("spoolsim.testing."):
-                trace = trace.tb_next
-            ran.error = error.with_traceback(trace)
-            if harness.errors == "collect" and not isinstance(error, Killed | Interrupted | SystemExit):
-                print_error()
+            try:
+                if limit is not None:
+                    limit.busy = True
+                result = handler(env)
+            except BaseException as error:
+                self._caught(error, ran)
+                result = outcomes.SPOOL_RETRY
+            finally:
+                if limit is not None and limit.end():
+                    harness._was_stuck(ran)
+        except Interrupted:  # while we looked at what the handler had raised
+            harness._was_stuck(ran)
             result = outcomes.SPOOL_RETRY
-        finally:
-            if limit is not None and limit.end():
-                harness._was_stuck(ran)
         return outcomes.returned(result)
+
+    def _caught(self, error: BaseException, ran: Ran) -> None:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("spoolsim.testing."):
+            trace = trace.tb_next
+        ran.error = error.with_traceback(trace)
+        if self.harness.errors == "collect" and not isinstance(error, Killed | Interrupted | SystemExit):
+            print_error()
 
     def _outcome_of(self, error: BaseException) -> Outcome:
         if not isinstance(error, SystemExit):

@@ -5,7 +5,8 @@ them locked or gone. Unordered, each begins with a share of its own and needs no
 
 Each worker has a ring of the last tasks it tried, in memory that all of one fork server share, and reads the others'
 before it tries one itself: a few words of memory in place of three system calls. What falls out of a ring before it
-was read is tried as ever, so nothing depends on it.
+was read is tried as ever. And what another one tried in vain (still being written, no descriptors left) is not left to
+that one alone, which may be busy by now: it is counted, and who passed over a name then looks again.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import mmap
 
 #: tasks in the ring of one worker
 SIZE = 1024
-#: before the ring: how many tasks its worker has tried so far
-_HEAD = 1
+#: before the ring: how many tasks its worker has tried so far, and how many of them in vain
+_COUNT, _VAIN, _HEAD = 0, 1, 2
 _WIDTH = _HEAD + SIZE
 _MASK = 2**64 - 1
 
@@ -26,31 +27,45 @@ def share(count: int) -> memoryview:
 
 
 class _Other:
-    """The ring of another worker, as far as it was read."""
+    """The ring of another worker, as far as it was read, and what it had tried in vain before our scan."""
 
-    __slots__ = ("read", "words")
+    __slots__ = ("read", "vain", "words")
 
     def __init__(self, words: memoryview) -> None:
         self.words = words
-        self.read = words[0]
+        self.begin()
+
+    def begin(self) -> None:
+        self.read = self.words[_COUNT]
+        self.vain = self.words[_VAIN]
 
 
 class Tried:
     """One worker's view. words: of all rings. index: which is ours; the others are read."""
 
-    __slots__ = ("_marks", "_others", "_words")
+    __slots__ = ("_marks", "_others", "_passed", "_words")
 
     def __init__(self, words: memoryview, index: int) -> None:
         rings = [words[start : start + _WIDTH] for start in range(0, len(words), _WIDTH)]
         self._words = rings.pop(index)
         self._others = [_Other(ring) for ring in rings]
         self._marks: set[int] = set()
+        self._passed: list[str] = []
 
     def begin(self) -> None:
         """A scan begins: what was tried before it may be waiting again."""
         self._marks.clear()
+        self._passed.clear()
         for other in self._others:
-            other.read = other.words[0]
+            other.begin()
+
+    def in_vain(self) -> None:
+        """What we tried last could not be had, for the time being."""
+        self._words[_VAIN] += 1
+
+    def in_doubt(self) -> list[str]:
+        """The names that were passed over in this scan, if some that others tried could not be had."""
+        return self._passed if any(other.words[_VAIN] != other.vain for other in self._others) else []
 
     def by_another(self, below: str, name: str) -> bool:
         """Has another worker tried this task since the scan began? If not, we are the one who does.
@@ -59,22 +74,23 @@ class Tried:
         """
         marks = self._marks
         for other in self._others:
-            if other.words[0] != other.read:
+            if other.words[_COUNT] != other.read:
                 _read(other, marks)
         mark = (hash(below) ^ hash(name)) & _MASK
         if mark in marks:
             marks.remove(mark)
+            self._passed.append(name)
             return True
         words = self._words
-        count = words[0]
+        count = words[_COUNT]
         words[_HEAD + count % SIZE] = mark
-        words[0] = count + 1
+        words[_COUNT] = count + 1
         return False
 
 
 def _read(other: _Other, marks: set[int]) -> None:
     words = other.words
-    head = words[0]
+    head = words[_COUNT]
     for number in range(max(other.read, head - SIZE), head):
         marks.add(words[_HEAD + number % SIZE])
     other.read = head

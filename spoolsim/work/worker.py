@@ -208,20 +208,32 @@ class Worker:
                 if claim.__class__ is Claim:
                     count += self.manage(claim)
                 else:
-                    if claim is claims.UNFINISHED or claim is claims.LOCKED:
-                        self.unfinished.add(name)
-                    elif claim is claims.UNREADABLE and not record:
-                        self._skipped(f"{level.path}/{name}", "unreadable, or not writable, for this user")
+                    self._not_had(level, name, claim, alone)
                     continue
                 if self.recycled or words[LEAVE] or (parent and getppid() != parent):
                     break
         finally:
             walk.close()
             words[STATE] = IDLE
+            if tried is not None:
+                self.unfinished.update(tried.in_doubt())
             if self.journal is not None:
                 self.journal.flush()
             self._ended = time.time()
+        if alone and not count:  # as if it had not been
+            self._began, self._ended = self.before, self.until
         return count
+
+    def _not_had(self, level: Level, name: str, why: str | Claim, alone: str) -> None:
+        """A name that was tried, and why its task could not be had now."""
+        if why is claims.UNFINISHED or why is claims.LOCKED:
+            self.unfinished.add(name)
+        elif why is not claims.UNREADABLE:
+            return
+        elif not self.app.faithful and name != alone:  # what an event told of may be no file at all
+            self._skipped(f"{level.path}/{name}", "unreadable, or not writable, for this user")
+        if self.tried is not None:
+            self.tried.in_vain()
 
     def manage(self, claim: Claim) -> bool:
         """Run one claimed task and settle it; False when it was broken and did not run."""
@@ -387,7 +399,8 @@ class Worker:
             if reason and not app.faithful:
                 self._set_aside(claim, reason)
             else:
-                ended = self._remove(claim, took)
+                # where lines were written meanwhile, its place may well have been taken
+                ended = self._remove(claim, took if options.quiet else settle.GLIMPSE)
             if self.journal is not None:
                 self.journal.done(claim.task, took)
         else:

@@ -55,6 +55,21 @@ def test_a_process_that_takes_a_place_over_knows_nothing_of_before() -> None:
     assert other.by_another("", "a")
 
 
+def test_what_could_not_be_had_puts_what_was_passed_over_in_doubt() -> None:
+    """Until the next scan begins."""
+    words = share(2)
+    one, other = Tried(words, 0), Tried(words, 1)
+    other.begin()
+    assert not one.by_another("", "a")
+    assert other.by_another("", "a")
+    assert other.in_doubt() == []
+    one.in_vain()
+    assert one.in_doubt() == []
+    assert other.in_doubt() == ["a"]
+    other.begin()
+    assert other.in_doubt() == []
+
+
 def test_who_reads_too_late_tries_for_itself() -> None:
     """The ring has the last ones; those before them are tried, and nothing worse."""
     words = share(2)

@@ -14,10 +14,11 @@ import pytest
 
 from spoolsim.log import Log
 from spoolsim.options import Options
-from spoolsim.spool import claim, file
+from spoolsim.spool import claim, file, lock
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work import plain
 from spoolsim.work.app import SPOOLER, App, install
+from spoolsim.work.tried import Tried, share
 from spoolsim.work.worker import Worker
 from tests.oracle.packets import packet
 
@@ -130,3 +131,69 @@ def test_the_quickest_handler_that_puts_another_file_in_the_place_of_its_own(
         for _ in others:
             assert worker.cycle() == 1
             assert left(worker) == [name]
+
+
+def test_what_another_tried_in_vain_is_looked_at_again(worker: Worker) -> None:
+    """Ordered, a task that is still being written is passed over by who sees that another has tried it; but the other
+    may have found itself a long task since, so both look again soon.
+    """
+    words = share(2)
+    for name in ("1", "2"):
+        Path(worker.spool.path, name).write_bytes(packet({b"k": b"v"}))
+    (first,) = left(worker)
+    os.unlink(f"{worker.spool.path}/{first}")
+    producer = os.open(f"{worker.spool.path}/1", os.O_RDWR)
+    assert lock.try_lock(producer)
+    app = App(Options(quiet=True, ordered=True), [(worker.spool, 0)], Log())
+    one, other = (Worker(app, worker.spool, tried=Tried(words, index)) for index in (0, 1))
+    ran: list[int] = []
+
+    def long(env: dict[Any, bytes]) -> int:
+        ran.append(other.cycle())
+        return -2
+
+    sys.modules["uwsgi"].__dict__["spooler"] = long
+    other.cycle(alone="uwsgi_spoolfile_on_nothing")  # it is there, and reads from here on
+    assert one.cycle() == 1
+    os.close(producer)
+    assert ran == [0]
+    assert one.unfinished == {"1"}
+    assert "1" in other.unfinished
+    assert other.cycle(set(other.unfinished)) == 1
+    assert os.listdir(worker.spool.path) == [".spoolsim"]
+
+
+def test_a_file_that_takes_the_place_while_lines_are_written(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """However quick the handler was: a log that is not read holds its line up, and so the removal."""
+    app = App(Options(), [(worker.spool, 0)], Log())
+    loud = Worker(app, worker.spool)
+    sys.modules["uwsgi"].__dict__["spooler"] = lambda env: -2
+    (name,) = left(worker)
+    other = f"{worker.spool.path}/other"
+    Path(other).write_bytes(packet({b"k": b"other"}))
+    line = app.log.line
+
+    def slow(text: str, *style: str) -> None:
+        line(text, *style)
+        if "done with task" in text:
+            os.rename(other, f"{worker.spool.path}/{name}")
+
+    monkeypatch.setattr(Log, "line", lambda self, *words: slow(*words))
+    assert loud.cycle() == 1
+    assert left(worker) == [name]
+
+
+def test_a_look_at_one_name_that_found_nothing_was_no_scan(worker: Worker, capfd: pytest.CaptureFixture[str]) -> None:
+    """What came while the scan before it went on is known as that; and a directory of that name is not misnamed."""
+    worker.cycle()
+    before = worker._began, worker._ended
+    name = "uwsgi_spoolfile_on_directory"
+    os.mkdir(f"{worker.spool.path}/{name}")
+    assert worker.cycle(alone=name) == 0
+    assert (worker._began, worker._ended) == before
+    assert name not in capfd.readouterr().err
+    worker.cycle()
+    assert worker.until == before[1]
+    assert f"{name} is a directory" in capfd.readouterr().err
