@@ -30,7 +30,7 @@ def test_put(benchmark: Any, room: Room, body: bytes, at: int) -> None:
 
     def put() -> str:
         next(calls)
-        return file.write(room.spool, file.next_name(), DATA, body, at=at)
+        return file.write(room.spool, file.next_name(), DATA, body, at)
 
     path = benchmark.pedantic(put, rounds=200, iterations=1, warmup_rounds=5)
     assert os.stat(path).st_size == len(DATA) + len(body)
