@@ -84,14 +84,14 @@ def test_a_task_removed_too_early_is_seen(bench: Bench, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(worker, "take", take)
     monkeypatch.setattr(plain, "way", lambda worker: None)
-    monkeypatch.setattr(settle, "remove", lambda claimed: os.close(claimed.fd))
+    monkeypatch.setattr(settle, "remove", lambda claimed, took: os.close(claimed.fd))
     assert any("lost" in what for what in series(bench, "spooler", 3))
 
 
 def test_a_task_written_in_place_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were a big task written under its own name in pieces, the campaign would say: half."""
 
-    def fill(path: str, data: object, stamp: float, *, rename_to: str = "", durable: bool) -> None:
+    def fill(path: str, data: object, durable: bool, rename_to: str = "", stamp: float = 0) -> None:
         fd = os.open(rename_to or path, os.O_CREAT | os.O_WRONLY, 0o600)
         for part in data if isinstance(data, tuple) else (data,):
             os.write(fd, part[: len(part) // 2])
@@ -104,7 +104,7 @@ def test_a_task_written_in_place_is_seen(bench: Bench, monkeypatch: pytest.Monke
 
 def test_a_task_that_is_not_removed_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were a task kept that is done, the campaign would say so."""
-    monkeypatch.setattr(settle, "remove", settle.release)
+    monkeypatch.setattr(settle, "remove", lambda claimed, took: settle.release(claimed))
     monkeypatch.setattr(plain, "way", lambda worker: None)
     assert series(bench, "spooler", 1) != []
 
@@ -142,7 +142,7 @@ def test_a_failure_that_ends_the_spooler_is_seen(bench: Bench, monkeypatch: pyte
 def test_a_newcomer_that_is_removed_unrun_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were a task removed by name alone, the one that was laid in its place meanwhile would be missed."""
 
-    def remove(claimed: claim.Claim) -> None:
+    def remove(claimed: claim.Claim, took: int) -> None:
         os.unlink(claimed.path)
         os.close(claimed.fd)
 
