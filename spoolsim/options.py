@@ -644,7 +644,7 @@ class Options:
     def __eq__(self, other: object) -> bool:
         return self.to_plain() == other.to_plain() if isinstance(other, Options) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # Python's own way to say: cannot be hashed
 
     def __repr__(self) -> str:
         set_fields = [f"{k}={v!r}" for k, v in self.to_plain().items() if k == "opt" or v != DEFAULTS[k]]

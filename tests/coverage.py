@@ -16,16 +16,21 @@ ROOT = Path(__file__).resolve().parents[1]
 
 #: module -> the tests that are to reach all of it, the fastest first
 MODULES = {
-    "spoolsim/spool/packet.py": ["tests/unit/spool/test_packet.py", "tests/property/test_packet.py"],
-    "spoolsim/spool/names.py": ["tests/unit/spool/test_names.py", "tests/property/test_names.py"],
-    "spoolsim/spool/directory.py": ["tests/unit/spool/test_directory.py"],
-    "spoolsim/spool/file.py": ["tests/unit/spool"],
-    "spoolsim/spool/scan.py": ["tests/unit/spool"],
-    "spoolsim/spool/claim.py": ["tests/unit/spool"],
-    "spoolsim/spool/settle.py": ["tests/unit/spool"],
-    "spoolsim/work/outcome.py": ["tests/unit/work/test_work_outcome.py", "tests/property/test_outcome.py"],
-    "spoolsim/processes/lifecycle.py": ["tests/unit/processes/test_lifecycle.py", "tests/property/test_lifecycle.py"],
+    "spoolsim.spool.packet": ["tests/unit/spool/test_packet.py", "tests/property/test_packet.py"],
+    "spoolsim.spool.names": ["tests/unit/spool/test_names.py", "tests/property/test_names.py"],
+    "spoolsim.spool.directory": ["tests/unit/spool/test_directory.py"],
+    "spoolsim.spool.file": ["tests/unit/spool"],
+    "spoolsim.spool.scan": ["tests/unit/spool"],
+    "spoolsim.spool.claim": ["tests/unit/spool"],
+    "spoolsim.spool.settle": ["tests/unit/spool"],
+    "spoolsim.work.outcome": ["tests/unit/work/test_work_outcome.py", "tests/property/test_outcome.py"],
+    "spoolsim.processes.lifecycle": ["tests/unit/processes/test_lifecycle.py", "tests/property/test_lifecycle.py"],
 }
+
+
+def source_of(module: str) -> str:
+    """Its file, below ROOT."""
+    return f"{module.replace('.', '/')}.py"
 
 
 def main() -> int:
@@ -34,7 +39,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as home:
         environ = {**os.environ, "COVERAGE_FILE": str(Path(home) / "coverage")}
         coverage = [sys.executable, "-m", "coverage"]
-        measured = [*coverage, "run", "--branch", f"--include={','.join(MODULES)}", "-m", "pytest", "-q", *tests]
+        include = f"--include={','.join(map(source_of, MODULES))}"
+        measured = [*coverage, "run", "--branch", include, "-m", "pytest", "-q", *tests]
         status = subprocess.run(measured, cwd=ROOT, env=environ, check=False).returncode
         report = [*coverage, "report", "-m", "--fail-under=100"]
         return status or subprocess.run(report, cwd=ROOT, env=environ, check=False).returncode

@@ -27,15 +27,15 @@ import hypothesis
 import hypothesis.stateful  # so that it is loaded once, before the forks
 import pytest
 
-from tests.coverage import MODULES, ROOT
+from tests.coverage import MODULES, ROOT, source_of
 
 #: the modules that are changed when none is named
 DECIDING = (
-    "spoolsim/spool/packet.py",
-    "spoolsim/spool/names.py",
-    "spoolsim/spool/directory.py",
-    "spoolsim/work/outcome.py",
-    "spoolsim/processes/lifecycle.py",
+    "spoolsim.spool.packet",
+    "spoolsim.spool.names",
+    "spoolsim.spool.directory",
+    "spoolsim.work.outcome",
+    "spoolsim.processes.lifecycle",
 )
 
 _AT_A_TIME = 2
@@ -151,10 +151,9 @@ class Try:
         output = os.open(f"{self._home.name}/output", os.O_WRONLY | os.O_CREAT)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        name = module.removesuffix(".py").replace("/", ".")
-        sys.meta_path.insert(0, _Changed(name, ROOT / module, self.source))
+        sys.meta_path.insert(0, _Changed(module, ROOT / source_of(module), self.source))
         sys.dont_write_bytecode = True
-        importlib.import_module(name)  # before pytest, which has a finder of its own for its plugins' packages
+        importlib.import_module(module)  # before pytest, which has a finder of its own for its plugins' packages
         os._exit(pytest.main([*_PYTEST, f"--basetemp={self._home.name}/tmp", *MODULES[module]]))
 
     def passed(self) -> bool | None:
@@ -199,7 +198,7 @@ def main() -> int:
     """The exit status: 0, also with survivors, which a person judges; 1 where the tests fail without any change."""
     os.chdir(ROOT)
     for module in sys.argv[1:] or DECIDING:
-        source = (ROOT / module).read_text()
+        source = (ROOT / source_of(module)).read_text()
         begin = time.monotonic()
         unchanged = Try(module, source)
         while (passed := unchanged.passed()) is None:

@@ -256,7 +256,11 @@ class Collector:
         self.replace("$", os.environ.get)
         for setting in self.done:
             if isinstance(setting.value, str) and _is_late(setting):
-                setting.value = placeholders.fill_value(setting.value, "@", lambda path, s=setting: self.file(path, s))  # type: ignore[misc]
+
+                def content(path: str, of: Setting = setting) -> str:
+                    return self.file(path, of)
+
+                setting.value = placeholders.fill_value(setting.value, "@", content)
         self.replace("%", lambda expression: placeholders.evaluate(expression, self.first_value))
         if not self.faithful:
             self.override()

@@ -19,6 +19,7 @@ from spoolsim.options import OPTIONS, Option, Setting
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 #: uwsgiconf's parameter -> the option that it sets, from the one table
 PARAMETERS: dict[str, Option] = {option.uwsgiconf: option for option in OPTIONS if option.uwsgiconf}
@@ -33,14 +34,14 @@ class Spooler:
     for a parameter that does not exist.
     """
 
-    def __init__(self, *args: object, _section: Section | None = None, **kwargs: object) -> None:
+    def __init__(self, *args: Any, _section: Section | None = None, **kwargs: Any) -> None:
         self._section = _section if _section is not None else Section(_spooler=self)
         self._base_dir = ""
-        self.set_basic_params(*args, **kwargs)  # type: ignore[arg-type]
+        self.set_basic_params(*args, **kwargs)
 
-    def __call__(self, *args: object, **kwargs: object) -> Section:
+    def __call__(self, *args: Any, **kwargs: Any) -> Section:
         """The same as `set_basic_params`."""
-        return self.set_basic_params(*args, **kwargs)  # type: ignore[arg-type]
+        return self.set_basic_params(*args, **kwargs)
 
     def set_basic_params(
         self,
@@ -135,7 +136,7 @@ class Section:
         runtime_dir: str | os.PathLike[str] | None = None,
         project_name: str | None = None,
         strict_config: bool | None = None,
-        params_spooler: dict[str, object] | None = None,
+        params_spooler: dict[str, Any] | None = None,
         _spooler: Spooler | None = None,
     ) -> None:
         self.name = name or "uwsgi"
@@ -144,7 +145,7 @@ class Section:
         self._options: dict[str, list[str]] = {}
         self.spooler = _spooler if _spooler is not None else Spooler(_section=self)
         if params_spooler:
-            self.spooler.set_basic_params(**params_spooler)  # type: ignore[arg-type]
+            self.spooler.set_basic_params(**params_spooler)
         if strict_config is not None:
             if not isinstance(strict_config, bool):
                 raise _refusal("strict_config", "strict", strict_config, "True or False")

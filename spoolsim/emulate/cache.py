@@ -128,7 +128,7 @@ def cache_keys(cache: str = "", /) -> list[bytes]:
         raise ValueError(NO_CACHE)
     with store() as shared:
         _expire(shared)
-        return [key for (key,) in shared.rows("select key from item where cache = ?", place.name)]  # type: ignore[misc]
+        return [key for (key,) in shared.rows("select key from item where cache = ?", place.name)]
 
 
 def cache_num(key: str | bytes, cache: str = "", /) -> int:
@@ -168,7 +168,7 @@ def _get(shared: Store, place: Cache, key: bytes) -> bytes | None:
         key,
         int(time.time()),
     )
-    return row[0] if row else None  # type: ignore[return-value]
+    return row[0] if row else None
 
 
 def _expire(shared: Store) -> None:
@@ -193,7 +193,7 @@ def _write(shared: Store, place: Cache, key: bytes, data: bytes, expires: int) -
         return None
     if place.items and _get(shared, place, key) is None:
         count = shared.one("select count(*) from item where cache = ?", place.name)
-        if count and count[0] >= place.items:  # type: ignore[operator]
+        if count and count[0] >= place.items:
             apps.in_this_process().log.line(f'*** DANGER cache "{place.name}" is FULL !!! ***')
             return None
     shared.run("insert or replace into item values (?, ?, ?, ?)", place.name, key, data, expires)
@@ -210,7 +210,7 @@ def _change(
         _expire(shared)
         row = shared.one("select value, expires from item where cache = ? and key = ?", place.name, wanted)
         old, until = row if row else (b"", int(time.time()) + seconds if seconds > 0 else 0)
-        padded = old[:_NUMBER].ljust(_NUMBER, b"\0")  # type: ignore[index]
+        padded = old[:_NUMBER].ljust(_NUMBER, b"\0")
         number = change(int.from_bytes(padded, "little", signed=True), by)
-        data = number.to_bytes(_NUMBER, "little", signed=True) + old[_NUMBER:]  # type: ignore[index]
-        return _write(shared, place, wanted, data, until)  # type: ignore[arg-type]
+        data = number.to_bytes(_NUMBER, "little", signed=True) + old[_NUMBER:]
+        return _write(shared, place, wanted, data, until)

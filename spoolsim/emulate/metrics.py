@@ -88,7 +88,7 @@ def metric_set_min(name: str, value: int = 1, /) -> bool | None:
 
 def _value(shared: Store, name: str, first: int) -> int:
     row = shared.one("select value from metric where name = ?", name)
-    return row[0] if row else first  # type: ignore[return-value]
+    return row[0] if row else first
 
 
 def _change(function: str, name: str, value: int, change: Callable[[int, int], int]) -> bool | None:

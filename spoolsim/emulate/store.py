@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
+    from typing import Any
 
 _SCHEMA = """
 create table if not exists item
@@ -87,11 +88,11 @@ class Store:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
         self._lock.release()
 
-    def one(self, query: str, *values: object) -> Sequence[object] | None:
+    def one(self, query: str, *values: object) -> Sequence[Any] | None:
         """The first row of a query, inside a transaction."""
         return next(self.rows(query, *values), None)
 
-    def rows(self, query: str, *values: object) -> Iterator[Sequence[object]]:
+    def rows(self, query: str, *values: object) -> Iterator[Sequence[Any]]:
         """The rows of a query, inside a transaction."""
         assert self._connection is not None
         return iter(self._connection.execute(query, values).fetchall())

@@ -6,6 +6,7 @@ An event is a hint; whoever is told looks at the file.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 
 from watchdog import events
 from watchdog.events import (
@@ -42,7 +43,7 @@ _CHANGES: list[type[FileSystemEvent]] = [
 ]
 
 
-class _Watch(FileSystemEventHandler):
+class _Watch(FileSystemEventHandler, ABC):
     """An observer that goes on with the directories it was given, though other ones may have come under their names.
 
     polling: look every second instead of waiting for events, for file systems that send none (container mounts).
@@ -68,8 +69,9 @@ class _Watch(FileSystemEventHandler):
             self._removed = True
         self._happened(event)
 
+    @abstractmethod
     def _happened(self, event: FileSystemEvent) -> None:
-        raise NotImplementedError
+        """Something happened at one of the paths, or below it."""
 
     def moved(self) -> bool:
         """Is one of the paths gone, or there now, or another one than when the watch began? It is not watched, then."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from spoolsim.emulate.absent import (  # noqa: F401
+    from spoolsim.emulate.absent import (  # noqa: F401 - for type checkers
         SymbolsImporter,
         SymbolsZipImporter,
         ZipImporter,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         mule_msg,
         scrolls,
     )
-    from spoolsim.emulate.cache import (  # noqa: F401
+    from spoolsim.emulate.cache import (  # noqa: F401 - for type checkers
         cache_clear,
         cache_dec,
         cache_del,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
         cache_set,
         cache_update,
     )
-    from spoolsim.emulate.instance import (  # noqa: F401
+    from spoolsim.emulate.instance import (  # noqa: F401 - for type checkers
         listen_queue,
         logsize,
         magic_table,
@@ -74,8 +74,8 @@ if TYPE_CHECKING:
         total_requests,
         workers,
     )
-    from spoolsim.emulate.locks import is_locked, lock, unlock  # noqa: F401
-    from spoolsim.emulate.metrics import (  # noqa: F401
+    from spoolsim.emulate.locks import is_locked, lock, unlock  # noqa: F401 - for type checkers
+    from spoolsim.emulate.metrics import (  # noqa: F401 - for type checkers
         metric_dec,
         metric_div,
         metric_get,
@@ -85,8 +85,8 @@ if TYPE_CHECKING:
         metric_set_max,
         metric_set_min,
     )
-    from spoolsim.emulate.request import get_logvar, log_this_request, set_logvar  # noqa: F401
-    from spoolsim.emulate.rpc import call, register_rpc, rpc, rpc_list  # noqa: F401
+    from spoolsim.emulate.request import get_logvar, log_this_request, set_logvar  # noqa: F401 - for type checkers
+    from spoolsim.emulate.rpc import call, register_rpc, rpc, rpc_list  # noqa: F401 - for type checkers
     from spoolsim.work.app import App
 
 #: names here that are none of uWSGI's

@@ -14,7 +14,7 @@ from struct import pack, unpack_from
 try:
     import fcntl
 except ImportError:  # no POSIX: one process alone, which remembers what it holds (the testing engine)
-    from spoolsim.spool import held_here as fcntl  # type: ignore[no-redef]
+    from spoolsim.spool import held_here as fcntl  # type: ignore[no-redef]  # its stand-in
 
 #: struct flock of 64-bit Linux: l_type, l_whence, padding, l_start, l_len, l_pid
 EXCLUSIVE = pack("hh4xqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)

@@ -21,7 +21,7 @@ from spoolsim.work.signals import Signals
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from types import CodeType
+    from types import CodeType, FrameType
     from typing import Any
 
     from spoolsim.work.app import App
@@ -75,13 +75,13 @@ def _remember(kind: str, name: Any, value: Any) -> None:
 def importing() -> tuple[str, ...]:
     """The modules that are being imported by whoever called us, innermost first; empty outside of an import."""
     owners = []
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_name == "<module>":
             name = frame.f_globals.get("__name__", "")
             if name not in _PROGRAMS:
                 owners.append(name)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return tuple(owners)
 
 

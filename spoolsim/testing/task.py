@@ -104,7 +104,7 @@ class Task:
             elif key in keywords:
                 if keywords[key] != value:
                     return False
-            elif as_bytes(key) not in found or found[as_bytes(key)] != as_bytes(value):  # type: ignore[index]
+            elif as_bytes(key) not in found or found[as_bytes(key)] != as_bytes(value):
                 return False
         return True
 
@@ -162,7 +162,7 @@ class Ran:
         return f"<{self.task!r}: {self.state}{': ' + self.why if self.why else ''}>"
 
 
-def as_bytes(value: object) -> object:
+def as_bytes(value: Any) -> Any:
     """Text as uwsgidecorators encode it; anything else as it is."""
     return value.encode() if isinstance(value, str) else value
 

@@ -39,7 +39,7 @@ def takes(kinds: str, name: str | None = _OWN, *, optional: int = 0) -> Callable
         call.__name__ = call.__qualname__ = function.__name__.lstrip("_")
         call.__doc__ = function.__doc__
         call.__wrapped__ = function  # type: ignore[attr-defined]  # help() shows its parameters
-        return call  # type: ignore[return-value]
+        return call  # type: ignore[return-value]  # it looks like the function, and takes what C code would
 
     return decorate
 

@@ -8,11 +8,10 @@ import sys
 import venv
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.conftest import Spawn, Spawned, poll_until
-
-pexpect = pytest.importorskip("pexpect")
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
 

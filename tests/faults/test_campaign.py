@@ -77,7 +77,7 @@ def test_a_task_removed_too_early_is_seen(bench: Bench, monkeypatch: pytest.Monk
     assert series(bench, "spooler", 1) == []
 
     def take(*args: object, **options: object) -> object:
-        claimed = claim.take(*args, **options)  # type: ignore[arg-type]  # handed on as they came
+        claimed = claim.take(*args, **options)
         if isinstance(claimed, claim.Claim) and b"number" in claimed.data:
             os.unlink(claimed.path)
         return claimed

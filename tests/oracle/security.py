@@ -66,7 +66,7 @@ def _as_uwsgi(h: Bench) -> bool:
 
 
 def _ran(instance: object) -> list[str]:
-    return sorted({row["n"].removeprefix("b:") for row in instance.obs("ran")})  # type: ignore[attr-defined]
+    return sorted({row["n"].removeprefix("b:") for row in instance.obs("ran")})
 
 
 def _broken(directory: str) -> list[str]:
@@ -90,7 +90,7 @@ def _outcome(h: Bench, d: str, name: str) -> Facts:
     i = h.start([("spooler", d), *SPOOL], APP)
     for n in ("z1", "z2"):
         h.drop(d, PREFIX + n)
-        h.wait(lambda n=n: PREFIX + n in _ran(i), _DEADLINE)  # type: ignore[misc]  # bound at once
+        h.wait(lambda n=n: PREFIX + n in _ran(i), _DEADLINE)
     h.wait(lambda: not {PREFIX + "z1", PREFIX + "z2"} & set(os.listdir(d)), _DEADLINE)
     return {"ran": name in _ran(i), "left": os.path.lexists(os.path.join(d, name)), "aside": name in _broken(d)}
 
@@ -298,7 +298,7 @@ def _eio(h: Bench) -> Facts:
         raise Unavailable("strace is missing, or may not trace here")
     d = h.mkdir("sp")
     path = h.drop(d, PREFIX + "special")
-    h.launcher = _Traced(h.launcher, path, "read:error=EIO")  # type: ignore[assignment]  # all that start() needs
+    h.launcher = _Traced(h.launcher, path, "read:error=EIO")
     return _outcome(h, d, PREFIX + "special")
 
 

@@ -127,8 +127,6 @@ def test_real_uwsgi_understands_an_export_as_it_understands_the_original(
 @pytest.mark.parametrize("name", [name for name in FILES if name not in NOT_ALL_FORMS])
 def test_spoolsim_reads_the_same_options_from_an_export(cwd: Path, name: str, form: str):
     """Options are equal field by field (of uwsgi.opt without the names that direct the reading)."""
-    if form == "uwsgiconf":
-        pytest.importorskip("uwsgiconf")
     settings = gather(["--faithful", name], {})
     options = build(settings)
     try:
@@ -143,16 +141,16 @@ def test_spoolsim_reads_the_same_options_from_an_export(cwd: Path, name: str, fo
     found = meaning(again, unstable(done), by_option=by_option)
     if any("change their order" in warning for warning in done.warnings):
         for side in (expected, found):
-            side["spoolers"] = sorted(side["spoolers"])  # type: ignore[call-overload]
+            side["spoolers"] = sorted(side["spoolers"])
     if form in ("json", "toml", "uwsgiconf"):  # these keep the values of one option together
         for side in (expected, found):
-            side["ignored"] = sorted(set(side["ignored"]))  # type: ignore[call-overload]
+            side["ignored"] = sorted(set(side["ignored"]))
     if form == "toml":  # made-up names are placeholders there; uwsgi.opt has them all the same
         expected["unknown"] = []
         for setting in settings:
             if setting.role == "unknown" and (not setting.name or "=" in setting.name):
                 assert any(repr(setting.name) in warning for warning in done.warnings)
-                del expected["opt"][setting.name]  # type: ignore[attr-defined]
+                del expected["opt"][setting.name]
     assert found == expected
 
 
@@ -162,8 +160,6 @@ def test_spoolsim_reads_the_same_options_from_an_examples_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: str, form: str
 ):
     """All fields, uwsgi.opt as well: an export adds nothing and leaves nothing out."""
-    if form == "uwsgiconf":
-        pytest.importorskip("uwsgiconf")
     shutil.copy(EXAMPLES / example / "uwsgi.ini", tmp_path)
     monkeypatch.chdir(tmp_path)
     settings = read("uwsgi.ini")
@@ -199,8 +195,6 @@ def test_real_uwsgi_runs_an_export_as_it_runs_the_original(
     form: str,
 ):
     """Each example: every task ends in the same way: it was done or not, its file is gone or left."""
-    if form == "uwsgiconf":
-        pytest.importorskip("uwsgiconf")
     place, before = tmp_path / "app", tmp_path / "before"
     shutil.copytree(EXAMPLES / example, place, ignore=shutil.ignore_patterns("spool*", "__pycache__", ".spoolsim"))
     monkeypatch.chdir(place)

@@ -73,7 +73,7 @@ AGREE: list[tuple[list[str], dict[str, str]]] = [
     (["-MQx", "-p", "2"], {}),
     (["--spooler-ord", "--spooler=x", "--spooler", "y"], {}),
     (["--spooler-external", "x", "--spooler", "y", "--spooler-processes", "2"], {}),
-    *([["--spooler", "x", "--spooler-processes", n], {}] for n in ("0", "2.5", " +2", "0x2", "abc", "", "4294967298")),  # type: ignore[list-item]
+    *([["--spooler", "x", "--spooler-processes", n], {}] for n in ("0", "2.5", " +2", "0x2", "abc", "", "4294967298")),
     (["--spooler", "x", "--spooler-frequency", "5", "--spooler-freq", "6"], {}),
     (["--ini", "a.ini", "--spooler", "last"], {}),
     (["--spooler", "last", "--ini=a.ini"], {}),

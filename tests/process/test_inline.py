@@ -78,7 +78,7 @@ class Place:
 
     def serve(self, *options: str, **how: object) -> Spawned:
         """`run --inline` of this place's spool and app."""
-        return self.start("--spooler", "spool", "--import", "app", *options, **how)  # type: ignore[arg-type]
+        return self.start("--spooler", "spool", "--import", "app", *options, **how)
 
     def drain(self, *options: str, **how: object) -> tuple[int, str]:
         """Drain it: exit status and output."""

@@ -6,14 +6,12 @@ import inspect
 import re
 from typing import Any
 
-import pytest
+import uwsgiconf.config as uwsgiconf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spoolsim import Section, Spooler
 from spoolsim.options import BY_NAME, DEFAULTS
-
-uwsgiconf = pytest.importorskip("uwsgiconf.config")
 
 NAMES = st.one_of(
     st.sampled_from(

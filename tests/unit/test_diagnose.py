@@ -15,7 +15,7 @@ from spoolsim.errors import OptionError
 
 def given(**how: object) -> tuple[Notes, list[tuple[str, str]]]:
     said: list[tuple[str, str]] = []
-    return Notes(lambda *one: said.append(one), **how), said  # type: ignore[arg-type]
+    return Notes(lambda *one: said.append(one), **how), said
 
 
 def test_the_registry_is_well_formed():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import close_old_connections, connections
 from uwsgidecorators import postfork, spool
 
-import shop.wsgi  # noqa: F401  (sets Django up)
+import shop.wsgi  # noqa: F401 - sets Django up
 from shop.models import Order
 
 

@@ -39,7 +39,7 @@ def put(spool: SpoolDir, name: str, data: bytes = TASK, age: float = 0) -> str:
 
 
 def run(command: object, spool: SpoolDir, *arguments: str) -> Result:
-    return CliRunner().invoke(command, ["--spooler", spool.path, *arguments])  # type: ignore[arg-type]  # a command
+    return CliRunner().invoke(command, ["--spooler", spool.path, *arguments])
 
 
 def set_aside(spool: SpoolDir, name: str, corner: str = FAILED) -> str:

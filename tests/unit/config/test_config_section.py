@@ -29,7 +29,7 @@ def test_the_package_exports_the_api_without_importing_it():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.split() == ["False", "Spooler"]
     with pytest.raises(AttributeError, match="has no attribute 'Spoler'"):
-        spoolsim.Spoler  # type: ignore[attr-defined]
+        spoolsim.Spoler
 
 
 def test_calls_chain_and_give_uwsgis_lines():
@@ -88,17 +88,17 @@ def test_a_wrong_value_names_parameter_and_option_and_changes_nothing(kwargs: di
 def test_a_wrong_directory_or_parameter_is_refused():
     """`add` names work_dir or external; an unknown parameter or group is a TypeError as in any Python call."""
     with pytest.raises(OptionError, match=r"^work_dir \(spooler\): 5: expected text"):
-        Spooler().add(5)  # type: ignore[arg-type]
+        Spooler().add(5)
     with pytest.raises(OptionError, match=r"^work_dir \(spooler-external\): '': expected text"):
         Spooler().add(["a", ""], external=True)
     with pytest.raises(OptionError, match=r"^external \(spooler-external\): 'x': expected True or False"):
-        Spooler().add("a", external="x")  # type: ignore[arg-type]
+        Spooler().add("a", external="x")
     with pytest.raises(OptionError, match=r"^strict_config \(strict\)"):
-        Section(strict_config="yes")  # type: ignore[arg-type]
+        Section(strict_config="yes")
     with pytest.raises(TypeError, match="pol_interval"):
         Spooler(pol_interval=5)
     with pytest.raises(TypeError, match="params_workers"):
-        Section(params_workers={"count": 2})  # type: ignore[call-arg]
+        Section(params_workers={"count": 2})
 
 
 def test_run_hands_the_settings_to_the_command(monkeypatch: pytest.MonkeyPatch):
@@ -156,7 +156,6 @@ def test_a_python_file_is_a_configuration(here: Path, text: str):
 
 def test_a_module_written_for_uwsgiconf_is_read_unchanged(here: Path):
     """Its options, includes of other sections and magic variables, without the banner; other modules beside it."""
-    pytest.importorskip("uwsgiconf")
     (here / "names.py").write_text("SPOOL = 'spool'\n")
     (here / "uwsgicfg.py").write_text(
         "from uwsgiconf.config import Configuration, Section, configure_uwsgi\n"
@@ -217,7 +216,6 @@ def test_a_configuration_in_python_runs(here: Path, kind: str):
     """`spoolsim run uwsgicfg.py` as written for uwsgiconf, and a script that calls run(), drain a directory."""
     (here / "tasks.py").write_text(APP + "uwsgi.spool({b'n': b'one'})\n")
     if kind == "uwsgiconf":
-        pytest.importorskip("uwsgiconf")
         (here / "uwsgicfg.py").write_text(
             "from uwsgiconf.config import Section, configure_uwsgi\n"
             "def get_configurations():\n"

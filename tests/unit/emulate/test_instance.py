@@ -39,7 +39,7 @@ def test_a_packet_in_a_file_is_read(instance: Any, tmp_path: Path):
     assert told.parsefile(str(tmp_path / "missing")) is None
     assert 'missing"): No such file or directory' in instance.log.read_text()
     with pytest.raises(TypeError):
-        told.parsefile(os.fsencode(path))  # type: ignore[arg-type]
+        told.parsefile(os.fsencode(path))
 
 
 def test_memory_and_time_are_those_of_this_process(instance: Any):
@@ -113,7 +113,7 @@ def test_logvars_are_of_the_thread(instance: Any):
     with pytest.raises(NotEmulated, match="outside of one it crashes"):
         request.get_logvar("user")
     with pytest.raises(TypeError):
-        request.set_logvar("user", 5)  # type: ignore[arg-type]
+        request.set_logvar("user", 5)
 
 
 def test_nothing_is_silently_left_out(instance: Any):

@@ -31,7 +31,7 @@ def test_a_lock_is_taken_and_given(instance: Any):
         with pytest.raises(ValueError, match="Invalid lock number"):
             locks.lock(number)
     with pytest.raises(TypeError):
-        locks.is_locked("1")  # type: ignore[arg-type]
+        locks.is_locked("1")
 
 
 def test_a_spooler_has_no_locks(instance: Any):

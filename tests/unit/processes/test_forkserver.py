@@ -49,7 +49,7 @@ def test_what_a_fork_needs_is_refused(
     monkeypatch.setattr(os, call, refused)
     server.spawn(0, 0)
     assert os.listdir("/proc/self/fd") == before
-    assert server.wire.sent == [("died", 0, 0, 0, False)]  # type: ignore[attr-defined]  # ours
+    assert server.wire.sent == [("died", 0, 0, 0, False)]
     assert (tmp_path / "log").read_text() == f"[spoolsim] cannot fork: {os.strerror(errno.EMFILE)}\n"
 
 
@@ -68,7 +68,7 @@ def test_a_stream_that_cannot_write_is_no_reason(
         patch.setattr(sys, "stdout", stream)
         patch.setattr(os, "fork", lambda: 12345)
         server.spawn(0, 0)
-    assert server.wire.sent == [("spawned", 0, 12345)]  # type: ignore[attr-defined]  # ours
+    assert server.wire.sent == [("spawned", 0, 12345)]
     assert server.board.slot(0)[PID] == 12345
     assert (tmp_path / "log").read_text() == ""
     os.close(server.living.pop(12345).leash)

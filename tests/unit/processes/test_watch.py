@@ -86,7 +86,7 @@ def test_no_watches_left(tmp_path: Path) -> None:
     """Then the files are looked at, and that is said."""
     said: list[str] = []
     options = SimpleNamespace(touch_reload=(), faithful=False, watch_polling=False)
-    touch = Touch(SimpleNamespace(options=options, log=SimpleNamespace(say=said.append)))  # type: ignore[arg-type]
+    touch = Touch(SimpleNamespace(options=options, log=SimpleNamespace(say=said.append)))
     ways = []
 
     def make(polling: bool) -> FileWatch:

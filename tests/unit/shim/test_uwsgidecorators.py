@@ -132,7 +132,7 @@ def test_a_call_enqueues_bytes(uwsgi: FakeUwsgi, deco: Any, name: str, outcome: 
     decorated = getattr(deco, name)(resize)
     assert type(decorated).__name__ == "_" + name
     assert decorated.f is resize
-    assert resize.spool == decorated.__call__  # type: ignore[attr-defined]
+    assert resize.spool == decorated.__call__
     assert decorated(x="é", at=b"5") == b"/sp/file"
     expected = {b"ud_spool_func": b"resize"} | outcome | {b"x": "é".encode(), b"at": b"5"}
     assert uwsgi.calls == [("spool", expected)]

@@ -23,7 +23,7 @@ class Bytes:
     def __bytes__(self) -> bytes:
         if isinstance(self.made, Exception):
             raise self.made
-        return self.made  # type: ignore[return-value]
+        return self.made
 
 
 class Text(str):
@@ -48,7 +48,7 @@ def files(spool: SpoolDir) -> list[Path]:
 def refused(producer: object, job: dict[object, object], sentence: str) -> str:
     """The note of the error that a job is refused with; the error is as bare as uWSGI's."""
     with pytest.raises(ValueError) as caught:
-        producer.spool(job)  # type: ignore[attr-defined]
+        producer.spool(job)
     error = caught.value
     assert type(error) is ValueError
     assert error.args == (sentence,)
@@ -129,10 +129,10 @@ def test_a_subclass_of_dict_is_read_as_a_dict(make: Callable[..., tuple]):
     """Methods that a subclass overrides are not asked, as in C."""
 
     class Odd(dict[object, object]):
-        def items(self):  # type: ignore[no-untyped-def, override]
+        def items(self):
             raise AssertionError
 
-        def get(self, *args):  # type: ignore[no-untyped-def]
+        def get(self, *args):
             raise AssertionError
 
     producer, _ = make()

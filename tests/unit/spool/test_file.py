@@ -57,7 +57,7 @@ def test_what_is_refused_leaves_nothing(tmp_path: Path, call: str, monkeypatch: 
 
     def refused(*args: object, **how: object) -> None:
         if call == "close":
-            real(args[0])  # type: ignore[arg-type]  # it is closed all the same
+            real(args[0])
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     before = os.listdir("/proc/self/fd")

@@ -345,7 +345,7 @@ def paying(method: Callable[[Shop, dict[Any, Any]], int], tmp_path: Path) -> Any
     harness = SpoolerHarness(lambda env: method(shop, env), directory=tmp_path / "spool")
 
     def scenario() -> None:
-        shop.__init__()  # type: ignore[misc]
+        shop.__init__()
         for order in ("1", "2", "3"):
             harness.spool({"order": order})
         harness.drain()

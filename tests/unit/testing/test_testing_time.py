@@ -35,7 +35,7 @@ def _with_time_machine(moment: float) -> AbstractContextManager[Any]:
 @pytest.fixture(params=[_with_freezegun, _with_time_machine], ids=["freezegun", "time-machine"])
 def freeze(request: pytest.FixtureRequest) -> Freeze:
     """Freezes time at a moment, by either library."""
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 class Seen(list[tuple[str, float]]):

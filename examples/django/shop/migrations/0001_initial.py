@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     initial = True
-    operations = [  # noqa: RUF012
+    operations = [  # noqa: RUF012 - as Django writes it
         migrations.CreateModel(
             name="Order",
             fields=[
