@@ -96,13 +96,12 @@ def _unordered(
     level: Level, share: tuple[int, int] | None, skipped: Callable[[str, str], None] | None
 ) -> Generator[tuple[Level, str]]:
     index, count = share or (0, 1)
-    others = False
+    others = 0
     for batch in _batches(level, share, skipped):
-        for name in batch:
-            if count == 1 or hash(name) % count == index:
-                yield level, name
-            else:
-                others = True
+        own = batch if count == 1 else [name for name in batch if hash(name) % count == index]
+        others += len(batch) - len(own)
+        for name in own:
+            yield level, name
     if others:
         for batch in _batches(level, share, None):
             for name in reversed(batch):  # from the far end: whose share they are comes from the near one

@@ -171,6 +171,7 @@ class Worker:
         parent = self.parent
         getppid = os.getppid
         short = None
+        picky = only is not None or but
         tried = self.tried
         words[STATE] = SCANNING
         self.unfinished.clear()
@@ -192,7 +193,7 @@ class Worker:
         )
         try:
             for level, name in walk:
-                if name == but or (only is not None and name not in only):
+                if picky and (name == but or (only is not None and name not in only)):
                     continue
                 if tried is not None and tried.by_another(level.below, name):
                     continue
