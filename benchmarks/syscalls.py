@@ -45,6 +45,17 @@ class Traced:
             room.fill(count + 1)
             return self._between_marks(room, count + 1, produce=False)
 
+    def opens(self, places: Places, count: int, processes: int) -> int:
+        """How often files of tasks are opened, or tried to be, while so many processes drain an ordered directory."""
+        with places.room(MEMORY) as room:
+            room.fill(count)
+            trace = os.path.join(room.marks, "trace")
+            prefix = ("strace", "-f", "-qq", "-e", "trace=openat", "-o", trace)
+            with self.server.start(room, "noop", processes=processes, ordered=True, prefix=prefix) as instance:
+                instance.wait(lambda: room.reader.total() >= count, f"{count} tasks to be run")
+            with open(trace, encoding="utf-8", errors="replace") as file:
+                return sum("uwsgi_spoolfile_on_" in line and "O_RDWR" in line for line in file)
+
     def _between_marks(self, room: Room, count: int, *, produce: bool) -> Counter[str]:
         trace = os.path.join(room.marks, "trace")
         env = {"SPOOLBENCH_COUNT": str(count), "SPOOLBENCH_PRODUCE": str(int(produce))}
@@ -104,6 +115,8 @@ def main() -> int:
                     judged = f" (at most {limit}: {'OVER' if each > limit else 'kept'})"
                 names = ", ".join(f"{name} {number / count:.2f}" for name, number in calls.most_common(12))
                 print(f"{traced.version}: {what}: {each:.2f} system calls{judged}: {names}")
+            opened = traced.opens(places, count, 4) / count
+            print(f"{traced.version}: ordered, 4 processes: each file is opened {opened:.2f} times")
     finally:
         places.close()
     return 1 if over else 0

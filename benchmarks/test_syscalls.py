@@ -33,3 +33,8 @@ def test_task(traced: Traced, places: Places) -> None:
     calls = traced.tasks(places, COUNT)
     assert calls.total() <= TASK_LIMIT * COUNT, calls
     assert calls["unlinkat"] + calls["unlink"] == COUNT
+
+
+def test_several_processes_on_an_ordered_directory(traced: Traced, places: Places) -> None:
+    """Hardly any file is opened by a second process; without what they tell each other each would be by most."""
+    assert traced.opens(places, COUNT, 3) < 1.3 * COUNT
