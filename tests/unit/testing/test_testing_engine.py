@@ -17,7 +17,9 @@ import pytest
 
 from spoolsim.errors import HarnessError, RetriedForever, TaskTimeout
 from spoolsim.testing import SpoolerHarness
+from spoolsim.testing.limit import Interrupted, Limit
 from spoolsim.work.app import SHIM
+from tests.conftest import poll_until
 
 OK, RETRY, IGNORE = -2, -1, 0
 
@@ -303,6 +305,34 @@ def test_a_stuck_task_is_interrupted_beside_asyncio(make: Callable[..., SpoolerH
         with pytest.raises(TaskTimeout):
             harness.drain(timeout=0.2)
     assert time.clock_gettime(time.CLOCK_MONOTONIC) - began < 30
+
+
+def test_a_task_that_begins_as_the_time_is_over_is_interrupted() -> None:
+    """Whoever looked just before saw that there was time."""
+    with Limit(0.01) as limit:
+        poll_until(lambda: limit.expired, 30, "the time to be over")
+        with pytest.raises(Interrupted):
+            limit.busy = True
+            threading.Event().wait(60)
+        assert limit.end()
+
+
+def test_a_time_limit_that_strikes_while_an_error_is_printed(
+    make: Callable[..., SpoolerHarness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the task's as well, and the task is given up: a later drain can have it."""
+    monkeypatch.setattr("spoolsim.testing.worker.print_error", lambda: threading.Event().wait(60))
+
+    def fails(env: object) -> int:
+        raise ValueError
+
+    harness = make(fails, errors="collect")
+    harness.spool({"n": "1"})
+    with pytest.raises(TaskTimeout, match=r"task\(n='1'\) was still running after 0.2 s"):
+        harness.drain(timeout=0.2)
+    monkeypatch.undo()
+    harness.app.module().__dict__["spooler"] = lambda env: OK
+    assert [ran.state for ran in harness.drain()] == ["done"]
 
 
 def test_endless_spooling_ends_at_the_time_limit(make: Callable[..., SpoolerHarness]) -> None:

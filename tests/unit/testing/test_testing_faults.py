@@ -45,6 +45,26 @@ def harness(tmp_path: Path) -> Any:
         yield harness
 
 
+def test_explore_traces_no_more_than_it_needs(harness: SpoolerHarness) -> None:
+    """A delivery that nothing happens to is run as it is: debuggers and coverage keep their tracing."""
+    traced: list[bool] = []
+
+    def handler(env: object) -> int:
+        traced.append(sys.gettrace() is not outside)
+        return OK
+
+    harness.app.module().__dict__["spooler"] = handler
+    outside = sys.gettrace()
+
+    def scenario() -> None:
+        for number in "12":
+            harness.spool({"n": number})
+        harness.drain()
+
+    assert harness.explore(scenario).stories > 0
+    assert set(traced) == {True, False}
+
+
 def test_fail_next(harness: SpoolerHarness) -> None:
     """An ordered failure takes the place of the handler as often as asked, is not raised, and the task is run again."""
     harness.spool({"n": "1"})
