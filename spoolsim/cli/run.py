@@ -93,19 +93,22 @@ def run(settings: list[Setting], log: Log | None = None) -> int:
         if options.inline:
             from spoolsim.processes.inline import run_inline
 
-            status, kept = run_inline(options, directories, log, progress)
+            status, remains = run_inline(options, directories, log, progress)
         else:
             from spoolsim.processes.master import Master
 
             master = Master(options, directories, log, notes, progress=progress)
-            status, kept = master.run(), dict(master.kept)
+            status, remains = master.run(), master.remains
     finally:
         if progress:
             progress.close()
-    if options.drain and not status:
+    if options.drain:
         from spoolsim.cli.left import report
 
-        status = report([directory for directory, _ in directories], options, kept, log)
+        if status and not remains.stopped:
+            remains.stopped = "it ended too early"
+        left = report([directory for directory, _ in directories], options, remains, log)
+        status = status or left
     return status
 
 

@@ -34,7 +34,8 @@ class Cheap:
         self.master = master
         self.faithful = master.options.faithful
         self.ordered = master.options.ordered
-        self.enabled = master.options.cheap
+        #: a drain needs every process, and ends when each has found nothing
+        self.enabled = master.rules.cheap
         self.spools: dict[str, SpoolDir] = {}
         self.watches: dict[int, tuple[str, Watch]] = {}
         self.look_at: float | None = None

@@ -8,11 +8,12 @@ import signal
 import sys
 
 from spoolsim.processes.leash import Tight
-from spoolsim.processes.lifecycle import DRAINED
 from spoolsim.processes.network import bind, serve
 from spoolsim.work.app import SPOOLER, WORKER, print_error
-from spoolsim.work.scoreboard import LEAVE
-from spoolsim.work.wait import LEASH, LOOK, POLL, SIGNAL, TASK, Wait
+from spoolsim.work.remains import reporter
+from spoolsim.work.scoreboard import DRAINED as THROUGH
+from spoolsim.work.scoreboard import LEAVE, STATE
+from spoolsim.work.wait import LEASH, LOOK, LOOKS, POLL, SIGNAL, TASK, Wait
 from spoolsim.work.worker import Ended, Worker
 
 TYPE_CHECKING = False
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.work.app import App
-    from spoolsim.work.outcome import Outcome
+    from spoolsim.work.attempted import Attempted
     from spoolsim.work.tried import Tried
 
 #: exit statuses of a spooler process
@@ -37,7 +38,8 @@ class Spooler:
 
     slot: its number on the directory's part of the scoreboard. leash: readable when the fork server is gone or
         wants us to leave. share: which worker of how many on the directory.
-    reports: a descriptor for one line per task that stays, when draining; -1 otherwise.
+    attempted: which tasks the drain has tried; None when not draining.
+    reports: a descriptor for what becomes of tasks that are not done, when draining; -1 otherwise.
     """
 
     def __init__(
@@ -50,18 +52,24 @@ class Spooler:
         leash: int,
         share: tuple[int, int],
         tried: Tried | None = None,
+        attempted: Attempted | None = None,
         reports: int = -1,
     ) -> None:
         self.app = app
         self.spool = spool
         self.words = words
         self.leash = leash
-        self.reports = reports
         self.parent = os.getppid()
-        self.kept: dict[str, str] = {}
-        self.done = 0
-        settled = self._settled if app.options.drain else None
-        self.worker = Worker(app, spool, share=share, words=words, place=place, tried=tried, settled=settled)
+        self.worker = Worker(
+            app,
+            spool,
+            share=share,
+            words=words,
+            place=place,
+            tried=tried,
+            attempted=attempted,
+            report=reporter(reports) if reports >= 0 else None,
+        )
 
     def live(self) -> NoReturn:
         """Everything from the fork to the end."""
@@ -116,6 +124,7 @@ class Spooler:
         ran = 0
         only = None
         newest = tried = ""
+        looks = iter(LOOKS)
         wait.wakeup()  # a SIGUSR1 amid a task is not lost
         while not self._leaving():
             ran_before, ran = ran, 0
@@ -135,13 +144,17 @@ class Spooler:
             if why == TASK and ran and ran_before and self.worker.fresh:
                 app.notes.give("busy-wait", self.spool.path, f"up to {wait.frequency():g} s")
             if self.worker.recycled:
-                self._report()
                 return OK
-            if app.options.drain and not self.done:
-                self._report()
-                return DRAINED
-            self.done = 0
-            if app.options.drain or self._leaving():
+            if app.options.drain:
+                if ran:
+                    looks = iter(LOOKS)
+                    continue  # they may have enqueued others
+                pause = next(looks, None) if self.worker.unfinished else None
+                if pause is None:
+                    return self._drained()
+                select.select([self.leash], [], [], pause)
+                continue
+            if self._leaving():
                 continue
             if self.worker.woken:
                 self.worker.woken = False
@@ -168,7 +181,6 @@ class Spooler:
                     return OK
             elif why == LEASH:
                 break
-        self._report()
         if app.faithful and why == LEASH and not self.words[LEAVE]:
             app.log.dated(
                 f"uWSGI spooler {os.getpid()} error: the master disconnected from this worker. "
@@ -185,10 +197,14 @@ class Spooler:
         if app.faithful:
             app.log.line("chdir(): No such file or directory [core/spooler.c line 586]")
         app.notes.give("directory-gone", self.spool.path)
-        if not app.options.drain:
-            return FAILED
-        self._report()
-        return DRAINED
+        return self._drained() if app.options.drain else FAILED
+
+    def _drained(self) -> int:
+        """Nothing is left to try. What atexit functions do now has an end, too: SIGALRM kills."""
+        self.words[STATE] = THROUGH
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, max(self.app.options.stop_grace, 0.001))
+        return OK
 
     def _cheap(self) -> bool:
         """Nothing was run since the scan before: end, unless a signal or a file that is being written waits."""
@@ -230,18 +246,6 @@ class Spooler:
         if self.app.options.signal_as_task:
             self.worker.count()
         self.wait.wakeup()
-
-    def _settled(self, path: str, outcome: Outcome) -> None:
-        if outcome.state == "done":
-            self.done += 1
-            self.kept.pop(path, None)
-        else:
-            self.kept[path] = outcome.why or "asked to be retried (SPOOL_RETRY)"
-
-    def _report(self) -> None:
-        if self.reports >= 0:
-            for path, why in self.kept.items():
-                os.write(self.reports, os.fsencode(f"{path}\0{why}".replace("\n", " ")[:4000] + "\n"))
 
 
 def exit_status(end: SystemExit) -> int:

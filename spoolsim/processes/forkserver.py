@@ -17,12 +17,15 @@ from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.processes import child
 from spoolsim.processes.leash import Tight
-from spoolsim.processes.poison import Poison
+from spoolsim.processes.lifecycle import DRAINED
+from spoolsim.processes.poison import Poison, ended
 from spoolsim.processes.wire import Wire
 from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work import program, tried
+from spoolsim.work import attempted, program, tried
 from spoolsim.work.app import App, install
+from spoolsim.work.remains import reporter
+from spoolsim.work.scoreboard import DRAINED as THROUGH
 from spoolsim.work.scoreboard import (
     HARAKIRI,
     LEAVE,
@@ -38,6 +41,7 @@ from spoolsim.work.scoreboard import (
     read_task,
 )
 from spoolsim.work.signals import Pipe
+from spoolsim.work.worker import KEPT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,13 +59,15 @@ _PASSED_ON = (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 class Spawned:
     """One living spooler: its slot, its seat and words on the scoreboard, and the write end of its leash."""
 
-    __slots__ = ("leash", "number", "seat", "words")
+    __slots__ = ("leash", "number", "seat", "struck", "words")
 
     def __init__(self, number: int, seat: int, words: memoryview, leash: int) -> None:
         self.number = number
         self.seat = seat
         self.words = words
         self.leash = leash
+        #: killed by its harakiri
+        self.struck = False
 
 
 class ForkServer:
@@ -79,6 +85,10 @@ class ForkServer:
         if app.options.ordered and not app.faithful:
             counts = {spool.path: count for spool, _, count in places if count > 1}
             self.rings = {path: tried.share(count) for path, count in counts.items()}
+        #: by path, what a drain has tried
+        self.attempted: dict[str, memoryview] = {}
+        if reports >= 0:
+            self.attempted = {spool.path: attempted.share(count) for spool, index, count in places if not index}
         self.living: dict[int, Spawned] = {}
         #: slots that have had a process
         self.spawned: set[int] = set()
@@ -171,6 +181,7 @@ class ForkServer:
         spool, index, count = self.places[number]
         place = self.board.task(seat)
         ring = self.rings.get(spool.path)
+        trials = self.attempted.get(spool.path)
         child.Spooler(
             self.app,
             spool,
@@ -179,6 +190,7 @@ class ForkServer:
             leash=leash,
             share=(index, count),
             tried=None if ring is None else tried.Tried(ring, index),
+            attempted=None if trials is None else attempted.Attempted(trials, index),
             reports=self.reports,
         ).live()
 
@@ -224,15 +236,25 @@ class ForkServer:
         worked = spawned.words[TASKS] > 0
         started = spawned.words[STARTED]
         code = os.waitstatus_to_exitcode(status)
+        if spawned.words[STATE] == THROUGH:
+            code = DRAINED
+        elif started and self.attempted:
+            worked = True  # this task is not tried again
         spawned.words[PID] = 0
         spawned.words[STARTED] = 0
         if spawned.leash >= 0:
             os.close(spawned.leash)
-        if started and spawned.number < len(self.places) and not self.app.faithful:
+        if started and spawned.number < len(self.places):
             spool = self.places[spawned.number][0]
-            if spawned.leash >= 0:
+            task = read_task(self.board.task(spawned.seat))
+            how = ended(code, harakiri=spawned.struck)
+            if self.reports >= 0 and task:
+                reporter(self.reports)(KEPT, f"{spool.path}/{task}", f"its spooler {how}")
+            if self.app.faithful:
+                pass  # uWSGI knows nothing of it
+            elif spawned.leash >= 0:
                 took = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - started
-                self.poison.died(spool, read_task(self.board.task(spawned.seat)), code, took)
+                self.poison.died(spool, task, how, took)
             else:
                 # nobody is spawned for it: its successor has met the task as locked, and would leave it to the poll
                 wake.ring(spool)
@@ -276,6 +298,7 @@ class ForkServer:
         at = deadline(words)
         if words[SERIAL] % 2 == 0 and at and time.clock_gettime_ns(time.CLOCK_MONOTONIC) >= at:
             self.app.log.line(f"*** HARAKIRI ON THE SPOOLER (pid: {pid}) ***")
+            spawned.struck = True
             os.kill(pid, signal.SIGKILL)
             words[HARAKIRI] = words[USER] = 0
         os.kill(pid, signal.SIGCONT)

@@ -12,11 +12,12 @@ import sys
 import time
 
 from spoolsim.errors import AppError
-from spoolsim.work import program
+from spoolsim.work import attempted, program
 from spoolsim.work.app import SPOOLER, App, install, print_error
+from spoolsim.work.remains import Remains
 from spoolsim.work.scoreboard import STARTED, USER, deadline
 from spoolsim.work.signals import Pipe
-from spoolsim.work.wait import SIGNAL, Wait
+from spoolsim.work.wait import LOOKS, SIGNAL, Wait
 from spoolsim.work.worker import Ended, Worker
 
 TYPE_CHECKING = False
@@ -91,10 +92,11 @@ class Inline:
         self.app = install(App(options, entries, log))
         self.app.signals.spoolers = Pipe.open()
         os.environ[program.VARIABLE] = program.describe(options, entries)
-        self.kept: dict[str, str] = {}
+        #: what a drain did not get done
+        self.remains = Remains()
+        self.kept = 0
         self.striker: Striker | None = None
-        #: tasks done: in all, and in this pass
-        self.total = self.done = 0
+        self.done = 0
         self.interrupts, self._interrupts_writer = os.pipe()
         os.set_blocking(self.interrupts, False)
         os.set_blocking(self._interrupts_writer, False)
@@ -129,25 +131,33 @@ class Inline:
             self.log.say(f"--inline is one process without a master, and does nothing for: {', '.join(unserved)}")
 
     def run(self) -> int:
-        """Until Ctrl-C; draining, until a whole pass finished nothing."""
+        """Until Ctrl-C; draining, until a whole pass found nothing that was not tried."""
         if self.options.inline_harakiri:
             from spoolsim.processes.striker import Striker
 
             self.striker = Striker(self.log)
         words = self.striker.words if self.striker else None
-        workers = [Foreground(self.app, spool, words=words, settled=self._settled) for spool in self.spools]
-        self.load()
+        workers = [self._worker(spool, words) for spool in self.spools]
+        try:
+            self.load()
+        except AppError:
+            self.remains.stopped = "the app could not be imported"
+            raise
         self._say_unserved()
         self.app.notes.give("inline-cwd")
         wait = None if self.options.drain else Wait(self.app, self.spools)
+        looks = iter(LOOKS)
         while True:
-            self.done = 0
             signal.set_wakeup_fd(self._interrupts_writer, warn_on_full_buffer=False)
-            for worker in workers:
-                self._cycle(worker)
+            ran = sum([self._cycle(worker) for worker in workers])
             if wait is None:
-                if not self.done:
+                if ran:
+                    looks = iter(LOOKS)
+                    continue  # they may have enqueued others
+                pause = next(looks, None) if any(worker.unfinished for worker in workers) else None
+                if pause is None:
                     return 0
+                time.sleep(pause)
                 continue
             if any(worker.woken for worker in workers):
                 continue
@@ -158,16 +168,26 @@ class Inline:
             if wait.wait(unfinished=any(worker.unfinished for worker in workers)) == SIGNAL:
                 self._signal(workers[0] if workers else None)
 
-    def _cycle(self, worker: Foreground) -> None:
+    def _worker(self, spool: SpoolDir, words: memoryview | None) -> Foreground:
+        worker = Foreground(self.app, spool, words=words, settled=self._settled)
+        if self.options.drain:
+            worker.attempted = attempted.Attempted(attempted.share(1), 0)
+            worker.report = self.remains.report
+        return worker
+
+    def _cycle(self, worker: Foreground) -> int:
+        ran = 0
         try:
-            worker.cycle()
+            ran = worker.cycle()
         except FileNotFoundError:
             self.app.notes.give("directory-gone", worker.spool.path)
         except Ended:
+            ran = 1
             worker.recycled = True
         if worker.recycled:  # a process of its own would end here, and come back
             worker.recycled = False
             worker.tasks = worker.words[USER] = 0
+        return ran
 
     def _signal(self, worker: Foreground | None) -> None:
         """None: every directory is another instance\'s, and the signal is lost."""
@@ -180,12 +200,10 @@ class Inline:
     def _settled(self, path: str, outcome: Outcome) -> None:
         if outcome.state == "done":
             self.done += 1
-            self.total += 1
-            self.kept.pop(path, None)
         else:
-            self.kept[path] = outcome.why or "asked to be retried (SPOOL_RETRY)"
+            self.kept += 1
         if self.progress:
-            self.progress(self.total, len(self.kept))
+            self.progress(self.done, self.kept)
         try:
             pressed = signal.SIGINT in os.read(self.interrupts, 4096)
         except BlockingIOError:
@@ -199,19 +217,21 @@ def run_inline(
     directories: Sequence[tuple[SpoolDir, int]],
     log: Log,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[int, dict[str, str]]:
-    """Run a configuration in this process; returns the exit status and why each task that stays does.
+) -> tuple[int, Remains]:
+    """Run a configuration in this process; returns the exit status and what a drain did not get done.
 
     progress: called with (done, kept) after each task.
-
-    Raises AppError.
     """
     runner = Inline(options, directories, log, progress)
     try:
-        return runner.run(), runner.kept
+        return runner.run(), runner.remains
+    except AppError as error:
+        log.say(str(error), error=True)
+        return error.exit_code, runner.remains
     except KeyboardInterrupt:
         sys.stderr.write("\n")
-        return INTERRUPTED, runner.kept
+        runner.remains.stopped = "stopped by Ctrl-C"
+        return INTERRUPTED, runner.remains
     finally:
         signal.set_wakeup_fd(-1)
         if runner.striker:

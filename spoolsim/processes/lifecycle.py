@@ -37,8 +37,8 @@ Slot = namedtuple("Slot", "number state pid seat since until failures spawns lea
 #: cheap: no process until one is wanted, and none after a death until one is wanted again.
 Rules = namedtuple("Rules", "faithful mercy cheap", defaults=(False, 60.0, False))
 
-#: exit status of a spooler that found nothing more to drain
-DRAINED = 100
+#: how a spooler is said to have died that found nothing more to drain; no exit status is as large
+DRAINED = 256
 #: seconds until uWSGI's master, which looks once a second, answers a death
 UWSGI_PAUSE = 1.0
 #: so many deaths in a row without a task done are answered at once; then it gets slower

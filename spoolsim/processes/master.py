@@ -20,6 +20,7 @@ from spoolsim.processes.reload import Touch
 from spoolsim.processes.terminal import Terminal
 from spoolsim.processes.told import Told
 from spoolsim.spool.directory import SpoolDir
+from spoolsim.work.remains import Remains
 from spoolsim.work.scoreboard import FREQUENCY, HEAD, LEAVE, PID, STARTED, Scoreboard, read_task
 from spoolsim.work.signals import Pipe
 
@@ -84,7 +85,7 @@ class Master:
         self.served = sum(1 for _, external, _ in self.entries if not external)
         slots = self.served + (1 if options.stand_in_worker else 0)
         self.slots = [lifecycle.new(number) for number in range(slots)]
-        self.rules = lifecycle.Rules(options.faithful, float(options.reload_mercy), options.cheap)
+        self.rules = lifecycle.Rules(options.faithful, float(options.reload_mercy), options.cheap and not options.drain)
         self.generations: list[Generation] = []
         self.serving: Generation | None = None
         self.coming: Generation | None = None
@@ -93,8 +94,8 @@ class Master:
         self.stopping = False
         self.killed = False
         self.stopped_at = 0.0
-        self.kept: list[tuple[str, str]] = []
-        self.kept_pipe = b""
+        #: what a drain did not get done, as its spoolers report it
+        self.remains = Remains()
         #: status of the process that died last, as os.waitstatus_to_exitcode
         self._died_of = 0
         self.board_path = ""
@@ -108,6 +109,7 @@ class Master:
         self.poll = select.poll()
         self.poll.register(self.wakeup, select.POLLIN)
         if options.drain:
+            os.set_blocking(self.reports[0], False)
             self.poll.register(self.reports[0], select.POLLIN)
         self._restart = False
         self._again = False
@@ -123,6 +125,8 @@ class Master:
         self._import_took = 0.0
         #: tasks, and handlers of signals, that were killed as they did not end within their mercy or grace
         self.unfinished = 0
+        #: fork servers that were killed while they served
+        self._killed_servers = 0
         self.terminal = Terminal()
         #: we were started to live on without the terminal
         self._nohup = False
@@ -159,6 +163,8 @@ class Master:
                 self.stats.start()
             while not self.over():
                 self.turn()
+            if self.options.drain:
+                self.remains.collect(self.reports[0])  # what came with the death that ended it
             self.log.line("goodbye to uWSGI.")
         finally:
             self.close()
@@ -206,6 +212,7 @@ class Master:
             then = f"tried again in {_PAUSE:g} s"
         else:
             self.status = FAILED
+            self.remains.stopped = "the system gave it no process"
             then = "nothing runs"
         self.log.say(f"cannot start a fork server: {error.strerror}: {then}", error=True)
 
@@ -246,7 +253,7 @@ class Master:
                 self.collect(generation)
         self.orphans.collect(ready)
         if self.reports[0] in ready:
-            self.collect_kept()
+            self.remains.collect(self.reports[0])
         if self._begin_at is not None and _now() >= self._begin_at:
             self.begin_generation()
         self.orphans.tick()
@@ -311,12 +318,7 @@ class Master:
             if not self.options.drain:
                 self.log.dated(f"spooler {self.path(number)} ended")
             self.cheap.died(self.path(number))
-        elif what == "slow" and self.options.drain:
-            # it would never end: what kills the process again and again is not drained
-            self.log.say(f"{self.path(number)}: {action[2]} deaths in a row without a task done; draining stops here")
-            self.slots[number] = self.slots[number]._replace(state=lifecycle.CLOSED, stopping=True)
-            self.status = FAILED
-        elif what == "slow":
+        elif what == "slow" and not self.options.drain:
             self.notes.give(
                 "crash-loop",
                 f"spooler {number + 1} ({self.path(number)})",
@@ -374,6 +376,7 @@ class Master:
         elif what == "signal":
             self.signalled(message[1])
         elif what == "exit":
+            self.remains.stopped = "the app called sys.exit while it was imported"
             self.status = message[1]
             self.stopping = True
 
@@ -389,12 +392,13 @@ class Master:
             self.coming = None
             if not first:
                 self.log.say("the old code goes on; the next touch tries again")
-            elif self.touch.watches():
+            elif self.touch.watches() and not self.options.drain:
                 self.log.say("nothing runs yet: the next change tries again")
                 self.waiting = True
                 self.touch.start()
             else:
                 self.notes.give("import-failed")
+                self.remains.stopped = "the app could not be imported"
                 self.status = FAILED
                 self.stopping = True
             self._reload_again()
@@ -474,8 +478,18 @@ class Master:
         if self.options.drain and status == lifecycle.DRAINED and not self.stopping:
             self.slots[number] = self.slots[number]._replace(stopping=True)
         self.happen(number, "died", pid, worked)
+        if self.options.drain and (deaths := self.slots[number].failures) > lifecycle.PATIENCE and not self.stopping:
+            # it would never end: what kills the process again and again is not drained
+            self.slots[number] = self.slots[number]._replace(state=lifecycle.CLOSED, stopping=True)
+            self._cannot_drain(f"{deaths} processes in a row ended without trying a task", self.path(number))
         if self.options.drain and not self.stopping and all(lifecycle.over(slot) for slot in self.slots[: self.served]):
             self.stop(self.options.stop_grace)  # there may be the stand-in worker
+
+    def _cannot_drain(self, why: str, where: str) -> None:
+        """Something goes wrong again and again: a drain that goes on would never end."""
+        self.log.say(f"{where}: {why}; draining stops here", error=True)
+        self.remains.stopped = why
+        self.status = FAILED
 
     def reap(self) -> None:
         """Which fork server died? One whose line is still held open, by a child that the app made, tells us so only."""
@@ -518,7 +532,12 @@ class Master:
             self.log.say("the fork server was killed: starting another one", error=True)
             self._abandon(generation)
             self._give_up_import()  # it was given the scoreboard that has just gone; what it says counts no more
-            self.begin_generation()
+            self._killed_servers += 1
+            if self.options.drain and self._killed_servers > lifecycle.PATIENCE:
+                self._cannot_drain(f"{self._killed_servers} fork servers were killed", "master")
+                self.stop(self.options.stop_grace)
+            else:
+                self.begin_generation()
         else:
             self.orphans.adopt(generation, self.board, owed=True)
             for slot in self.slots if generation.ready else ():  # it still owed us these
@@ -531,6 +550,7 @@ class Master:
             self._tries -= 1
             self.begin_generation()
         else:
+            self.remains.stopped = "the app ended the fork server while it was imported"
             self.status = FAILED
 
     def _abandon(self, generation: Generation) -> None:
@@ -551,6 +571,7 @@ class Master:
         """A signal came, to us or to the fork server that the app takes for us."""
         if number == signal.SIGHUP:
             if self.terminal.is_gone() and not self._nohup:
+                self.remains.stopped = self.remains.stopped or "the terminal is gone"
                 self.stop(_HANGUP_GRACE)
             elif self.options.faithful:
                 self.restart("...gracefully killing workers...")
@@ -562,10 +583,11 @@ class Master:
     def asked_to_stop(self, number: int) -> None:
         """SIGINT, SIGTERM or SIGQUIT."""
         options = self.options
+        if options.faithful and number == signal.SIGTERM and not options.die_on_term:
+            self.restart("...brutally killing workers...")
+            return
+        self.remains.stopped = self.remains.stopped or f"stopped by {_NAMES[signal.Signals(number)]}"
         if options.faithful:
-            if number == signal.SIGTERM and not options.die_on_term:
-                self.restart("...brutally killing workers...")
-                return
             if not self.stopping:
                 self.log.line("SIGINT/SIGTERM received...killing workers...")
                 self.kill_all()
@@ -658,14 +680,6 @@ class Master:
 
         seats = [self.board.slot(seat) for seat in range(len(self.slots) * 2)]
         return sum(words[DONE] for words in seats), sum(words[KEPT] for words in seats)
-
-    def collect_kept(self) -> None:
-        """The lines of spoolers that are through: which task stays, and why."""
-        self.kept_pipe += os.read(self.reports[0], 65536)
-        *lines, self.kept_pipe = self.kept_pipe.split(b"\n")
-        for line in lines:
-            path, _, why = line.partition(b"\0")
-            self.kept.append((os.fsdecode(path), os.fsdecode(why)))
 
     def close(self) -> None:
         """Give everything back; the scoreboard's file goes."""

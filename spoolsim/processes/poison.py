@@ -34,9 +34,10 @@ class Poison:
         self._deaths: dict[tuple[str, str], int] = {}
         self._journals: dict[str, Journal] = {}
 
-    def died(self, spool: SpoolDir, task: str, status: int, took: int) -> None:
-        """A spooler died while it ran `task` (its path below the directory); status as
-        os.waitstatus_to_exitcode, `took` in nanoseconds.
+    def died(self, spool: SpoolDir, task: str, how: str, took: int) -> None:
+        """A spooler died while it ran `task` (its path below the directory).
+
+        how: what `ended` says. took: nanoseconds.
         """
         app = self._app
         if app.faithful or not task:
@@ -46,7 +47,6 @@ class Poison:
         if len(self._deaths) >= _REMEMBERED:
             del self._deaths[next(iter(self._deaths))]
         self._deaths[key] = deaths
-        how = f"was killed by {_signal_name(-status)}" if status < 0 else f"exited with status {status}"
         if not app.options.no_journal:
             journal = self._journals.setdefault(spool.path, Journal(spool))
             journal.add(task, DIED, took, f"its spooler {how}")
@@ -62,6 +62,16 @@ class Poison:
         except OSError:
             return  # gone meanwhile
         self._app.notes.give("poison-task", f"{spool.path}/{task}", f"{deaths} spoolers died; it waits {wait} s")
+
+
+def ended(status: int, *, harakiri: bool = False) -> str:
+    """How a process ended, in words that follow its name.
+
+    status: as os.waitstatus_to_exitcode gives it. harakiri: it was killed at its harakiri's deadline.
+    """
+    if harakiri:
+        return "was killed by its harakiri"
+    return f"was killed by {_signal_name(-status)}" if status < 0 else f"exited with status {status}"
 
 
 def _signal_name(number: int) -> str:

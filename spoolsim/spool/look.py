@@ -44,10 +44,15 @@ def look(spool: SpoolDir, *, ordered: bool, now: float) -> Iterator[Found]:
     yield from _level(spool.path, ordered, now, "")
 
 
-def _level(path: str, ordered: bool, now: float, unreached: str, depth: int = 0) -> Iterator[Found]:
+def _level(
+    path: str, ordered: bool, now: float, unreached: str, depth: int = 0, entered: float = 0.0
+) -> Iterator[Found]:
+    """The tasks of one directory, and of those in it. entered: epoch seconds from which on spoolers enter it."""
     try:
         with os.scandir(path) as entries:
             found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+        if depth:
+            entered = max(entered, os.stat(path).st_mtime)
     except OSError as error:
         if depth and isinstance(error, FileNotFoundError | NotADirectoryError):
             return  # it has gone since its level was read
@@ -58,6 +63,9 @@ def _level(path: str, ordered: bool, now: float, unreached: str, depth: int = 0)
         if is_directory:
             below.append(name)
         elif names.counts(name, True) and (task := _task(f"{path}/{name}", name, ordered, now, unreached)):
+            if task.state == WAITING and not names.due(entered, now):
+                task.state, task.mtime = FUTURE, entered
+                task.why = "the time of its priority directory is in the future"
             yield task
     for name in below:
         if name.startswith("."):
@@ -71,7 +79,7 @@ def _level(path: str, ordered: bool, now: float, unreached: str, depth: int = 0)
         if depth == DEPTH:
             yield Found(f"{path}/{name}", UNREACHED, 0, 0, TOO_DEEP)
         else:
-            yield from _level(f"{path}/{name}", ordered, now, why, depth + 1)
+            yield from _level(f"{path}/{name}", ordered, now, why, depth + 1, entered)
 
 
 def _stray(path: str, ordered: bool, now: float) -> Iterator[Found]:
@@ -92,7 +100,9 @@ def _task(path: str, name: str, ordered: bool, now: float, unreached: str) -> Fo
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        if not os.path.isfile(path) or os.path.islink(path):
+        if os.path.islink(path):
+            return Found(path, UNREACHED, 0, 0, "a symbolic link, which uWSGI never runs")
+        if not os.path.isfile(path):
             return None
         return Found(path, UNREACHED, 0, 0, f"cannot be opened: {error.strerror}")
     try:

@@ -9,7 +9,7 @@ slot changes, and a reader that meets that reads again.
 
     word        written by    meaning
     PID         fork server   0 when the slot is empty
-    STATE       worker        IDLE, SCANNING, BUSY
+    STATE       worker        IDLE, SCANNING, BUSY; DRAINED when it found nothing more to try, and ends
     SERIAL      worker        number of the task; odd while the words below change
     TASKS       worker        tasks that counted, in this process
     STARTED     worker        CLOCK_MONOTONIC nanoseconds; 0 when no task runs
@@ -31,7 +31,7 @@ from struct import Struct
 
 (PID, STATE, SERIAL, TASKS, STARTED, HARAKIRI, USER, OUTCOME, LEAVE, SPAWNS, DONE, KEPT) = range(12)
 
-IDLE, SCANNING, BUSY = range(3)
+IDLE, SCANNING, BUSY, DRAINED = range(4)
 
 #: words before the slots: the master's pid, the number of slots, frequency (set_spooler_frequency), 1 once the app is
 #: imported, four with a bit for each uwsgi signal that has a handler, and how many signals were lost as their queue

@@ -15,14 +15,13 @@ from spoolsim.spool.journal import Journal
 from spoolsim.spool.packet import HEADER
 from spoolsim.spool.scan import scan
 from spoolsim.work import outcome as outcomes
-from spoolsim.work import plain, run
+from spoolsim.work import plain, run, scoreboard
 from spoolsim.work.app import NO_HANDLER
 from spoolsim.work.scoreboard import (
     BUSY,
     DONE,
     HARAKIRI,
     IDLE,
-    KEPT,
     LAST_OUTCOME,
     LEAVE,
     OUTCOME,
@@ -43,12 +42,17 @@ if TYPE_CHECKING:
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.spool.scan import Level
     from spoolsim.work.app import App
+    from spoolsim.work.attempted import Attempted
     from spoolsim.work.outcome import Outcome
     from spoolsim.work.tried import Tried
 
 _SECOND = 1_000_000_000
 #: how many tasks that stay are remembered as having been told of
 _REMEMBERED = 10_000
+
+#: what `Worker.report` is told of a task: it stays, to be tried again; it was moved out of the way; it was deleted, as
+#: uWSGI does with a broken one; it is done, but still there
+KEPT, MOVED, DROPPED, STUCK = "kept", "moved", "dropped", "stuck"
 
 OVERFLOW = "OverflowError: Python int too large to convert to C long"
 UNFOUND = "unable to find the spooler function, have you loaded it into the spooler process ?"
@@ -71,6 +75,8 @@ class Worker:
     tried: what the other workers of the directory have tried, where they walk it in the same order.
     in_process: it is not a process of its own (inline, tests): working directory stays, SystemExit is an outcome.
     settled: called with (path, Outcome) after each task; for drain, journal and tests.
+    attempted: which tasks were tried, when each is to be tried once (drain).
+    report: called with (KEPT, MOVED, DROPPED or STUCK, path, why) for each task that was not done, or is still there.
     """
 
     __slots__ = (
@@ -80,6 +86,7 @@ class Worker:
         "_said",
         "app",
         "around",
+        "attempted",
         "before",
         "call",
         "chdir",
@@ -92,6 +99,7 @@ class Worker:
         "pid",
         "place",
         "recycled",
+        "report",
         "serial",
         "settled",
         "share",
@@ -116,6 +124,8 @@ class Worker:
         tried: Tried | None = None,
         in_process: bool = False,
         settled: Callable[[str, Outcome], None] | None = None,
+        attempted: Attempted | None = None,
+        report: Callable[[str, str, str], None] | None = None,
     ) -> None:
         self.app = app
         self.options = app.options
@@ -128,6 +138,8 @@ class Worker:
         self.journal = None if app.faithful or app.options.no_journal else Journal(spool)
         self.chdir = not in_process or app.faithful
         self.settled = settled
+        self.attempted = attempted
+        self.report = report
         #: finds the names, in the order to try them; tests put in one whose order is certain
         self.walk = scan
         #: runs a handler; tests put in one that hands its exception to them
@@ -237,7 +249,10 @@ class Worker:
             self.tried.in_vain()
 
     def manage(self, claim: Claim) -> bool:
-        """Run one claimed task and settle it; False when it was broken and did not run."""
+        """Run one claimed task and settle it; False when it was broken, or had been tried, and did not run."""
+        if self.attempted is not None and not self.attempted.begin(claim.task, claim.inode):
+            settle.release(claim)
+            return False
         data = claim.data
         if not data:
             limit = self.options.max_body
@@ -325,6 +340,8 @@ class Worker:
         except OSError as error:
             settle.release(claim)
             self._once(claim.path, "chdir", f"{claim.path} is kept: its directory: {error.strerror}")
+            if self.report is not None:
+                self.report(KEPT, claim.path, f"its directory: {error.strerror}")
             return False
         return True
 
@@ -402,10 +419,12 @@ class Worker:
             else:
                 # where lines were written meanwhile, its place may well have been taken
                 ended = self._remove(claim, took if options.quiet else settle.GLIMPSE)
+                if reason:
+                    self._gone(claim, DROPPED, reason)
             if self.journal is not None:
                 self.journal.done(claim.task, took)
         else:
-            words[KEPT] += 1
+            words[scoreboard.KEPT] += 1
             self._keep(claim, outcome, took)
         words[OUTCOME] = LAST_OUTCOME[outcome.state]
         if self.settled is not None:
@@ -426,12 +445,16 @@ class Worker:
         attempt = 0
         if self.journal is not None:
             attempt = self.journal.add(claim.task, outcome.state, took, outcome.why)
+        why = outcome.why or "asked to be retried (SPOOL_RETRY)"
         if 0 < options.max_attempts <= attempt:
-            self._fail(claim, outcome.why or "asked to be retried (SPOOL_RETRY)", attempt)
+            if self._fail(claim, why, attempt):
+                return
         elif options.retry_delay and outcome.state is outcomes.RETRY:
             self._postpone(claim, options.retry_delay)
         else:
             settle.release(claim)
+        if self.report is not None:
+            self.report(KEPT, claim.path, why)
 
     def _postpone(self, claim: Claim, seconds: float) -> None:
         try:
@@ -439,11 +462,17 @@ class Worker:
         except OSError as error:
             self._once(claim.path, "delay", f"{claim.path} cannot be given its --retry-delay: {error.strerror}")
 
-    def _fail(self, claim: Claim, why: str, attempts: int) -> None:
-        """It was tried often enough (--max-attempts): to `.spoolsim/failed/`, from where `spoolsim retry` takes it."""
+    def _fail(self, claim: Claim, why: str, attempts: int) -> bool:
+        """It was tried often enough (--max-attempts): to `.spoolsim/failed/`, from where `spoolsim retry` takes it.
+
+        False when it cannot be moved.
+        """
         why = f"{why}; tried {attempts} times"
-        if self._move(claim, why, FAILED) and self.journal is not None:
+        if not self._move(claim, why, FAILED):
+            return False
+        if self.journal is not None:
             self.journal.add(claim.task, journals.FAILED, 0, why)
+        return True
 
     def _move(self, claim: Claim, why: str, home: str) -> str:
         """Move a claimed task into our corner; '' when it cannot be moved, which is said."""
@@ -454,10 +483,20 @@ class Worker:
             return ""
         except OSError as error:
             self._once(claim.path, "stuck", f"{claim.path} ({why}) cannot be moved: {error.strerror}")
+            if self.report is not None:
+                self.report(KEPT, claim.path, f"{why}; it could not be moved: {error.strerror}")
             return ""
+        self._gone(claim, MOVED, why)
         if home == FAILED:
             self.app.log.say(f"{claim.path}: {why}; moved to {target}; `spoolsim retry` brings it back")
         return target
+
+    def _gone(self, claim: Claim, how: str = "", why: str = "") -> None:
+        """A task has left the directory; `how`: it was not done."""
+        if self.attempted is not None:
+            self.attempted.gone()
+        if how and self.report is not None:
+            self.report(how, claim.path, why)
 
     def count(self) -> None:
         """One more task, or signal under spooler-signal-as-task, towards spooler-max-tasks."""
@@ -483,6 +522,8 @@ class Worker:
                 self.app.log.line(HORRIBLE)
                 return Ended(1, HORRIBLE)
             self.unremoved(claim.path, error)
+        else:
+            self._gone(claim)
         return None
 
     def unremoved(self, path: str, error: OSError) -> None:
@@ -493,6 +534,8 @@ class Worker:
             self.app.notes.give("own-file-replaced", path)
         else:
             self.app.log.say(f"{path} is done but cannot be removed: {error.strerror}; it will run again", error=True)
+            if self.report is not None:
+                self.report(STUCK, path, f"is done, but could not be removed: {error.strerror}")
 
     def _short(self, claim: Claim) -> None:
         """The header announces more than there is."""
@@ -500,6 +543,7 @@ class Worker:
         if self.app.faithful:
             self.app.log.line("spooler_manage_task()/read(): Success [core/spooler.c line 554]")
             self._remove(claim)
+            self._gone(claim, DROPPED, reason)
         else:
             self._set_aside(claim, reason)
 

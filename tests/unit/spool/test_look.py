@@ -71,8 +71,8 @@ COMMON = {
     f"{PREFIX}short": UNFINISHED,
     f"{PREFIX}broken": WAITING,
 }
-#: in directories that no spooler enters
-NEVER = (f"high/{PREFIX}never", f"5/low/{PREFIX}never")
+#: in directories that no spooler enters, or not a file
+NEVER = (f"high/{PREFIX}never", f"5/low/{PREFIX}never", f"{PREFIX}link")
 NUMBERED = ("12", f"5/{PREFIX}deep", f"5/6/{PREFIX}deeper")
 
 
