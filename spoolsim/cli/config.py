@@ -14,6 +14,10 @@ from spoolsim.config.readers import DISCOVERED, discover, gather
 from spoolsim.errors import UsageError
 from spoolsim.options import DEFAULTS, FALSE, OPTIONS, TRUE, Option, Options, Setting, build
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rich.status import Status
+
 _CONTEXT = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
 _WORDS = click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[FILE] [OPTIONS OF RUN]")
 _SEVERITY_COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
@@ -78,14 +82,17 @@ def _write_beside(settings: list[Setting], options: Options, output: str, form: 
 @click.command(context_settings=_CONTEXT)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, advice included.")
 @click.option("--all", "everything", is_flag=True, help="Print advice for production as well as faults.")
+@click.option("--silence", multiple=True, metavar="CODE,...", help="Leave out findings of these codes.")
+@click.option("--production", is_flag=True, help="This is production: paths that are missing here are errors.")
 @_WORDS
-def check(as_json: bool, everything: bool, words: tuple[str, ...]) -> None:
+def check(as_json: bool, everything: bool, silence: tuple[str, ...], production: bool, words: tuple[str, ...]) -> None:
     """Find what goes wrong in production before production.
 
     FILE and options are those of `spoolsim run`. Nothing of the app is imported. Exit status 1 if there are errors.
     """
-    settings = _settings(words)
-    found = find(settings, os.getcwd())
+    settings = _settings(words) + [Setting("silence", codes, "command line") for codes in silence]
+    with _Reading(shown=sys.stderr.isatty()) as progress:
+        found = find(settings, os.getcwd(), production=production, progress=progress)
     if as_json:
         import json
 
@@ -94,6 +101,30 @@ def check(as_json: bool, everything: bool, words: tuple[str, ...]) -> None:
         _print_findings(found, everything)
     if any(finding.severity == "error" for finding in found):
         sys.exit(1)
+
+
+class _Reading:
+    """How many files `check` has read, on a terminal; called with the number."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._status: Status | None = None
+        if shown:
+            from rich.console import Console
+
+            self._status = Console(stderr=True).status("reading the configuration")
+
+    def __enter__(self) -> _Reading:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def __call__(self, number: int) -> None:
+        if self._status is not None and number % 50 == 0:
+            self._status.update(f"reading the code: {number} files")
 
 
 _COLUMNS = ("option", "value", "source")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import pwd
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from spoolsim.cli.config import check
-from spoolsim.config.check import Finding
+from spoolsim.config import check as check_module
+from spoolsim.config.check import CODES, Finding
 from spoolsim.config.check import check as find
+from spoolsim.config.code import Code
 from spoolsim.config.readers import gather
+from spoolsim.errors import SpoolsimError
 
 GOOD = (
     "[uwsgi]\nmaster = true\nspooler = %dspool\nspooler-ordered = true\nspooler-frequency = 10\nimport = tasks\n"
@@ -310,3 +315,242 @@ def test_one_file_with_every_fault(here: Path):
         "sigterm",
         "version-2.1",
     }
+
+
+def write(home: Path, files: dict[str, str]) -> None:
+    """Files below `home`, with their directories."""
+    for name, text in files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+
+
+SPOOLED = "from uwsgidecorators import spool\n\n@spool\ndef work(arguments): ...\n"
+TIMED = "from uwsgidecorators import spool, timer\n\n@timer(60, target='spooler')\ndef tick(n): ...\n" + SPOOLED
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ("import = nosuchmodule", "no module nosuchmodule"),
+        ("spooler-import = nosuchmodule", "the spooler goes on without it"),
+        ("module = nosuchmodule:application", "no module nosuchmodule"),
+        ("import = package.absent", "no module package.absent"),
+        ("import = email.absent", "no module email.absent"),
+        ("spooler-import = %dtasks", "takes this for a file"),
+        ("spooler-import = /srv/no-such-app/tasks", "takes this for a file"),
+        ("import = absent/tasks.py", "takes this for a file"),
+        ("wsgi-file = absent.py", "takes this for a file"),
+        ("mount = /=absent.py", "takes this for a file"),
+        ("mount = /=absent:application", "no module absent"),
+    ],
+)
+def test_an_import_that_cannot_be_found_is_an_error(here: Path, option: str, why: str):
+    """Modules and files, of every option that imports; what to write is said where it is near."""
+    write(here, {"package/__init__.py": "", "uwsgi.ini": f"{GOOD}{option}\n"})
+    (found,) = findings()
+    assert (found.code, found.severity, found.place) == ("import-missing", "error", "uwsgi.ini:9")
+    assert why in found.why
+    if option == "spooler-import = %dtasks":
+        assert found.advice == f"write {here}/tasks.py"
+
+
+@pytest.mark.parametrize(
+    "module", ["sys", "json", "email.mime.text", "click", "package", "package.inner", "space.inner"]
+)
+def test_what_can_be_imported_is_not_missed(here: Path, module: str):
+    """From this project, a package without __init__.py, the standard library and what is installed."""
+    files = {"package/__init__.py": "", "package/inner.py": "", "space/inner.py": ""}
+    write(here, {**files, "uwsgi.ini": f"{GOOD}import = {module}\n"})
+    assert findings() == []
+
+
+def test_modules_of_the_configured_virtual_environment_are_found(here: Path):
+    """Those that are not installed beside spoolsim."""
+    packages = "env/lib/python3.99/site-packages"
+    write(here, {f"{packages}/only_there.py": "", "env/pyvenv.cfg": ""})
+    (here / "uwsgi.ini").write_text(f"{GOOD}virtualenv = %denv\nimport = only_there\n")
+    assert findings() == []
+
+
+def test_modules_in_a_directory_of_production_are_advice(here: Path):
+    """What cannot be looked at is no error; --production makes it one."""
+    (here / "uwsgi.ini").write_text(f"{GOOD}pythonpath = /srv/no-such-app/lib\nimport = only_there\n")
+    assert [(f.code, f.severity) for f in findings()] == [("chdir-missing", "info"), ("import-missing", "info")]
+    assert run("uwsgi.ini").exit_code == 0
+    assert run("uwsgi.ini", "--production").exit_code == 1
+
+
+def test_paths_of_production_are_advice(here: Path):
+    """The code is looked for here; what lies in the project is an error all the same."""
+    (here / "uwsgi.ini").write_text(
+        GOOD.replace("%dspool", "/srv/no-such-app/spool") + "chdir = /srv/no-such-app\nstrict = false\n"
+    )
+    assert {(f.code, f.severity) for f in findings()} == {("directory-missing", "info"), ("chdir-missing", "info")}
+    in_production = find(gather(["uwsgi.ini"], {}), os.getcwd(), production=True)
+    assert {(f.code, f.severity) for f in in_production} == {("directory-missing", "error"), ("chdir-missing", "error")}
+    (here / "uwsgi.ini").write_text(f"{GOOD}spooler-import = /srv/no-such-app/tasks.py\n")
+    assert [(f.code, f.severity) for f in findings()] == [("import-missing", "info")]
+    (here / "uwsgi.ini").write_text(f"{GOOD}chdir = %dabsent\n")
+    assert [(f.code, f.severity) for f in findings()] == [("chdir-missing", "error")]
+
+
+@pytest.mark.parametrize(
+    ("config", "place", "severity"),
+    [
+        ("spooler-processes = 3\nspooler-import = tasks\n", "tasks.py:5", "error"),
+        ("spooler-external = %dspool\nimport = tasks\n", "tasks.py:5", "error"),
+        ("spooler-processes = 3\nimport = plain\n", "uwsgi.ini:2", "error"),
+        ("spoler = %dspool\nimport = plain\n", "uwsgi.ini:2", "error"),
+        ("spool-dir = %dspool\nimport = tasks\n", "uwsgi.ini:2", "error"),
+        ("http = :8000\nimport = plain\n", "uwsgi.ini:2", "info"),
+    ],
+)
+def test_a_configuration_without_a_spooler_is_found(here: Path, config: str, place: str, severity: str):
+    """An error where something needs one: a decorator, a spooler's option, a misspelled one."""
+    write(here, {"plain.py": "", "uwsgi.ini": f"[uwsgi]\n{config}"})
+    found = [f for f in findings() if f.code == "no-spooler"]
+    assert [(f.place, f.severity) for f in found] == [(place, severity)]
+    assert run("uwsgi.ini").exit_code == (severity == "error")
+
+
+def test_a_signal_registered_in_a_spooler_is_found(here: Path):
+    """uWSGI refuses it there, and with it the module; so spooler-import is no advice for such a module."""
+    write(here, {"tasks.py": "", "timed.py": TIMED, "app.py": "import timed\n"})
+    (here / "uwsgi.ini").write_text(f"{GOOD}spooler-import = timed\n")
+    (found,) = findings()
+    assert (found.code, found.severity, found.place) == ("registers-in-spooler", "error", "timed.py:3")
+    assert found.advice == "use shared-import = timed in the place of spooler-import"
+    (here / "uwsgi.ini").write_text(f"{GOOD}lazy-apps = true\nmodule = app\nshared-import = tasks\n")
+    (found,) = findings()
+    assert (found.code, found.advice) == ("handler-not-imported", "add shared-import = timed")
+    for good in ("shared-import = timed", "import = timed\nspooler-import = timed"):
+        (here / "uwsgi.ini").write_text(f"{GOOD}{good}\n")
+        assert findings() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import uwsgi\nuwsgi.add_timer(1, 10)\n", ["timed.py:2"]),
+        ("import uwsgi\nif True:\n    uwsgi.register_signal(1, '', print)\n", ["timed.py:3"]),
+        ("from uwsgidecorators import *\n@cron(0, 0, -1, -1, -1)\ndef f(n): ...\n", ["timed.py:2"]),
+        ("import uwsgi\ndef later():\n    uwsgi.add_timer(1, 10)\n", []),
+    ],
+)
+def test_every_way_to_register_a_signal_is_seen(here: Path, code: str, found: list[str]):
+    """Decorators and calls that run while the module is imported; not those inside functions."""
+    write(here, {"timed.py": code, "uwsgi.ini": f"{GOOD}spooler-import = timed\n"})
+    assert [f.place for f in findings()] == found
+
+
+def test_functions_of_mules_are_found(here: Path):
+    """Without a mule uWSGI never runs them; with one, spoolsim says that it does not."""
+    (here / "tasks.py").write_text(SPOOLED + "\nfrom uwsgidecorators import mule\n@mule(1)\ndef producer(): ...\n")
+    (found,) = findings()
+    assert (found.code, found.severity, found.place) == ("mule-missing", "warning", "tasks.py:8")
+    (here / "uwsgi.ini").write_text(f"{GOOD}mule = true\n")
+    (found,) = findings()
+    assert (found.code, found.severity) == ("mule-not-run-here", "info")
+    assert "producer" in found.why
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "severity"),
+    [
+        ("spooler = %dspool  # where the tasks are", "comment-in-value", "error"),
+        ("spooler-import = tasks  # (the package with the handlers)", "comment-in-value", "error"),
+        ("spooler-quiet   ; no comment here", "comment-in-value", "error"),
+        ("spooler-quiet = false ; (not now)", "comment-in-value", "error"),
+        ("spooler-quiet = true   ; stop it (default is loud)", "option-value", "warning"),
+        ("spooler-frequency = 5 # seconds (default 30)", "option-value", "warning"),
+        ("spooler-max-tasks = 5k (each (of them))", "option-value", "warning"),
+    ],
+)
+def test_a_comment_behind_a_value_is_found(here: Path, line: str, code: str, severity: str):
+    """At its own file and line, whatever the value holds; nothing else follows from it."""
+    (here / "uwsgi.ini").write_text(f"{GOOD}strict = false\n{line}\n")
+    (found,) = findings()
+    assert (found.code, found.severity, found.place) == (code, severity, "uwsgi.ini:10")
+    assert found.advice.startswith("write" if "max-tasks" in line else "put the comment on a line of its own")
+    assert line.replace("%d", f"{here}/").split()[-1] in found.why
+
+
+def test_handlers_of_another_service_are_no_fault(here: Path):
+    """Those that another configuration of the tree loads; what nobody loads is a warning, as it may be elsewhere."""
+    write(
+        here,
+        {
+            "tasks.py": TASKS,
+            "mail/uwsgi.ini": "[uwsgi]\nspooler = /srv/mail\nimport = jobs\n",
+            "mail/jobs.py": SPOOLED,
+            "films.yaml": "uwsgi:\n  spooler: /srv/films\n  import: films.jobs\n",
+            "films/jobs.py": SPOOLED,
+        },
+    )
+    assert findings() == []
+    (here / "mail" / "other.py").write_text(SPOOLED)
+    (found,) = findings()
+    assert (found.code, found.severity, found.place) == ("handler-not-imported", "warning", "mail/other.py:4")
+    assert run("uwsgi.ini").exit_code == 0
+
+
+def test_findings_are_silenced_by_their_codes(here: Path):
+    """On the command line and in a configuration; a code that there is not is refused, with the nearest one."""
+    (here / "uwsgi.ini").write_text(f"{GOOD}spooler-frequency = 1.5\nspooler = spool\n")
+    assert sorted(codes()) == ["directory-relative", "frequency-fraction"]
+    result = run("uwsgi.ini", "--silence", "directory-relative,frequency-fraction")
+    assert (result.output, result.exit_code) == ("nothing found\n", 0)
+    assert codes("uwsgi.ini", "--silence", "directory-relative") == ["frequency-fraction"]
+    assert codes("uwsgi.ini", "--silence", "busy-wait,directory-relative") == ["frequency-fraction"]
+    with pytest.raises(SpoolsimError, match="did you mean directory-relative"):
+        run("uwsgi.ini", "--silence", "directory-relativ")
+
+
+def test_every_code_is_known():
+    """What can be found can be silenced, and nothing else can."""
+    tree = ast.parse(Path(check_module.__file__).read_text())
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "Finding"]
+    added = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "add"]
+    named = {n.args[0].value for n in calls + added if isinstance(n.args[0], ast.Constant)}
+    assert named | {"option-value", "frequency-fraction"} == CODES - {"info"}
+
+
+IMPORTS = """\
+import one, two.three as t  # comment, here
+from four import five, six as s
+from . import seven
+from ..eight import (
+    nine,  # a comment, with a comma
+    ten as x,
+)
+from eleven import \\
+    twelve
+def f():
+    import thirteen; x = 1
+import_module("fourteen")
+importlib.import_module('.fifteen', 'sixteen')
+__import__( "seventeen" )
+"""
+
+
+def test_imports_are_read_without_ast_as_with_it(tmp_path: Path):
+    """A file that does not name uWSGI is read by its lines, for speed: the same modules are found."""
+    write(tmp_path, {"plain.py": IMPORTS, "parsed.py": IMPORTS + "uwsgi = 1\n"})
+    code = Code()
+    plain, parsed = code.parse(str(tmp_path / "plain.py")), code.parse(str(tmp_path / "parsed.py"))
+    assert plain is not None and parsed is not None
+    assert set(plain.imports) == set(parsed.imports)
+    assert (0, "two.three") in plain.imports and (2, "eight.ten") in plain.imports
+
+
+def test_a_thousand_files_take_less_than_a_second_of_cpu(here: Path):
+    """Files of ordinary size, all of them imported; the files are counted for who waits."""
+    body = "".join(f"import os\n\ndef function_{n}(a, b):\n    return [a for _ in range(b)]\n" for n in range(60))
+    names = [f"module_{n}" for n in range(1000)]
+    write(here, {f"app/{name}.py": f"from app import {names[n - 1]}\n{body}" for n, name in enumerate(names)})
+    (here / "tasks.py").write_text(TASKS + "import app.module_999\n")
+    seen: list[int] = []
+    before = time.process_time()
+    assert find(gather(["uwsgi.ini"], {}), os.getcwd(), progress=seen.append) == []
+    assert time.process_time() - before < 1
+    assert seen[-1] >= 1000
