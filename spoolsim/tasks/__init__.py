@@ -1,0 +1,1 @@
+"""What a person asks about tasks, and does to them; the command line is a face of it and holds no logic of its own."""
