@@ -9,6 +9,10 @@
     claimed        a spool file, locked by the worker that runs it      worker: settle; its death: waiting again
     broken         in .spoolsim/broken/, with its reason beside it      a person
     failed         in .spoolsim/failed/, likewise: --max-attempts       a person: spoolsim retry
+    held           in .spoolsim/held/, likewise: a person held it       a person: spoolsim release
+    removed        in .spoolsim/trash/, likewise: a person removed it   a person: spoolsim undo
+    moving         a spool file, locked by a person's command, and a    that command: rename; its death: waiting
+                   whole copy with a dot (see move.py)                  again, or moved already
     done           nothing                                              -
 
 Invariants, cited by the tests:
@@ -32,6 +36,8 @@ from spoolsim.errors import SpoolDirError
 CORNER = ".spoolsim"
 BROKEN = "broken"
 FAILED = "failed"
+HELD = "held"
+TRASH = "trash"
 
 
 class SpoolDir:
