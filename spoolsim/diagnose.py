@@ -124,7 +124,7 @@ NOTES: tuple[Note, ...] = (
     _note(
         "poison-task",
         "uWSGI would run this task again at once, each time killing a spooler, and starve the tasks sorted after it",
-        "find out what it does to the process; `spoolsim tasks` shows its history",
+        "find out what it does to the process; `spoolsim show` shows its attempts",
         safer=True,
     ),
     _note(

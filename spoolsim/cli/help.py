@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import click
+from click.shell_completion import CompletionItem
 
 from spoolsim import options
 from spoolsim.diagnose import NOTES
@@ -32,7 +33,16 @@ def help_command(topic: str | None) -> None:
         click.echo(page.read(), nl=False)
 
 
-@click.command("run")
+class _Run(click.Command):
+    """`run`, whose options are in the one table."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The options; files are the shell's own matter."""
+        names = [f"--{name}" for option in options.OPTIONS for name in (option.name, *option.aliases)]
+        return [CompletionItem(name) for name in names if incomplete and name.startswith(incomplete)]
+
+
+@click.command("run", cls=_Run)
 def run_command() -> None:
     """Run the spooler of a uWSGI configuration here; see `spoolsim run --help`."""
     run_help()

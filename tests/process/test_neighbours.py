@@ -200,7 +200,7 @@ class Evil:
 
 @pytest.mark.parametrize(
     "words",
-    [["tasks"], ["tasks", "--variables"], ["tasks", "--spooler-ordered"], ["sweep", "--yes"], ["retry"]],
+    [["ls"], ["ls", "--json"], ["show", "TASK"], ["why", "TASK"], ["rerun", "TASK"], ["sweep", "--yes"], ["retry"]],
     ids=" ".join,
 )
 def test_commands_that_look_load_no_pickle(tmp_path: Path, words: list[str]) -> None:
@@ -209,10 +209,11 @@ def test_commands_that_look_load_no_pickle(tmp_path: Path, words: list[str]) -> 
     spool.mkdir()
     evil = pickle.dumps(Evil(tmp_path / "made"))
     job = packet({b"ud_spool_func": b"f", b"args": evil, b"kwargs": evil}) + evil
-    file.write(str(spool), file.next_name(), job)
+    name = os.path.basename(file.write(str(spool), file.next_name(), job))
     for corner in ("broken", "failed"):
         file.write(SpoolDir(str(spool)).make_corner(corner), file.next_name(), job)
-    command = [sys.executable, "-m", "spoolsim", words[0], "--spooler", str(spool), *words[1:]]
+    rest = [name if word == "TASK" else word for word in words[1:]]
+    command = [sys.executable, "-m", "spoolsim", words[0], "--spooler", str(spool), *rest]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "made").exists()

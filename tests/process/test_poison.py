@@ -12,6 +12,7 @@ import pytest
 
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.journal import read
+from spoolsim.tasks.ids import digest
 from tests.conftest import poll_until
 from tests.process.conftest import Start
 
@@ -49,7 +50,7 @@ def test_a_task_that_kills_is_named_and_slowed_and_others_run(start: Start) -> N
     poll_until(lambda: path.stat().st_mtime > time.time(), 60, "the task to wait")
     assert f"the spooler of task {path.name} exited with status 9 while it ran (3x); the task stays" in i.output()
     assert [found for found in history(i.spool) if found[0] == "died"][:3] == [("died", n) for n in (1, 2, 3)]
-    assert f"{path.name}  " in command("tasks", "--spooler", str(i.spool))
+    assert f"#{digest(path.name)[:6]} spooler(code=" in command("why", "--spooler", str(i.spool), path.name)
 
 
 def test_a_signal_that_kills_is_no_task(start: Start, home_app: str) -> None:
@@ -80,9 +81,9 @@ def test_after_max_attempts_it_is_moved_and_comes_back_whole(start: Start) -> No
     home = i.spool / ".spoolsim" / "failed"
     assert (home / path.name).read_bytes() == before
     assert (home / f"{path.name}.why").read_text().splitlines()[1].endswith("tried 3 times")
-    assert "asked to be retried" in command("tasks", "--spooler", str(i.spool))
+    assert "asked to be retried" in command("ls", "--spooler", str(i.spool))
     i.open_gate("well")
-    assert command("retry", "--spooler", str(i.spool)).strip() == str(path)
+    assert command("retry", "-v", "--spooler", str(i.spool)).strip().endswith(f"is queued again: {path}")
     i.wait_empty()
     i.wait_count(4)
     assert failed(i.spool) == []

@@ -60,7 +60,7 @@ def spool(tmp_path: Path) -> Path:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
-@pytest.mark.parametrize("command", ["enqueue", "tasks"])
+@pytest.mark.parametrize("command", ["enqueue", "ls"])
 def test_a_standard_output_that_takes_nothing_is_one_line(spool: Path, command: str) -> None:
     """No traceback; a task that was spooled is said to be, so that nobody puts it twice."""
     with open("/dev/full", "wb") as full:

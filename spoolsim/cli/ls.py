@@ -1,0 +1,229 @@
+"""`spoolsim ls`, `show`, `why`, `log` and `stats`: what is known of tasks, printed."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+
+import click
+
+from spoolsim.cli import complete
+from spoolsim.cli.out import out
+from spoolsim.cli.spools import Look, filter_options, function_option, span_of, spool_options, task_arguments
+from spoolsim.errors import PacketError
+from spoolsim.tasks import past, records, select
+from spoolsim.tasks.attempts import attempts_of
+from spoolsim.tasks.describe import value_of
+from spoolsim.tasks.escape import printable
+from spoolsim.tasks.facts import gather
+from spoolsim.tasks.listing import Filter, read_head
+from spoolsim.tasks.states import DONE as FINISHED
+from spoolsim.tasks.states import STATES
+from spoolsim.tasks.stats import BUCKETS, by_function, percentile
+from spoolsim.tasks.why import explain, span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from spoolsim.tasks.attempts import Attempt
+    from spoolsim.tasks.listing import Row
+
+_HEADER = f"{'ID':<8} {'STATE':<13} {'AGE':>8} {'TRIES':>5} {'NEXT':>8}  TASK"
+
+
+@click.command(
+    epilog="\b\nExamples:\n  spoolsim ls --state failed --func mail\n  spoolsim ls --older 5m --json | jq .id"
+)
+@spool_options
+@filter_options
+@click.option("--watch", is_flag=True, help="Show it again every second, until Ctrl-C; once where it is piped.")
+def ls(look: Look, wanted: Filter, watch: bool) -> None:
+    """List tasks, newest first: state, age, attempts, next run, function and arguments, and why. Changes nothing."""
+    if not watch or not sys.stdout.isatty():
+        _list(look, wanted, sys.stdout.isatty())
+        return
+    try:
+        while True:
+            size = shutil.get_terminal_size()
+            lines = _lines(look, wanted, size.columns)
+            out("\x1b[H\x1b[J" + "\n".join(lines[: size.lines - 2] + lines[-1:]))
+            time.sleep(1)
+    except KeyboardInterrupt:
+        pass  # that is how it ends
+
+
+def _list(look: Look, wanted: Filter, terminal: bool) -> None:
+    if look.as_json or look.quiet:
+        for row in look.rows(finished=FINISHED in wanted.states):
+            if wanted.fits(row, look.now):
+                if look.as_json:
+                    look.record(records.task(row, look.now))
+                else:
+                    out(row.id)
+        return
+    for line in _lines(look, wanted, shutil.get_terminal_size().columns if terminal else 0):
+        out(line)
+
+
+def _lines(look: Look, wanted: Filter, width: int) -> list[str]:
+    rows = [row for row in look.rows(finished=FINISHED in wanted.states) if wanted.fits(row, look.now)]
+    lines = [_HEADER] if rows else []
+    for row in rows:
+        lines.append(_line(row, look.now))
+        if look.verbose:
+            lines.append(f"         {printable(row.path)}")
+    counts = {state: sum(row.state == state for row in rows) for state in STATES}
+    each = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    lines.append(f"{len(rows)} task{'' if len(rows) == 1 else 's'}" + (f": {each}" if each else ""))
+    return [line[: width - 1] if width else line for line in lines]
+
+
+def _line(row: Row, now: float) -> str:
+    ahead = "" if row.next_run is None else "now" if row.next_run <= now else span(row.next_run - now)
+    pid = f" (pid {row.holder.pid})" if row.holder else ""
+    why = f"  {printable(row.why)}" if row.why else ""
+    age = span(now - row.enqueued)
+    return f"{row.id:<8} {row.state:<13} {age:>8} {row.tries or '':>5} {ahead:>8}  {row.call.line()}{pid}{why}"
+
+
+@click.command()
+@spool_options
+@task_arguments
+def show(look: Look, tasks: tuple[str, ...]) -> None:
+    """Show everything of a task: variables, arguments, the beginning of its body, every attempt. Loads no pickle."""
+    for row in _named(look, tasks):
+        variables, body, size, problem = _content(row)
+        if look.as_json:
+            look.record(records.whole(row, variables, body, size, look.now))
+            continue
+        out(f"#{row.id} {row.call.line(500)}")
+        out(f"  state      {row.state}" + (f", process {row.holder.pid}" if row.holder else ""))
+        if row.why:
+            out(f"  why        {printable(row.why)}")
+        out(f"  enqueued   {_time(row.enqueued)}, {span(look.now - row.enqueued)} ago")
+        if row.next_run is not None and row.next_run > look.now:
+            out(f"  next run   {_time(row.next_run)}, in {span(row.next_run - look.now)}")
+        out(f"  file       {printable(row.path)}, {row.size} bytes")
+        if problem:
+            out(f"  content    {problem}")
+        for key, value in variables.items():
+            out(f"  variable   {value_of(key)}: {value_of(value, 2000)}")
+        if size:
+            out(f"  body       {size} bytes: {value_of(body, 2000)}")
+        for attempt in row.attempts:
+            out(f"  attempt    {_attempt(attempt)}")
+            for text in (attempt.traceback, attempt.output):
+                for line in text.splitlines():
+                    out(f"             {printable(line)}")
+
+
+def _content(row: Row) -> tuple[dict[bytes, bytes], bytes, int, str]:
+    """Variables, the beginning of the body, its size, and why they cannot be had."""
+    if row.state == FINISHED:
+        return {}, b"", 0, "it is done, and its file is gone"
+    try:
+        return *read_head(row.path), ""
+    except PacketError as error:
+        return {}, b"", 0, f"it cannot be read as a task: {error}"
+    except OSError as error:
+        return {}, b"", 0, f"it cannot be read: {error.strerror}"
+
+
+def _attempt(attempt: Attempt) -> str:
+    why = f": {printable(attempt.why)}" if attempt.why else ""
+    took = f"after {span(attempt.seconds)} in process {attempt.pid}"
+    return f"{attempt.number}  {_time(attempt.ended)}  {attempt.outcome} {took}{why}"
+
+
+def _time(when: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(min(max(when, 0), 253_402_300_799)))
+
+
+@click.command()
+@spool_options
+@task_arguments
+def why(look: Look, tasks: tuple[str, ...]) -> None:
+    """Say why a task has not run, or runs again and again, and what to do."""
+    for row in _named(look, tasks):
+        found = explain(gather(row, look.where.setting, look.now))
+        if look.as_json:
+            look.record(records.reasons(row, found, look.now))
+            continue
+        out(f"#{row.id} {row.call.line()}")
+        for reason in found:
+            out(f"  {printable(reason.line())}")
+
+
+def _named(look: Look, tasks: tuple[str, ...]) -> list[Row]:
+    rows = look.rows(finished=True)
+    return select.chosen(rows, look.where, tasks, False, Filter(), look.now)
+
+
+@click.command()
+@spool_options
+@click.option("--task", "tasks", multiple=True, metavar="TASK", shell_complete=complete.tasks, help="Of this task.")
+@function_option
+@click.option("--since", type=span_of, default=None, metavar="SPAN", help="Not longer ago, such as 90, 5m, 2h, 1d.")
+@click.option("--failed", is_flag=True, help="Only those after which the task stayed.")
+@click.option("--follow", is_flag=True, help="Go on with new ones, until Ctrl-C.")
+def log(look: Look, tasks: tuple[str, ...], function: str, since: float | None, failed: bool, follow: bool) -> None:
+    """List past attempts, oldest first. Real uWSGI on the same directory records none."""
+    rows = select.named(look.rows(finished=True), look.where, tasks)
+    start = 0 if since is None else look.now - since
+    wanted = past.Wanted(frozenset((row.spool.path, row.task) for row in rows), function, start, failed)
+    seen: set[tuple[str, str, float]] = set()
+    try:
+        while True:
+            for entry in past.entries(_all(look), look.rows(finished=True), wanted):
+                key = (entry.attempt.spool, entry.attempt.task, entry.attempt.ended)
+                if key not in seen:
+                    seen.add(key)
+                    _print_entry(look, entry)
+            if not follow:
+                return
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        pass  # that is how it ends
+
+
+def _print_entry(look: Look, entry: past.Entry) -> None:
+    attempt = entry.attempt
+    if look.as_json:
+        look.record(records.attempt(attempt, entry.id, entry.call))
+    elif look.quiet:
+        out(entry.id)
+    else:
+        what = f"{entry.id:<8} {attempt.outcome:<7} {attempt.number:>3} {span(attempt.seconds):>7}"
+        why = f"  {printable(attempt.why)}" if attempt.why else ""
+        out(f"{_time(attempt.ended)}  {what}  {entry.call or printable(attempt.task)}{why}")
+
+
+def _all(look: Look) -> Iterable[Attempt]:
+    for spool in look.where.spools:
+        yield from attempts_of(spool).all()
+
+
+@click.command()
+@spool_options
+def stats(look: Look) -> None:
+    """Count runs, failures and times of each function, and how old what waits is."""
+    found = by_function(look.rows(), _all(look), look.now)
+    if look.as_json:
+        for function in found:
+            look.record(records.function(function))
+        return
+    out(f"{'RUNS':>7} {'DONE':>7} {'RETRIES':>7} {'DIED':>5} {'FAILED':>6} {'P50':>8} {'P95':>8} {'MAX':>8}  FUNCTION")
+    for each in found:
+        times = [
+            span(value)
+            for value in (percentile(each.times, 0.5), percentile(each.times, 0.95), max(each.times, default=0))
+        ]
+        numbers = f"{each.runs:>7} {each.done:>7} {each.retries:>7} {each.died:>5} {each.failed:>6}"
+        out(f"{numbers} {times[0]:>8} {times[1]:>8} {times[2]:>8}  {each.name}")
+    out("")
+    out("WAITING " + " ".join(f"{name:>6}" for _, name in BUCKETS) + "  FUNCTION")
+    for each in found:
+        if sum(each.waiting):
+            out(f"{sum(each.waiting):>7} " + " ".join(f"{count:>6}" for count in each.waiting) + f"  {each.name}")

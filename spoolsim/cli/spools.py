@@ -1,0 +1,115 @@
+"""What all commands about tasks share: which directories, which tasks, how to print."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import update_wrapper
+
+import click
+
+from spoolsim.cli import complete
+from spoolsim.cli.out import out
+from spoolsim.errors import UsageError
+from spoolsim.tasks.listing import Filter, Row, seconds_of, survey
+from spoolsim.tasks.states import STATES
+from spoolsim.tasks.where import Where, find
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Look:
+    """What a command looks at. now: epoch seconds. quiet, verbose: -q and -v."""
+
+    def __init__(self, where: Where, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+        self.where = where
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+        self.now = time.time()
+
+    def rows(self, *, finished: bool = False) -> list[Row]:
+        """All tasks as they are now."""
+        self.now = time.time()
+        return survey(self.where.spools, ordered=self.where.setting.ordered, now=self.now, finished=finished)
+
+    def record(self, found: dict[str, Any]) -> None:
+        """Print one object."""
+        import json
+
+        out(json.dumps(found))
+
+
+def spool_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where, and how to print; the command gets a `Look` as its first argument."""
+
+    def call(
+        directories: tuple[str, ...], config: str, ordered: bool, as_json: bool, quiet: bool, verbose: bool, **rest: Any
+    ) -> None:
+        where = find(directories, config, ordered=ordered, cwd=os.getcwd())
+        command(Look(where, as_json=as_json, quiet=quiet, verbose=verbose), **rest)
+
+    wrapped: Callable[..., None] = update_wrapper(call, command)
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+_OPTIONS = (
+    click.option("--spooler", "directories", multiple=True, metavar="DIR", help="A spool directory; repeatable."),
+    click.option("--config", default="", metavar="FILE", help="A uWSGI configuration file that names them."),
+    click.option("--spooler-ordered", "ordered", is_flag=True, help="Look as a spooler with this option does."),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object a line."),
+    click.option("-q", "--quiet", is_flag=True, help="Print less: ids alone, or errors alone."),
+    click.option("-v", "--verbose", is_flag=True, help="Print more: paths and whole reasons."),
+)
+
+
+def span_of(text: str) -> float:
+    """A span of time such as 90, 5m, 2h or 1d, in seconds, for an option. Raises click.BadParameter."""
+    try:
+        return seconds_of(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a span of time; write it as 90, 5m, 2h or 1d") from None
+
+
+def filter_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which tasks; the command gets a `Filter` as `wanted`."""
+
+    def call(*args: Any, states: tuple[str, ...], function: str, older: float, grep: str, **rest: Any) -> None:
+        command(*args, wanted=Filter(frozenset(states_of(states)), function, older, grep), **rest)
+
+    wrapped: Callable[..., None] = update_wrapper(call, command)
+    for option in reversed(_FILTERS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+function_option = click.option(
+    "--func", "function", default="", metavar="NAME", shell_complete=complete.functions, help="Of this function."
+)
+_state_option = click.option(
+    "--state", "states", multiple=True, metavar="STATE", shell_complete=complete.states, help="Repeatable."
+)
+_FILTERS = (
+    _state_option,
+    function_option,
+    click.option("--older", type=span_of, default="0", metavar="SPAN", help="Enqueued longer ago: 90, 5m, 2h, 1d."),
+    click.option("--grep", default="", metavar="TEXT", help="With this in the call, the name, the id or the reason."),
+)
+
+
+def states_of(given: tuple[str, ...]) -> list[str]:
+    """The states that were asked for. Raises UsageError for a word that is none."""
+    found = [word for text in given for word in text.split(",") if word]
+    for word in found:
+        if word not in STATES:
+            raise UsageError(f"--state {word}: there is no such state; there are {', '.join(STATES)}")
+    return found
+
+
+task_arguments = click.argument("tasks", nargs=-1, metavar="TASK...", shell_complete=complete.tasks)
+task_argument = click.argument("task", metavar="TASK", shell_complete=complete.tasks)
