@@ -1,45 +1,46 @@
-"""`python -m tests [pytest arguments]`: put the oracle into this Python environment if it is missing, run the tests.
+"""`python -m tests [groups] [pytest arguments]`: install the real uWSGI where it is missing, and run the tests.
 
-The oracle is uWSGI 2.0.31, built by pip where there is a C compiler, else the ready-made wheel `pyuwsgi`.
+    python -m tests                  all groups, side by side
+    python -m tests unit -k names    one group; the other words go to pytest
+    python -m tests --groups         the groups: what they hold, how many tests, how long they took
+    python -m tests --live           every scenario under the real uWSGI too, recorded or not
+    python -m tests --record [NAME]  record the real uWSGI's answers anew, each the same in three runs
+
+uWSGI is built beside the tests that do not need it.
 """
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 
-from tests.oracle.launchers import NoOracle, find_uwsgi, uwsgi_version
+from tests.groups import GROUPS, ROOT, describe, load
+from tests.oracle.install import install_oracle
+from tests.oracle.launchers import BUILDING, NoOracle, find_uwsgi
 
-
-def install_oracle() -> None:
-    """Make the real uWSGI available; say in one line what was done, or what failed."""
-    try:
-        find_uwsgi()
-        return
-    except NoOracle as e:
-        if os.environ.get("ORACLE_UWSGI"):
-            print(f"tests: {e}")
-            return
-    compiler = next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), None)
-    built = bool(compiler) and _pip("uwsgi==2.0.31", f"tests: building uWSGI 2.0.31 with {compiler}: the oracle ...")
-    if not built:
-        why = "could not be built" if compiler else "needs a C compiler, and there is none"
-        _pip("pyuwsgi", f"tests: uWSGI {why}: taking the wheel pyuwsgi as the oracle ...", "--only-binary=:all:")
-    importlib.invalidate_caches()
-    try:
-        binary = find_uwsgi()
-        print(f"tests: the oracle is {binary}, uWSGI {uwsgi_version(binary)}")
-    except NoOracle as e:
-        print(f"tests: {e}")
-
-
-def _pip(requirement: str, said: str, *options: str) -> bool:
-    print(said, flush=True)
-    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", *options, requirement]
-    return subprocess.run(command, check=False).returncode == 0
+#: most tests wait for processes, so more run at the same time than there are processors
+WORKERS_PER_CPU = 3
+#: words of pytest's that mean one process: it talks to the terminal, or it was said how many
+ALONE = (
+    "-n",
+    "--numprocesses",
+    "--pdb",
+    "--trace",
+    "-s",
+    "--capture=no",
+    "--co",
+    "--collect-only",
+    "-x",
+    "--help",
+    "-h",
+)
 
 
 def install_strace() -> None:
@@ -59,22 +60,66 @@ def _apt_get(*arguments: str) -> bool:
     command = ["apt-get", *arguments]
     try:
         # noninteractive on a terminal too; a mirror that does not answer must not hold up the tests
-        return (
-            subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False).returncode
-            == 0
-        )
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False)
+        return done.returncode == 0
     except subprocess.TimeoutExpired:
         return False
 
 
+@contextlib.contextmanager
+def oracle_being_built() -> Iterator[None]:
+    """Build the real uWSGI meanwhile, where it is missing; tests that need it wait for the end of the build."""
+    try:
+        find_uwsgi()
+        yield
+        return
+    except NoOracle:
+        pass
+    with tempfile.TemporaryDirectory() as home:
+        building = Path(home) / "building"
+        building.touch()
+        process = subprocess.Popen([sys.executable, "-m", "tests.oracle.install"], cwd=ROOT)
+
+        def end() -> None:
+            process.wait()
+            building.unlink()
+
+        ending = threading.Thread(target=end, daemon=True)
+        ending.start()
+        os.environ[BUILDING] = str(building)
+        try:
+            yield
+        finally:
+            process.terminate()
+            ending.join(30)
+
+
+def pytest_words(words: list[str]) -> list[str]:
+    """Return pytest's arguments: groups become their folders, and workers are added unless the words forbid it."""
+    words = [f"tests/{word}" if word in GROUPS else word for word in words]
+    if any(
+        word == a or word.startswith(a + "=") or (a == "-n" and word.startswith(a)) for word in words for a in ALONE
+    ):
+        return words
+    return ["-n", str(WORKERS_PER_CPU * (os.cpu_count() or 1)), *words]
+
+
 def main() -> int:
     """Prepare, run pytest with the arguments given, return its exit status."""
-    install_oracle()
+    words = sys.argv[1:]
+    os.chdir(ROOT)
+    if words[:1] == ["--groups"]:
+        print(describe(load()))
+        return 0
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a reload must not take stale bytecode: so there has to be some
+    if words[:1] == ["--record"]:
+        install_oracle()
+        return subprocess.run([sys.executable, "-m", "tests.oracle", *words], check=False).returncode
     install_strace()
-    import pytest
+    with oracle_being_built():
+        import pytest
 
-    os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return int(pytest.main(sys.argv[1:]))
+        return int(pytest.main(pytest_words(words)))
 
 
 if __name__ == "__main__":

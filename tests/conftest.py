@@ -9,37 +9,87 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Protocol, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 import hypothesis
 import pytest
 
+from tests import groups, needs
 from tests.oracle import sessions
 from tests.oracle.launchers import NoOracle, find_uwsgi
 
 T = TypeVar("T")
 
 _never = threading.Event()
+CLOCK = pytest.StashKey[groups.Clock]()
 
 # how long an example takes says how busy the machine is, and nothing of the code
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
 
 
+#: Seconds. No wait gives up before, whatever it asks for: a busy machine is slow, and that is no failure. Where
+#: nothing is wrong no wait takes this long, so it costs nothing.
+DEADLINE = 90.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Our options; `python -m tests` passes them on."""
+    parser.addoption("--live", action="store_true", help="run each scenario under the real uWSGI, recorded or not")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the time, in the process that gathers the reports of all workers."""
+    if not hasattr(config, "workerinput"):
+        config.stash[CLOCK] = groups.Clock(config)
+        config.pluginmanager.register(config.stash[CLOCK])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files and tests go to the workers as tests/groups.py says."""
+    return groups.scheduling(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give a failed test one second try, as most here drive real processes; the summary names each that needed it.
+    """Refuse names that differ from one worker to the next, and needs that nobody knows; long tests first."""
+    if hasattr(config, "workerinput"):
+        items[:] = groups.in_order(items, groups.load())
+    for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid}: the name of a test must not hold an address: give it an id")
+        if name := needs.unknown_name(item):
+            raise pytest.UsageError(
+                f"{item.nodeid}: tests/needs.py knows no {name!r}; it knows {', '.join(needs.NEEDS)}"
+            )
 
-    Not the drawn properties, which know no process; not the scenarios, whose pool has a second look of its own; and
-    not what is marked `once`: where a task is lost, doubled or wrongly killed, once is once too often.
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that is marked with a need which is missing here."""
+    for mark in item.iter_markers("needs"):
+        needs.need(*mark.args)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The groups that were run with their times, and one line for each reason why something was left out."""
+    clock = config.stash.get(CLOCK, None)
+    if clock is not None and clock.tests:
+        terminalreporter.section("groups (seconds summed over tests)")
+        for line in groups.rows(clock.times()).values():
+            terminalreporter.write_line(line)
+    stats = terminalreporter.stats
+    out = needs.reasons(stats.get("skipped", []), stats.get("passed", []))
+    terminalreporter.section("left out")
+    for line in out or ["nothing"]:
+        terminalreporter.write_line(line)
+
+
+def poll_until(condition: Callable[[], T], timeout: float = DEADLINE, what: str = "the condition") -> T:
+    """Poll until `condition()` gives a true value and return it; fail the test after `timeout` seconds, but not
+    before DEADLINE.
     """
-    for item in items if config.pluginmanager.hasplugin("rerunfailures") else ():
-        one_try = item.path.parent.name == "property" or item.path.name == "test_conformance.py"
-        if not one_try and item.get_closest_marker("once") is None:
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
-def poll_until(condition: Callable[[], T], timeout: float = 30, what: str = "the condition") -> T:
-    """Poll until `condition()` gives a true value and return it; fail the test after `timeout` seconds."""
+    timeout = max(timeout, DEADLINE)
     end = time.monotonic() + timeout
     while not (value := condition()):
         if time.monotonic() > end:
@@ -51,7 +101,7 @@ def poll_until(condition: Callable[[], T], timeout: float = 30, what: str = "the
 class WaitFor(Protocol):
     """The type of the `wait_for` fixture."""
 
-    def __call__(self, condition: Callable[[], T], timeout: float = 30, what: str = "the condition") -> T: ...
+    def __call__(self, condition: Callable[[], T], timeout: float = DEADLINE, what: str = "the condition") -> T: ...
 
 
 @pytest.fixture
@@ -86,7 +136,7 @@ class Spawned:
         """All that it and its descendants printed so far, on both streams."""
         return self._output.read_text(errors="replace")
 
-    def wait_output(self, text: str, n: int = 1, timeout: float = 30) -> None:
+    def wait_output(self, text: str, n: int = 1, timeout: float = DEADLINE) -> None:
         """Wait until `text` was printed `n` times; fail the test, with the output, when it never was."""
         try:
             poll_until(lambda: self.output().count(text) >= n, timeout, f"{text!r} ({n} times)")
@@ -97,14 +147,15 @@ class Spawned:
         """Whether the process itself (not its descendants) lives."""
         return self.process.poll() is None
 
-    def wait_exit(self, timeout: float = 30) -> int:
+    def wait_exit(self, timeout: float = DEADLINE) -> int:
         """Wait for the end of the process and return its status (negative: the signal); fail the test without it."""
+        timeout = max(timeout, DEADLINE)
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             pytest.fail(f"{self.argv} still runs after {timeout} s; the output was:\n{self.output()}")
 
-    def stop(self, sig: int = signal.SIGINT, timeout: float = 30) -> int:
+    def stop(self, sig: int = signal.SIGINT, timeout: float = DEADLINE) -> int:
         """Send `sig`, wait for the end, fail the test if the process or a descendant lives on; return the status."""
         if self.alive():
             self.process.send_signal(sig)
@@ -116,7 +167,7 @@ class Spawned:
         """The pids of all living processes of the session, the started one included."""
         return sessions.members(self.pid, self._mark)
 
-    def assert_nothing_left(self, timeout: float = 10) -> None:
+    def assert_nothing_left(self, timeout: float = DEADLINE) -> None:
         """Fail the test if a process of the session is alive after `timeout` seconds."""
         left = sessions.wait_empty(self.pid, self._mark, timeout)
         if left:

@@ -31,7 +31,6 @@ KILLS = 2000
 pytestmark = pytest.mark.skipif(bool(ptrace.unavailable()), reason=ptrace.unavailable() or "ptrace works")
 
 
-@pytest.mark.once
 @pytest.mark.timeout(900)
 def test_two_thousand_kills(tmp_path: Path, record_property: pytest.RecordProperty) -> None:
     """Nothing is lost, half-written, or run twice without a reason; the seed is a new one each time, and printed."""
@@ -109,7 +108,6 @@ def test_a_task_that_is_not_removed_is_seen(bench: Bench, monkeypatch: pytest.Mo
     assert series(bench, "spooler", 1) != []
 
 
-@pytest.mark.once
 @pytest.mark.skipif(not ptrace.CAN_REFUSE, reason="a system call is made to fail on x86-64 Linux only")
 @pytest.mark.parametrize("error", ERRORS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("kind", ["failing_producer", "failing_spooler"])

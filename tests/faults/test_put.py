@@ -128,7 +128,6 @@ def killed(strace: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
         return spool, dict(zip(JOBS, pool.map(kill_everywhere, JOBS), strict=True))
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("name", JOBS)
 def test_a_killed_producer_leaves_an_empty_or_a_whole_task(killed: tuple[Path, dict[str, int]], name: str):
     """I1: killed before any of its system calls, it leaves nothing, an empty file, or the whole task under its name."""
@@ -174,7 +173,6 @@ def _judge(spools: list[Path], noted: list[str], before: dict[str, bytes]) -> No
         assert {path.read_bytes() for path in under_a_tasks_name(spool)} <= {b""}
 
 
-@pytest.mark.once
 def test_no_partial_task_is_run_or_set_aside(killed: tuple[Path, dict[str, int]], tmp_path: Path, spawn: Spawn):
     """What killed producers left is drained: whole tasks run, empty files are reported and kept, nothing is broken."""
     spools = _leftovers(killed, tmp_path)
@@ -191,7 +189,6 @@ def test_no_partial_task_is_run_or_set_aside(killed: tuple[Path, dict[str, int]]
     assert not list(tmp_path.rglob("*.why"))
 
 
-@pytest.mark.once
 @pytest.mark.oracle
 def test_no_partial_task_is_run_by_real_uwsgi(
     killed: tuple[Path, dict[str, int]], tmp_path: Path, spawn: Spawn, uwsgi_binary: str

@@ -10,10 +10,11 @@ import argparse
 import concurrent.futures
 import sys
 
-from .compare import differences, record, recorded
+from .compare import differences
 from .harness import Run, Scenario, load_scenarios, run_scenario
 from .launchers import Launcher, SpoolsimLauncher, UwsgiLauncher, find_uwsgi
 from .pool import problems
+from .recording import record, recorded
 from .sessions import signals_not_ignored
 
 
@@ -33,24 +34,29 @@ def main() -> int:
     if a.list:
         print("\n".join(s.name for s in chosen))
         return 0
-    launcher: Launcher = UwsgiLauncher(find_uwsgi()) if a.side == "uwsgi" else SpoolsimLauncher()
+    binary = find_uwsgi() if a.side == "uwsgi" else ""
+    launcher: Launcher = UwsgiLauncher(binary) if a.side == "uwsgi" else SpoolsimLauncher()
     times = 3 if a.record else 1
     with signals_not_ignored(), concurrent.futures.ThreadPoolExecutor(a.j) as ex:
         pending = [(s, [ex.submit(run_scenario, s, launcher) for _ in range(times)]) for s in chosen]
-        bad = [s.name for s, runs in pending if not _settle(s, [r.result() for r in runs], a.record, a.v)]
+        bad = [
+            s.name for s, runs in pending if not _settle(s, [r.result() for r in runs], binary if a.record else "", a.v)
+        ]
     print(f"{len(chosen) - len(bad)} of {len(chosen)} well", *bad, sep="\n  ")
     return 1 if bad else 0
 
 
-def _settle(scenario: Scenario, runs: list[Run], write: bool, verbose: bool) -> bool:
-    """Print what came of one scenario; record it where asked for; return whether all is well."""
+def _settle(scenario: Scenario, runs: list[Run], binary: str, verbose: bool) -> bool:
+    """Print what came of one scenario; record it as the answer of `binary` unless that is ''; return whether all is
+    well.
+    """
     run = runs[0]
     if run.unavailable is not None:
         found = []
-    elif write:
+    elif binary:
         found = [r.error for r in runs if r.error] or [d for r in runs[1:] for d in differences(run.facts, r.facts)]
         if not found and run.facts is not None:
-            record(scenario.name, run.facts)
+            record(scenario, run.facts, binary)
     else:
         found = problems(run, recorded(scenario.name))
     state = f"unavailable: {run.unavailable}" if run.unavailable else "DIFFERS" if found else "ok"

@@ -1,31 +1,8 @@
-"""Recorded answers, and how two answers differ, key by key."""
+"""How two answers differ, key by key."""
 
 from __future__ import annotations
 
-import json
-import os
 from typing import Any
-
-EXPECTED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "expected")
-
-
-def recorded_path(name: str) -> str:
-    """Return the path of a scenario's recorded answer."""
-    return os.path.join(EXPECTED, name + ".json")
-
-
-def recorded(name: str) -> dict[str, Any]:
-    """Return the recorded answer of a scenario; FileNotFoundError where none was recorded."""
-    with open(recorded_path(name)) as f:
-        out: dict[str, Any] = json.load(f)
-    return out
-
-
-def record(name: str, facts: dict[str, Any]) -> None:
-    """Write the answer of a scenario."""
-    with open(recorded_path(name), "w") as f:
-        json.dump(facts, f, indent=1, sort_keys=True)
-        f.write("\n")
 
 
 class _Absent:

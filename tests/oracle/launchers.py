@@ -8,10 +8,15 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
+import time
 from collections.abc import Iterable
 
 #: One uWSGI option: a flag, or a name with its value.
 Option = str | tuple[str, object]
+
+
+_never = threading.Event()
 
 
 class NoOracle(Exception):
@@ -21,8 +26,10 @@ class NoOracle(Exception):
 def find_uwsgi() -> str:
     """Return the path of the real uWSGI: $ORACLE_UWSGI, else beside this Python, else on PATH.
 
-    Raises NoOracle where there is none, or one that is not of the 2.0 line.
+    Waits while `python -m tests` builds it beside the tests. Raises NoOracle where there is none, or one that is not
+    of the 2.0 line.
     """
+    _await_build()
     named = os.environ.get("ORACLE_UWSGI")
     beside = os.path.join(os.path.dirname(sys.executable), "uwsgi")
     scripts = os.path.join(sysconfig.get_path("scripts"), "uwsgi")
@@ -34,6 +41,20 @@ def find_uwsgi() -> str:
     if not re.match(r"2\.0\.\d+", version):
         raise NoOracle(f"{found} is uWSGI {version or '(no version printed)'}, the recorded answers are of 2.0: {hint}")
     return found
+
+
+#: The environment variable with the path of a file that is there while the oracle is built.
+BUILDING = "ORACLE_BUILDING"
+
+
+def _await_build() -> None:
+    """Wait while the oracle is built; raises NoOracle where that has no end."""
+    path = os.environ.get(BUILDING)
+    end = time.monotonic() + 480
+    while path and os.path.exists(path):
+        if time.monotonic() > end:
+            raise NoOracle("the build of uWSGI has no end: see above what pip said")
+        _never.wait(0.1)
 
 
 def uwsgi_version(binary: str) -> str:

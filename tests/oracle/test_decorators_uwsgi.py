@@ -16,9 +16,10 @@ import pytest
 import spoolsim
 from tests.fake_uwsgi import FakeUwsgi, decorators_over
 
-from .compare import differences, recorded
+from .compare import differences
 from .harness import Bench, Facts, Scenario, load_scenarios, run_scenario
 from .launchers import UwsgiLauncher
+from .recording import recorded
 
 pytestmark = [pytest.mark.oracle, pytest.mark.timeout(300)]
 

@@ -80,37 +80,17 @@ def test_only_the_recording_counts_where_the_real_side_cannot_show_it() -> None:
     assert run.unavailable is not None
 
 
-def verdicts(answers: list[int]) -> tuple[pools.Verdict, pools.Pool]:
-    """The verdict on a scenario that wants 1 and gives these answers, one for each run."""
-    left = iter(answers)
-    scenario = Scenario("made_up", lambda h: {"answer": next(left)}, "2.0", 1)
-    pool = pools.Pool([PythonLauncher()], [scenario])
+def test_a_scenario_runs_once_and_a_wrong_answer_counts() -> None:
+    """An answer that differs is a failure; nothing is run again."""
+    answers = iter([2, 1])
+    scenario = Scenario("made_up", lambda h: {"answer": next(answers)}, "2.0", 1)
+    pool = pools.Pool([(scenario, PythonLauncher())])
     try:
-        return pool.verdict(scenario, "spoolsim", {"answer": 1}), pool
+        run = pool.run(scenario, "spoolsim")
     finally:
         pool.close()
-
-
-def test_a_difference_that_goes_away_is_told() -> None:
-    """A second run that is right counts, and the first one's difference is kept for the summary."""
-    verdict, pool = verdicts([2, 1])
-    assert verdict.problems == []
-    assert [name for name, _ in pool.second_runs] == ["made_up (spoolsim)"]
-    assert "wanted 1" in pool.second_runs[0][1][0]
-
-
-def test_a_difference_that_stays_counts() -> None:
-    """Two wrong runs are a failure that shows both."""
-    verdict, pool = verdicts([2, 3])
-    assert pool.second_runs == []
-    assert "got    3" in verdict.problems[0]
-    assert "got    2" in verdict.first_problems[0]
-
-
-def test_an_equal_answer_needs_one_run() -> None:
-    """A right answer is not asked for again."""
-    verdict, pool = verdicts([1])
-    assert (verdict.problems, verdict.first, pool.second_runs) == ([], None, [])
+    assert "got    2" in pools.problems(run, {"answer": 1})[0]
+    assert next(answers) == 1
 
 
 def test_what_is_left_after_the_stop_is_a_problem_of_ours() -> None:
@@ -130,12 +110,14 @@ def test_a_missing_uwsgi_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_spawn_fails_for_a_child_left_behind(spawn: Spawn) -> None:
-    """`stop` fails the test when a descendant outlives the process, also in a session of its own."""
+    """`assert_nothing_left`, which `stop` calls, fails the test for a descendant that left the session."""
     s = spawn([sys.executable, "-c", FORKS_A_CHILD_THAT_STAYS], orphans_ok=True)
     s.wait_output("child is there")
     assert len(s.members()) == 2
+    s.process.send_signal(signal.SIGTERM)
+    s.wait_exit()
     with pytest.raises(pytest.fail.Exception, match="left alive after the end"):
-        s.stop(signal.SIGTERM)
+        s.assert_nothing_left(timeout=0.2)
 
 
 def test_spawn_gives_status_and_output(spawn: Spawn, wait_for: WaitFor) -> None:

@@ -60,7 +60,6 @@ open(os.environ["RUNS"] + "-" + SIDE, "w").close()
 """
 
 
-@pytest.mark.once
 @pytest.mark.oracle
 def test_each_task_runs_once_whoever_serves_it(
     spawn: Spawn, tmp_path: Path, uwsgi_binary: str, wait_for: WaitFor

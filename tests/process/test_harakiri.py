@@ -71,7 +71,6 @@ def test_whatever_it_is_stuck_in(start: Start, wait_for: WaitFor, stuck: str) ->
     assert it.stop() == 0
 
 
-@pytest.mark.once
 def test_never_early(start: Start) -> None:
     """Tasks that stay below the limit, one after the other for longer than it, are left alone."""
     it = start("--spooler-harakiri", "1", "--spooler-processes", "4")
@@ -85,7 +84,6 @@ def test_never_early(start: Start) -> None:
     assert it.stop() == 0
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("how", ["calm", "contended", "staged"])
 def test_races(start: Start, spawn: Spawn, how: str) -> None:
     """Of tasks that end at their very deadline some are killed, some not: never another task, and none is lost.

@@ -174,7 +174,6 @@ def _answers(it: Instance, version: str) -> bool:
     return f"now {version}" in it.runs()
 
 
-@pytest.mark.once
 def test_many_reloads_in_a_row(start: Start, home_app: str, wait_for: WaitFor) -> None:
     """However fast they come: one process in the end, of the newest code, no task lost, no process left over."""
     it = start("--spooler-processes", "2", app=home_app + "\nVERSION = 'v'\n")
@@ -194,7 +193,6 @@ def test_many_reloads_in_a_row(start: Start, home_app: str, wait_for: WaitFor) -
     assert it.stop() == 0
 
 
-@pytest.mark.once
 def test_reload_while_a_process_is_being_forked(start: Start, home_app: str, wait_for: WaitFor) -> None:
     """A process that was asked for before a reload and comes after it is replaced: never old code for ever."""
     it = start("--spooler-max-tasks", "1", app=home_app + "\nVERSION = 'v'\n")
@@ -223,7 +221,6 @@ def test_mercy_ends(start: Start, wait_for: WaitFor) -> None:
     assert it.stop() == 0
 
 
-@pytest.mark.once
 def test_reloads_under_load_lose_nothing(start: Start, wait_for: WaitFor) -> None:
     """While tasks stream in and the code is reloaded again and again, each task runs exactly once."""
     it = start("--spooler-processes", "3", "--spooler-max-tasks", "7", "--spooler-quiet")
@@ -384,7 +381,6 @@ def kill_all_but_the_spoolers(it: Instance) -> None:
     os.kill(server, signal.SIGKILL)
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("strike", [kill_master, kill_all_but_the_spoolers])
 def test_nothing_survives_a_killed_master(start: Start, home: Path, strike: Callable[[Instance], None]) -> None:
     """The running tasks finish, nothing else is begun, nothing remains; the next run starts cleanly on the rest."""
@@ -443,7 +439,6 @@ def test_an_importing_spooler_does_not_outlive_its_fork_server(start: Start, hom
     assert it.stop() == 0
 
 
-@pytest.mark.once
 def test_a_killed_fork_server_is_replaced(start: Start, wait_for: WaitFor) -> None:
     """Its spoolers finish their task and no more, a new fork server serves the rest, and the master goes on."""
     it = start("--spooler-harakiri", "30")
@@ -468,7 +463,6 @@ def test_a_killed_fork_server_is_replaced(start: Start, wait_for: WaitFor) -> No
     assert it.stop() == 0
 
 
-@pytest.mark.once
 def test_orphans_leave_the_seat_of_the_new_process_alone(start: Start, wait_for: WaitFor) -> None:
     """The end of an orphan's task does not disarm the harakiri of the process that has its slot now."""
     it = start("--spooler-harakiri", "60")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 
-import pytest
-
 from spoolsim.work.scoreboard import HARAKIRI, PID, SERIAL, SPAWNS, STARTED, TASKS
 from tests.conftest import WaitFor
 from tests.process.conftest import Instance, Start, children, descriptors, state
@@ -41,7 +39,6 @@ def consistent(it: Instance) -> None:
         assert words[SERIAL] % 2 == 0
 
 
-@pytest.mark.once
 def test_five_hundred_deaths(start: Start, home_app: str, wait_for: WaitFor) -> None:
     """After 500 deaths of every kind all is done, and process table, descriptors and scoreboard are as before."""
     it = start("--spooler-processes", str(WORKERS), "--spooler-quiet", app=home_app + QUIET)

@@ -50,7 +50,6 @@ def idle(start: Start, *options: str, processes: int = 2) -> Instance:
     return it
 
 
-@pytest.mark.once
 @pytest.mark.timeout(120 + TASKS // 50)
 def test_no_wake_up_is_lost(start: Start) -> None:
     """Thousands of single tasks, each enqueued by another process when the last is gone: none waits for the poll."""
@@ -63,7 +62,6 @@ def test_no_wake_up_is_lost(start: Start) -> None:
     assert it.stop() == 0
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("count", [2, 4])
 def test_each_idle_spooler_is_woken(start: Start, wait_for: WaitFor, count: int) -> None:
     """As many tasks of one moment as there are idle processes are begun at once, each by another one."""

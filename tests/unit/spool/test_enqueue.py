@@ -20,6 +20,9 @@ class Bytes:
     def __init__(self, made: object) -> None:
         self.made = made
 
+    def __repr__(self) -> str:
+        return f"Bytes({self.made!r})"
+
     def __bytes__(self) -> bytes:
         if isinstance(self.made, Exception):
             raise self.made
@@ -90,7 +93,7 @@ def test_values_that_are_taken(make: Callable[..., tuple], value: object, writte
 @pytest.mark.parametrize(
     "value",
     [
-        "text", "", 5, 0, -1, True, 1.5, None, ["a"], [256], [-1], [1.0], ("a",), {"a": 1}, object(), int, 2j,
+        "text", "", 5, 0, -1, True, 1.5, None, ["a"], [256], [-1], [1.0], ("a",), {"a": 1}, ..., int, 2j,
         Bytes("no bytes"), Bytes(None), Bytes(RuntimeError("x")), Bytes(bytearray(b"x")),
     ],
     ids=repr,

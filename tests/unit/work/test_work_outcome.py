@@ -51,7 +51,7 @@ def test_the_constants_are_uwsgis():
         *((value, DONE) for value in (-2, Own(-2), Code.OK, 2**32 - 2, -(2**32) - 2)),
         *((value, IGNORED) for value in (0, False, Own(0), Code.IGNORE, 2**32, -(2**32))),
         *((value, RETRY) for value in (-1, 1, True, -3, 2, Own(1), 2**31, 2**32 - 1, 2**63, -(2**63) - 1, 2**200 - 2)),
-        *((value, RETRY) for value in (None, "-2", b"-2", -2.0, 0.0, "", [], object())),
+        *((value, RETRY) for value in (None, "-2", b"-2", -2.0, 0.0, "", [], Ellipsis)),
     ],
     ids=repr,
 )
