@@ -56,7 +56,7 @@ hypothesis.settings.register_profile(
 _PYTEST = [
     "-qx",
     "--hypothesis-profile=mutation",
-    *("-p", "no:cacheprovider", "-p", "no:rerunfailures"),
+    *("-p", "no:cacheprovider"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # what is loaded already cannot be rewritten any more
 ]
 
