@@ -12,13 +12,39 @@ import time
 #: ANSI colours by kind of line
 _COLOURS = {"note": "33", "say": "36", "error": "31", "done": "32", "dim": "2"}
 
-#: what a name on the disk could use to end our line and begin one of its own, or to command a terminal
-_CONTROLS = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160))}
+
+class _Shown(dict[int, "int | str"]):
+    """What to show for the characters that could end our line, forge another one, or command a terminal."""
+
+    def __missing__(self, number: int) -> int | str:
+        if number < 32 or 127 <= number < 160:
+            shown = f"\\x{number:02x}"
+        elif 0xDC80 <= number <= 0xDCFF:  # a byte of a file's name that is not UTF-8
+            shown = f"\\x{number - 0xDC00:02x}"
+        elif 0xD800 <= number <= 0xDFFF or number in _TURNING:
+            shown = f"\\u{number:04x}"
+        else:
+            return number
+        self[number] = shown
+        return shown
+
+
+#: line and paragraph separators, and what turns the direction of writing: the text would look like another one
+_TURNING = frozenset((0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+_shown = _Shown()
 
 
 def printable(text: str) -> str:
-    """The text with its control characters shown as `\\x0a` and the like: a file's name may hold any."""
-    return text.translate(_CONTROLS)
+    """The text with its control characters and lone surrogates shown as `\\x0a` and the like."""
+    return text if text.isprintable() else text.translate(_shown)
+
+
+def encoded(text: str) -> bytes:
+    """The text as bytes, the bytes of a file's name as they are; never an error, whatever an app has put into it."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a lone surrogate that is not a byte of a file's name, in an error's text
+        return text.encode("utf-8", "backslashreplace")
 
 
 class Log:
@@ -29,13 +55,15 @@ class Log:
     as_json: one JSON object a line instead of text: `time` (epoch seconds), `pid`, `kind`, `code`, `text`.
     """
 
-    __slots__ = ("as_json", "colour", "fd")
+    __slots__ = ("as_json", "colour", "fd", "terminal")
 
     def __init__(self, fd: int = 2, *, colour: bool | None = None, as_json: bool = False) -> None:
         self.fd = fd
         self.as_json = as_json
+        #: a terminal obeys control characters, so none of a task's or a file's name reaches it
+        self.terminal = not as_json and os.isatty(fd)
         if colour is None:
-            colour = not as_json and not os.environ.get("NO_COLOR") and os.isatty(fd)
+            colour = self.terminal and not os.environ.get("NO_COLOR")
         self.colour = colour
 
     def line(self, text: str, kind: str = "") -> None:
@@ -55,8 +83,8 @@ class Log:
         self._write(f"[production] {text if self.as_json else printable(text)} ({code})", "note", code)
 
     def raw(self, text: str) -> None:
-        """Text as it is, such as a traceback."""
-        self._emit(text)
+        """Text of several lines, such as a traceback; as it is, but for a terminal."""
+        self._emit("\n".join(map(printable, text.split("\n"))) if self.terminal else text)
 
     def _write(self, text: str, kind: str, code: str) -> None:
         if self.as_json:
@@ -64,16 +92,16 @@ class Log:
 
             row = {"time": time.time(), "pid": os.getpid(), "kind": kind or "uwsgi", "code": code or None, "text": text}
             self._emit(json.dumps(row) + "\n")
-        elif self.colour and kind in _COLOURS:
+            return
+        if self.terminal:
+            text = printable(text)
+        if self.colour and kind in _COLOURS:
             self._emit(f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m\n")
         else:
             self._emit(text + "\n")
 
     def _emit(self, text: str) -> None:
-        try:
-            data = text.encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:  # a lone surrogate that is no byte of a file's name, in an error's text
-            data = text.encode("utf-8", "backslashreplace")
+        data = encoded(text)
         try:
             while data:
                 data = data[os.write(self.fd, data) :]

@@ -7,10 +7,16 @@ import os
 import click
 
 from spoolsim.errors import SpoolsimError
+from spoolsim.log import printable
 
 
 def out(text: object) -> None:
-    """One line to standard output. Raises SpoolsimError when it cannot be written."""
+    """A text to standard output, where no character of it may command a terminal; bytes go out as they are.
+
+    Raises SpoolsimError when it cannot be written.
+    """
+    if isinstance(text, str):
+        text = "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
     try:
         click.echo(text)
     except OSError as error:

@@ -6,14 +6,17 @@ import os
 import select
 import signal
 import sys
+import time
 
+from spoolsim.log import encoded
 from spoolsim.processes.leash import Tight
 from spoolsim.processes.network import bind, serve
+from spoolsim.work import handlers
 from spoolsim.work.app import SPOOLER, WORKER, print_error
 from spoolsim.work.remains import reporter
 from spoolsim.work.scoreboard import DRAINED as THROUGH
-from spoolsim.work.scoreboard import LEAVE, STATE
-from spoolsim.work.wait import LEASH, LOOK, LOOKS, POLL, SIGNAL, TASK, Wait
+from spoolsim.work.scoreboard import HARAKIRI, LEAVE, STATE
+from spoolsim.work.wait import LEASH, LOOK, LOOKS, POLL, SIGNAL, TASK, WOKEN, Wait
 from spoolsim.work.worker import Ended, Worker
 
 TYPE_CHECKING = False
@@ -24,11 +27,16 @@ if TYPE_CHECKING:
     from spoolsim.work.app import App
     from spoolsim.work.attempted import Attempted
     from spoolsim.work.tried import Tried
+    from spoolsim.work.unremoved import Unremoved
 
 #: exit statuses of a spooler process
 OK, FAILED = 0, 1
 #: how long a spooler waits for its directory to come back, between two looks, in seconds
 _GONE_PAUSE = 1.0
+#: so many exceptions amid our own code are outlived without a scan between them
+_STRAYS = 100
+#: so many characters of a reason are reported; with its path the line fits a pipe's atomic write
+_LONG = 400
 #: how long a removal of the directory may take before we put our corner into it again, in seconds
 _REMOVAL = 0.2
 
@@ -54,6 +62,7 @@ class Spooler:
         tried: Tried | None = None,
         attempted: Attempted | None = None,
         reports: int = -1,
+        unremoved: Unremoved | None = None,
     ) -> None:
         self.app = app
         self.spool = spool
@@ -68,8 +77,11 @@ class Spooler:
             place=place,
             tried=tried,
             attempted=attempted,
+            unremoved=unremoved,
             report=reporter(reports) if reports >= 0 else None,
         )
+        #: exceptions in a row that came amid our own code
+        self._strays = 0
 
     def live(self) -> NoReturn:
         """Everything from the fork to the end."""
@@ -88,6 +100,9 @@ class Spooler:
             status = exit_status(end)
         except BaseException:
             print_error()
+        if not self.app.faithful:  # what the app registered for its end may hang
+            now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+            self.words[HARAKIRI] = now + int(max(self.app.options.stop_grace, 1) * 1_000_000_000)
         leave(status)
 
     def _become(self) -> None:
@@ -130,6 +145,7 @@ class Spooler:
             ran_before, ran = ran, 0
             try:
                 ran = self.worker.cycle(only, newest, tried)
+                self._strays = 0
                 if ran:
                     wait.wakeup()  # they may have changed that
             except FileNotFoundError:
@@ -140,6 +156,9 @@ class Spooler:
                     break
                 wait = self._watch_again(wait)
                 only, newest, tried = None, "", ""
+                continue
+            except BaseException as error:
+                self._stray(error)
                 continue
             if why == TASK and ran and ran_before and self.worker.fresh:
                 app.notes.give("busy-wait", self.spool.path, f"up to {wait.frequency():g} s")
@@ -171,7 +190,11 @@ class Spooler:
                 only = None
                 continue
             unfinished = self.worker.unfinished
-            why = wait.wait(unfinished=bool(unfinished) and not app.faithful)
+            try:
+                why = wait.wait(unfinished=bool(unfinished) and not app.faithful)
+            except BaseException as error:
+                self._stray(error)
+                why = WOKEN
             only = set(unfinished) if why == LOOK else None
             if why == TASK and not app.options.ordered:
                 newest = wait.watches[0].newest  # before anything else, as somebody may be waiting for it
@@ -187,6 +210,16 @@ class Spooler:
                 "Shutting down the worker."
             )
         return OK
+
+    def _stray(self, error: BaseException) -> None:
+        """An exception came amid our own code, from a signal handler of the app's perhaps: print it, and go on.
+
+        Raises it again where it ends the process, or comes again and again without a scan between.
+        """
+        self._strays += 1
+        if isinstance(error, Ended | SystemExit) or self.app.faithful or self._strays > _STRAYS:
+            raise error
+        self.worker.astray()
 
     def _gone(self) -> int:
         """The directory is gone and nobody waits for it: uWSGI ends and comes back, a drain is over.
@@ -252,9 +285,13 @@ def exit_status(end: SystemExit) -> int:
     """What Python makes of sys.exit's argument: a number, or a text to print and 1."""
     if end.code is None:
         return OK
-    if isinstance(end.code, int):
-        return end.code
-    sys.stderr.write(f"{end.code}\n")
+    code = end.code
+    if issubclass(type(code), int):
+        return int.__index__(code) & 0xFF  # type: ignore[arg-type]  # it is one, whatever operators it has
+    try:
+        sys.stderr.write(f"{code}\n")
+    except Exception:
+        pass  # the stream is gone, or the object has no text
     return FAILED
 
 
@@ -300,11 +337,11 @@ def stand_in(app: App, leash: int, *, again: bool) -> NoReturn:
 def _signals(faithful: bool) -> None:
     """The dispositions of a uWSGI spooler; the terminal's SIGINT is for the master, unless faithful."""
     die = _die
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, die)
+    handlers.wake(-1)
+    handlers.handle(signal.SIGTERM, die)
     # a handler, not SIG_IGN: what a task starts must not inherit being deaf to Ctrl-C
-    signal.signal(signal.SIGINT, die if faithful else _nothing)
-    signal.signal(signal.SIGUSR1, _nothing)
+    handlers.handle(signal.SIGINT, die if faithful else _nothing)
+    handlers.handle(signal.SIGUSR1, _nothing)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for ignored in (signal.SIGHUP, signal.SIGALRM, signal.SIGUSR2, signal.SIGPIPE, signal.SIGTSTP):

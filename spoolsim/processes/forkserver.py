@@ -22,7 +22,7 @@ from spoolsim.processes.poison import Poison, ended
 from spoolsim.processes.wire import Wire
 from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work import attempted, program, tried
+from spoolsim.work import attempted, handlers, program, tried
 from spoolsim.work.app import App, install
 from spoolsim.work.remains import reporter
 from spoolsim.work.scoreboard import DRAINED as THROUGH
@@ -41,6 +41,7 @@ from spoolsim.work.scoreboard import (
     read_task,
 )
 from spoolsim.work.signals import Pipe
+from spoolsim.work.unremoved import Unremoved
 from spoolsim.work.worker import KEPT
 
 TYPE_CHECKING = False
@@ -54,6 +55,8 @@ _LOOK = 1.0
 _STOP_DEADLINE = 0.1
 #: signals that somebody sent us, thinking we are uWSGI's master, and that the master is told of
 _PASSED_ON = (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
+#: signals that uWSGI's master takes, and that would end a program that does not
+_NOT_FOR_US = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Spawned:
@@ -93,6 +96,8 @@ class ForkServer:
         #: slots that have had a process
         self.spawned: set[int] = set()
         self.poison = Poison(app)
+        #: when the living are counted again, by the monotonic clock
+        self.count_at = 0.0
         self.orphaned = False
         self.retired = False
         self.wakeup, writer = os.pipe()
@@ -102,11 +107,9 @@ class ForkServer:
 
     def serve(self) -> None:
         """Until the master is gone or retires us, and all spoolers are."""
-        signal.signal(signal.SIGCHLD, _queued)
-        for passed in _PASSED_ON:
-            signal.signal(passed, _queued)
-        signal.signal(signal.SIGINT, _queued)  # again: the import may have changed it
-        signal.set_wakeup_fd(self.wakeup_writer, warn_on_full_buffer=False)
+        for ours in (signal.SIGCHLD, signal.SIGINT, *_PASSED_ON, *_NOT_FOR_US):  # again: the import may have changed it
+            handlers.handle(ours, _queued)
+        handlers.wake(self.wakeup_writer)
         poll = select.poll()
         poll.register(self.wakeup, select.POLLIN)
         poll.register(self.wire.fd, select.POLLIN)
@@ -150,7 +153,7 @@ class ForkServer:
         leash: tuple[int, ...] = ()
         try:
             leash = reader, writer = os.pipe()
-            pid = os.fork()
+            pid = handlers.fork()
         except OSError as error:
             for fd in leash:
                 os.close(fd)
@@ -174,7 +177,7 @@ class ForkServer:
         self.wire.close()
         os.close(self.wakeup)
         os.close(self.wakeup_writer)
-        signal.set_wakeup_fd(-1)
+        handlers.wake(-1)
         words[PID] = os.getpid()
         if number >= len(self.places):
             child.stand_in(self.app, leash, again=number in self.spawned)
@@ -192,6 +195,7 @@ class ForkServer:
             tried=None if ring is None else tried.Tried(ring, index),
             attempted=None if trials is None else attempted.Attempted(trials, index),
             reports=self.reports,
+            unremoved=Unremoved(self.board.unremoved),
         ).live()
 
     def leave(self, pid: int) -> None:
@@ -215,7 +219,14 @@ class ForkServer:
     def kill(self, pid: int) -> None:
         """SIGKILL, if it is still our child."""
         if pid in self.living:
-            os.kill(pid, signal.SIGKILL)
+            self._send(pid, signal.SIGKILL)
+
+    def _send(self, pid: int, number: int) -> None:
+        """Signal a spooler, unless somebody else has reaped it."""
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            self._bury_stolen(pid)
 
     def reap(self) -> None:
         """Collect the dead, and tell the master."""
@@ -223,10 +234,23 @@ class ForkServer:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                break
             if not pid:
-                return
+                break
             self.buried(pid, status)
+        if time.clock_gettime(time.CLOCK_MONOTONIC) >= self.count_at:
+            self.count_at = time.clock_gettime(time.CLOCK_MONOTONIC) + _LOOK
+            for pid in list(self.living):
+                self._bury_stolen(pid)
+
+    def _bury_stolen(self, pid: int) -> None:
+        """A thread that the app started here may wait for any child, and take from us what we are not told of then."""
+        try:
+            dead, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            dead, status = pid, 0
+        if dead and pid in self.living:
+            self.buried(dead, status)
 
     def buried(self, pid: int, status: int) -> None:
         """One of our children is dead."""
@@ -283,11 +307,15 @@ class ForkServer:
 
     def _harakiri(self, pid: int, spawned: Spawned) -> None:
         words = spawned.words
-        os.kill(pid, signal.SIGSTOP)
+        self._send(pid, signal.SIGSTOP)
         end = time.clock_gettime(time.CLOCK_MONOTONIC) + _STOP_DEADLINE
         pause = 0.0005
         while time.clock_gettime(time.CLOCK_MONOTONIC) < end:
-            found, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+            try:
+                found, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+            except ChildProcessError:
+                self._bury_stolen(pid)
+                return
             if found and not os.WIFSTOPPED(status):
                 self.buried(pid, status)
                 return
@@ -299,9 +327,9 @@ class ForkServer:
         if words[SERIAL] % 2 == 0 and at and time.clock_gettime_ns(time.CLOCK_MONOTONIC) >= at:
             self.app.log.line(f"*** HARAKIRI ON THE SPOOLER (pid: {pid}) ***")
             spawned.struck = True
-            os.kill(pid, signal.SIGKILL)
+            self._send(pid, signal.SIGKILL)
             words[HARAKIRI] = words[USER] = 0
-        os.kill(pid, signal.SIGCONT)
+        self._send(pid, signal.SIGCONT)
 
 
 def _flush() -> None:
@@ -321,8 +349,8 @@ def main(wire_fd: int, board_fd: int) -> None:
     """A fresh interpreter, started by the master, becomes the fork server."""
     # the terminal's Ctrl-C, or its end: the master has it too, and ends us; the import that it would strike tells
     # nobody anything
-    signal.signal(signal.SIGINT, _queued)
-    signal.signal(signal.SIGHUP, _queued)
+    for number in (signal.SIGINT, signal.SIGHUP, *_NOT_FOR_US):
+        handlers.handle(number, _queued)
     sys.argv[:] = ["uwsgi"]
     # uWSGI's print() goes to its log, and so to descriptor 2
     sys.stdout = open(2, "w", buffering=1, encoding=sys.stderr.encoding, closefd=False)  # noqa: SIM115 - for life

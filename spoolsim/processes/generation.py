@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -31,10 +32,11 @@ class Generation:
     """A fork server. number: counts reloads. pids: its living spoolers, pid -> slot number.
 
     began: when it was started, by the monotonic clock.
+    end_by: when it is killed, by the same clock, as it was told to end and had time; None for not told yet.
     handles: pid -> a descriptor of that process, by which it can be signalled when its parent is gone; Linux only.
     """
 
-    __slots__ = ("began", "dead", "handles", "number", "pid", "pids", "ready", "timed", "wire")
+    __slots__ = ("began", "dead", "end_by", "handles", "number", "pid", "pids", "ready", "timed", "wire")
 
     def __init__(self, number: int, pid: int, wire: Wire) -> None:
         self.number = number
@@ -43,9 +45,22 @@ class Generation:
         self.pids: dict[int, int] = {}
         self.began = time.clock_gettime(time.CLOCK_MONOTONIC)
         self.handles: dict[int, int] = {}
+        self.end_by: float | None = None
         self.ready = False
         self.dead = False
         self.timed: list[tuple[Any, ...]] = []
+
+    def retire(self, end_by: float) -> None:
+        """Let it go when its spoolers have; one that still imports the app does not listen, and is killed."""
+        self.end_by = end_by if self.end_by is None else min(end_by, self.end_by)
+        if not self.ready:
+            self.kill()
+        self.wire.send("retire")
+
+    def kill(self) -> None:
+        """SIGKILL; its death will tell."""
+        if not self.dead:
+            os.kill(self.pid, signal.SIGKILL)
 
     def spawned(self, pid: int, number: int) -> None:
         """It has a spooler more, for slot `number`."""

@@ -12,12 +12,12 @@ import sys
 import time
 
 from spoolsim.errors import AppError
-from spoolsim.work import attempted, program
+from spoolsim.work import attempted, handlers, program
 from spoolsim.work.app import SPOOLER, App, install, print_error
 from spoolsim.work.remains import Remains
 from spoolsim.work.scoreboard import STARTED, USER, deadline
 from spoolsim.work.signals import Pipe
-from spoolsim.work.wait import LOOKS, SIGNAL, Wait
+from spoolsim.work.wait import LEASH, LOOKS, SIGNAL, Wait
 from spoolsim.work.worker import Ended, Worker
 
 TYPE_CHECKING = False
@@ -148,7 +148,7 @@ class Inline:
         wait = None if self.options.drain else Wait(self.app, self.spools)
         looks = iter(LOOKS)
         while True:
-            signal.set_wakeup_fd(self._interrupts_writer, warn_on_full_buffer=False)
+            handlers.wake(self._interrupts_writer)
             ran = sum([self._cycle(worker) for worker in workers])
             if wait is None:
                 if ran:
@@ -165,8 +165,11 @@ class Inline:
                 wait.close()
                 wait = Wait(self.app, self.spools)
                 continue
-            if wait.wait(unfinished=any(worker.unfinished for worker in workers)) == SIGNAL:
+            why = wait.wait(unfinished=any(worker.unfinished for worker in workers))
+            if why == SIGNAL:
                 self._signal(workers[0] if workers else None)
+            elif why == LEASH:
+                return 1
 
     def _worker(self, spool: SpoolDir, words: memoryview | None) -> Foreground:
         worker = Foreground(self.app, spool, words=words, settled=self._settled)
@@ -233,7 +236,7 @@ def run_inline(
         runner.remains.stopped = "stopped by Ctrl-C"
         return INTERRUPTED, runner.remains
     finally:
-        signal.set_wakeup_fd(-1)
+        handlers.wake(-1)
         if runner.striker:
             runner.striker.close()
         _flush()

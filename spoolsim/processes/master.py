@@ -21,7 +21,7 @@ from spoolsim.processes.terminal import Terminal
 from spoolsim.processes.told import Told
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work.remains import Remains
-from spoolsim.work.scoreboard import FREQUENCY, HEAD, LEAVE, PID, STARTED, Scoreboard, read_task
+from spoolsim.work.scoreboard import DONE, FREQUENCY, HEAD, LEAVE, PID, STARTED, Scoreboard, read_task
 from spoolsim.work.signals import Pipe
 
 TYPE_CHECKING = False
@@ -37,7 +37,15 @@ if TYPE_CHECKING:
 #: exit statuses: stopped as asked; a task had to be killed, or the start failed; +128 for a second signal, as shells do
 OK, FAILED, BY_SIGNAL = 0, 1, 128
 
-_QUEUED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD)
+_QUEUED = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+    signal.SIGCHLD,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 _NAMES = {signal.SIGINT: "SIGINT", signal.SIGTERM: "SIGTERM", signal.SIGQUIT: "SIGQUIT"}
 #: seconds that tasks have when the terminal is gone
 _HANGUP_GRACE = 1.0
@@ -45,6 +53,8 @@ _HANGUP_GRACE = 1.0
 _SAME_PRESS = 0.3
 #: seconds that a fork server has from the end of its line to its own
 _BURIAL = 2.0
+#: seconds that a fork server has to end when the time of its spoolers is over
+_OVERTIME = 1.0
 #: seconds that new code may take to be imported, while the old one serves; or, after another touch, as the code that
 #: it reads may be no more. Code that took long before may take thrice as long
 _LONGEST_IMPORT, _STALE_IMPORT = 60.0, 5.0
@@ -236,6 +246,7 @@ class Master:
         looks = [at for slot in self.slots if (at := lifecycle.next_look(slot)) is not None]
         parts = (self.touch, self.clockwork, self.cheap, self.orphans)
         looks += [at for at in (self._begin_at, *(part.next_look() for part in parts)) if at is not None]
+        looks += [generation.end_by for generation in self.generations if generation.end_by is not None]
         if (end := self._import_ends()) is not None:
             looks.append(end)
         timeout = min((max(at - now, 0) for at in looks), default=3600.0)
@@ -261,6 +272,7 @@ class Master:
         self.touch.collect(ready)
         self.touch.tick()
         self._hurry_import()
+        self._end_overdue()
         self.told.collect(ready)
         self.clockwork.collect(ready)
         self.clockwork.tick()
@@ -338,7 +350,9 @@ class Master:
             why = f"reload-mercy ({options.reload_mercy:g} s) is over"
         for seat in (number * 2, number * 2 + 1):
             words = self.board.slot(seat)
-            if words[PID] == pid and words[STARTED]:
+            if words[PID] == pid and not words[STARTED]:
+                self.log.say(f"{self.path(number)}: spooler {pid} has no task and does not end; it is killed, {why}")
+            elif words[PID] == pid:
                 self.unfinished += 1
                 task = read_task(self.board.task(seat))
                 kept = task and os.path.lexists(os.path.join(self.path(number), task))  # else it handled a signal
@@ -388,7 +402,8 @@ class Master:
         if failures and not self.options.faithful:
             for line in failures:
                 self.log.say(f"cannot import: {line}", error=True)
-            generation.wire.send("retire")
+            generation.ready = True
+            generation.retire(_now() + _OVERTIME)
             self.coming = None
             if not first:
                 self.log.say("the old code goes on; the next touch tries again")
@@ -410,7 +425,7 @@ class Master:
         generation.timed = timed
         old, self.serving, self.coming = self.serving, generation, None
         if self.stopping:
-            generation.wire.send("retire")
+            generation.retire(_now() + _OVERTIME)
             return
         if first:
             respawned = "gracefully (RE)" if self.count > 1 and self.options.faithful else ""
@@ -422,7 +437,7 @@ class Master:
             self.notes.give("fresh-code")
             self.each("reload")
             if old is not None:
-                old.wire.send("retire")
+                old.retire(_now() + self.rules.mercy + _OVERTIME)
         self.clockwork.start(timed, targets)
         self.inbox.start(targets)
         self._reload_again()
@@ -468,7 +483,7 @@ class Master:
         """End the fork server that is to serve next."""
         useless, self.coming = self.coming, None
         if useless is not None:
-            os.kill(useless.pid, signal.SIGKILL)
+            useless.kill()
             self.lost(useless)
 
     def died(self, generation: Generation, number: int, pid: int, status: int, worked: bool) -> None:
@@ -492,7 +507,10 @@ class Master:
         self.status = FAILED
 
     def reap(self) -> None:
-        """Which fork server died? One whose line is still held open, by a child that the app made, tells us so only."""
+        """Which fork server died? One whose line is still held open, by a child that the app made, tells us so only.
+
+        As process 1 of a container we are the parent of all that lost theirs, whatever a task has left behind.
+        """
         for generation in list(self.generations):
             try:
                 pid, _ = os.waitpid(generation.pid, os.WNOHANG)
@@ -503,6 +521,27 @@ class Master:
                 for message in generation.wire.rest():
                     self.heard(generation, message)
                 self.lost(generation)
+        if os.getpid() == 1:
+            self._reap_orphans()
+
+    def _reap_orphans(self) -> None:
+        ours = {generation.pid for generation in self.generations}
+        while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+            if found.si_pid in ours:
+                break  # it is collected by its own number; another signal tells of those behind it
+            os.waitpid(found.si_pid, 0)
+
+    def _end_overdue(self) -> None:
+        """End fork servers that were told to, and had time: one that is stopped, or hangs in the app's atexit."""
+        for generation in list(self.generations):
+            if generation.end_by is None or _now() < generation.end_by:
+                continue
+            left = f", and {len(generation.pids)} spoolers of it" if generation.pids else ""
+            self.log.say(f"the fork server {generation.pid} does not end: it is killed{left}", error=True)
+            if self.stopping:
+                self.status = self.status or FAILED
+            generation.kill()
+            self.lost(generation)
 
     def lost(self, generation: Generation) -> None:
         """A fork server is gone: as it should, or killed."""
@@ -513,6 +552,7 @@ class Master:
         self.generations.remove(generation)
         if not generation.dead:
             _bury(generation.pid)
+        overdue = generation.end_by is not None and _now() >= generation.end_by
         was_serving, was_coming = generation is self.serving, generation is self.coming
         if was_serving:
             self.serving = None
@@ -539,7 +579,7 @@ class Master:
             else:
                 self.begin_generation()
         else:
-            self.orphans.adopt(generation, self.board, owed=True)
+            self.orphans.adopt(generation, self.board, owed=True, kill=overdue)
             for slot in self.slots if generation.ready else ():  # it still owed us these
                 if slot.state == lifecycle.STALE:
                     self.happen(slot.number, "died", 0, True)
@@ -559,8 +599,10 @@ class Master:
         for seat in range(len(self.slots) * 2):
             self.board.slot(seat)[LEAVE] = 1
         kept = self.board.words[FREQUENCY:HEAD].tolist()
+        unremoved = self.board.unremoved.tobytes()
         self._close_board()
         self.board = self._make_board()
+        self.board.unremoved.cast("B")[:] = unremoved
         for word, value in enumerate(kept, FREQUENCY):
             self.board.words[word] = value
         self.slots = [lifecycle.new(slot.number) for slot in self.slots]
@@ -579,6 +621,17 @@ class Master:
                 self.reload("SIGHUP: reloading")
         elif number in _NAMES:
             self.asked_to_stop(number)
+        elif number != signal.SIGCHLD:
+            self.tell()
+
+    def tell(self) -> None:
+        """SIGUSR1 or SIGUSR2: say what runs; uWSGI prints figures of its web workers then, and goes on."""
+        for number in range(self.served):
+            words = self.board.serving(number)
+            task = read_task(self.board.task(number * 2 + self.slots[number].seat)) if words[STARTED] else ""
+            what = f"runs {task}" if task else "runs no task"
+            done = sum(self.board.slot(number * 2 + seat)[DONE] for seat in (0, 1))
+            self.log.say(f"spooler {number + 1} ({self.path(number)}), process {words[PID]}: {what}; {done} done")
 
     def asked_to_stop(self, number: int) -> None:
         """SIGINT, SIGTERM or SIGQUIT."""
@@ -619,7 +672,7 @@ class Master:
         self.stopped_at = _now()
         self.each("stop", _now() + grace)
         self.orphans.stop(_now() + grace)
-        self._retire_all()
+        self._retire_all(_now() + grace + _OVERTIME)
 
     def kill_all(self) -> None:
         """End every spooler at once; their tasks stay."""
@@ -631,22 +684,19 @@ class Master:
                 self.log.line(f"killing the spooler with pid {pid}")
         self.each("kill")
         self.orphans.stop(_now())
-        self._retire_all()
+        self._retire_all(_now() + _OVERTIME)
 
     def outlived(self, orphan: str, then: str) -> None:
         """A spooler without a fork server had its time to end, and did not."""
         self.log.say(f"{orphan}, of the killed fork server, {then}", error=True)
         self.status = self.status or FAILED
 
-    def _retire_all(self) -> None:
-        """Let the fork servers go when their spoolers have; one that still imports the app does not listen."""
+    def _retire_all(self, end_by: float) -> None:
+        """Let the fork servers go when their spoolers have, and end them then."""
         self.waiting = False
         self._begin_at = None
         for generation in self.generations:
-            if generation.ready:
-                generation.wire.send("retire")
-            else:
-                os.kill(generation.pid, signal.SIGKILL)
+            generation.retire(end_by)
 
     def restart(self, line: str) -> None:
         """What uWSGI makes of SIGHUP, and of SIGTERM without die-on-term: kill, and start everything anew."""

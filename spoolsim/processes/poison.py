@@ -58,9 +58,15 @@ class Poison:
         wait = min(_FIRST * 2 ** min(deaths - _PATIENCE - 1, 10), _LONGEST)
         until = time.time() + wait
         try:
-            os.utime(os.path.join(spool.path, task), (until, until), follow_symlinks=False)
+            home = os.open(spool.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             return  # gone meanwhile
+        try:  # from the directory: with it the path may be longer than the kernel takes one
+            os.utime(task, (until, until), dir_fd=home, follow_symlinks=False)
+        except OSError:
+            return
+        finally:
+            os.close(home)
         self._app.notes.give("poison-task", f"{spool.path}/{task}", f"{deaths} spoolers died; it waits {wait} s")
 
 

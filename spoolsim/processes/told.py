@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from spoolsim.processes.master import Master
 
 
+#: kind, number and target, with which each message begins, and something behind them
+_LEAST = 3
+
+
 class Told:
     """The master's end, and the `teller` that every process inherits. Datagrams: many tell, each thing whole."""
 
@@ -28,9 +32,15 @@ class Told:
         """The descriptors that are readable: something was told."""
         while self._hearer in ready:
             try:
-                self._master.clockwork.told(*marshal.loads(os.read(self._hearer, 65536)))
+                data = os.read(self._hearer, 65536)
             except BlockingIOError:
                 return
+            try:
+                message = marshal.loads(data)
+            except (ValueError, EOFError, TypeError):
+                continue  # something else: a task has taken the number of the descriptor for one of its own
+            if type(message) is tuple and len(message) > _LEAST:
+                self._master.clockwork.told(*message)
 
     def close(self) -> None:
         """Nobody is heard any more."""

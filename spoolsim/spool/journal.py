@@ -16,6 +16,7 @@ import os
 import time
 from itertools import chain
 
+from spoolsim.log import encoded
 from spoolsim.spool.lock import try_lock
 
 TYPE_CHECKING = False
@@ -30,6 +31,8 @@ OLDER = "journal.1"
 LIMIT = 1_000_000
 #: so many lines are gathered at most
 GATHERED = 128
+#: so many characters of a reason are written
+_LONG = 1000
 #: attempts of so many tasks that stay are remembered
 _REMEMBERED = 10_000
 
@@ -89,7 +92,7 @@ class Journal:
         else:
             attempt = self.attempts(task) + 1
             self._remember(task, attempt)
-        why = why.replace("\t", " ").replace("\n", " ")
+        why = why.replace("\t", " ").replace("\n", " ")[:_LONG]
         if "\\" in task or not task.isprintable():
             task = _escaped(task)
         self._write(f"{time.time_ns() // 1000}\t{self._pid}\t{outcome}\t{attempt}\t{took // 1000}\t{task}\t{why}\n")
@@ -153,7 +156,7 @@ class Journal:
             path = os.path.join(self._spool.make_corner(), NAME)
             fd = os.open(path, _APPEND, 0o600)
             try:
-                os.write(fd, text.encode("utf-8", "surrogateescape"))
+                os.write(fd, encoded(text))
                 status = os.fstat(fd)
                 if status.st_size > LIMIT:
                     self._rotate(path, fd, status.st_ino)

@@ -25,6 +25,8 @@ TOO_DEEP = f"a directory inside {DEPTH} others, which is not entered"
 _FIRST_BATCH, _BATCH = 1, 8192
 
 _OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+#: the spool directory itself: a link that has taken its place since the start leads to it, as in uWSGI
+_OPEN_ROOT = _OPEN_DIR & ~os.O_NOFOLLOW
 
 
 class Level:
@@ -66,7 +68,7 @@ def scan(
     may enter it any more.
     """
     try:
-        fd = os.open(spool.path, _OPEN_DIR)
+        fd = os.open(spool.path, _OPEN_ROOT)
     except (NotADirectoryError, PermissionError) as error:
         raise FileNotFoundError(error.errno, error.strerror, spool.path) from None
     except OSError as error:

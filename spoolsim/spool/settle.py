@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
+from spoolsim.log import encoded
 from spoolsim.spool import claim as claims
 from spoolsim.spool.directory import BROKEN
 from spoolsim.spool.lock import close, unlock
@@ -15,6 +17,7 @@ from spoolsim.spool.lock import close, unlock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spoolsim.spool.claim import Claim
+    from spoolsim.spool.scan import Level
 
 
 #: a handler that took no longer, in nanoseconds, had no time to put another file in the place of its own: one rename
@@ -22,23 +25,47 @@ if TYPE_CHECKING:
 GLIMPSE = 1_500
 
 
+#: bytes that a name may have, so that `.why`, and a number before it, fit behind it
+_LONGEST = 240
+
+
 class Replaced(OSError):
     """Another file has taken the name of a task while it was run."""
 
 
-def remove(claim: Claim, took: int = GLIMPSE) -> None:
-    """Done, after `took` nanoseconds: unlink, then unlock.
+def remove(claim: Claim, took: int = GLIMPSE) -> bool:
+    """Done, after `took` nanoseconds: unlink, then unlock. Returns False where that took another way than our own
+    descriptor of the directory, as the handler has closed it.
 
     Raises FileNotFoundError when the handler removed the file itself, Replaced when there is another one in its place:
     that is a task of its own.
     """
     try:
-        if took >= GLIMPSE and not claim.record:
-            _look(claim)
-        os.unlink(claim.name, dir_fd=claim.level.fd)
+        try:
+            if took >= GLIMPSE and not claim.record:
+                _look(claim)
+            os.unlink(claim.name, dir_fd=claim.level.fd)
+            return True
+        except OSError:
+            if claim.record or not lost(claim.level):
+                raise
+            status = os.lstat(claim.path)
+            if status.st_ino != claim.inode:
+                raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path) from None
+            os.unlink(claim.path)
+            return False
     finally:
         claims.held.fd = -1
         close(claim.fd)
+
+
+def lost(level: Level) -> bool:
+    """Whether the descriptor of a directory is another file's by now, or none: the handler closed what is ours."""
+    try:
+        found, there = os.fstat(level.fd), os.stat(level.path)
+    except OSError as error:
+        return error.errno == errno.EBADF
+    return (found.st_dev, found.st_ino) != (there.st_dev, there.st_ino) and not stat.S_ISDIR(found.st_mode)
 
 
 def _look(claim: Claim) -> None:
@@ -47,15 +74,30 @@ def _look(claim: Claim) -> None:
         raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path)
 
 
-def release(claim: Claim) -> None:
-    """Kept: unlock at once, also for a child of the handler that still holds the descriptor."""
+def release(claim: Claim) -> bool:
+    """Kept: unlock at once, also for a child of the handler that still holds the descriptor.
+
+    Returns False where the descriptor was gone: the handler has closed what is ours.
+    """
     try:
         unlock(claim.fd, record=claim.record)
-    except OSError:
-        pass  # closing it is all that can be done
+    except OSError as error:  # closing it is all that can be done
+        return error.errno != errno.EBADF
     finally:
         claims.held.fd = -1
         close(claim.fd)
+    return True
+
+
+def abandon() -> None:
+    """Give up the claim that this process holds, if any, where nothing else is known of it any more."""
+    fd, claims.held.fd = claims.held.fd, -1
+    if fd >= 0:
+        try:
+            unlock(fd)
+        except OSError:
+            pass
+        close(fd)
 
 
 def postpone(claim: Claim, until: float) -> None:
@@ -75,9 +117,9 @@ def set_aside(claim: Claim, reason: str, *, home: str = BROKEN) -> str:
     why = ""
     try:
         target = free_name(claim.level.spool.make_corner(home), claim.name)
-        with open(f"{target}.why", "x", encoding="utf-8", errors="surrogateescape") as reasons:
-            why = reasons.name
-            reasons.write(f"{claim.path}\n{reason}\n")
+        with open(f"{target}.why", "xb") as reasons:
+            why = f"{target}.why"
+            reasons.write(b"%b\n%b\n" % (encoded(claim.path), encoded(reason)))
         _look(claim)
         os.rename(claim.name, target, src_dir_fd=claim.level.fd)
     except BaseException:
@@ -92,6 +134,8 @@ def set_aside(claim: Claim, reason: str, *, home: str = BROKEN) -> str:
 
 def free_name(home: str, name: str) -> str:
     """`home/name`, with a number behind it when that, or its `.why`, is taken: what was set aside stays as it is."""
+    if len(os.fsencode(name)) > _LONGEST:
+        name = os.fsdecode(os.fsencode(name)[:_LONGEST])
     target = os.path.join(home, name)
     number = 1
     while os.path.lexists(target) or os.path.lexists(f"{target}.why"):

@@ -9,6 +9,7 @@ from spoolsim.diagnose import Notes
 from spoolsim.errors import AppError
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.enqueue import Producer
+from spoolsim.work.outcome import class_name
 from spoolsim.work.signals import Signals
 
 TYPE_CHECKING = False
@@ -27,7 +28,8 @@ SHIM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 #: what handler() gives when the app has set none; None itself is a handler that cannot be called
 NO_HANDLER: object = object()
 
-_OURS = os.path.dirname(SHIM) + os.sep
+#: how the paths of our own source files begin
+OURS = os.path.dirname(SHIM) + os.sep
 
 #: what this process is, in uWSGI's terms
 MASTER, SPOOLER, WORKER, PROGRAM = "master", "spooler", "worker", "program"
@@ -235,13 +237,45 @@ def set_variables(options: Options, environ: MutableMapping[str, str]) -> None:
 
 
 def print_error() -> None:
-    """Print the exception being handled as Python would, through sys.excepthook, less our own frames at its top."""
+    """Print the exception being handled as Python would, through sys.excepthook, less our own frames at its top.
+
+    A hook that fails, or a standard error that is not there, is not ours to die of: then it goes to descriptor 2.
+    """
     kind, error, trace = sys.exc_info()
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((_OURS, "<frozen importlib")):
+    if kind is None or error is None:
+        return
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((OURS, "<frozen importlib")):
         trace = trace.tb_next
-    if kind is not None and error is not None:
-        sys.excepthook(kind, error.with_traceback(trace), trace)
-    sys.stderr.flush()
+    BaseException.with_traceback(error, trace)
+    if getattr(sys.stderr, "closed", sys.stderr is None):
+        _print_plainly("", error)
+        return
+    try:
+        sys.excepthook(kind, error, trace)
+    except SystemExit:
+        raise  # it ends the process, as in Python
+    except BaseException as failure:
+        ours = failure.__traceback__
+        failure.__context__ = None
+        _print_plainly("Error in sys.excepthook:\n", failure.with_traceback(ours and ours.tb_next))
+        _print_plainly("\nOriginal exception was:\n", error)
+    try:
+        sys.stderr.flush()
+    except Exception:
+        pass
+
+
+def _print_plainly(before: str, error: BaseException) -> None:
+    """Print an exception to descriptor 2, through nothing that the app has set."""
+    import traceback
+
+    from spoolsim.log import Log
+
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception:  # of its own methods
+        text = f"{class_name(error)}\n"
+    Log(colour=False).raw(before + text)
 
 
 def _run_file(path: str) -> ModuleType:

@@ -14,6 +14,11 @@ Pure: what happened is handed in.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 SPOOL_OK = -2
 SPOOL_RETRY = -1
 SPOOL_IGNORE = 0
@@ -68,41 +73,52 @@ def returned(value: object) -> Outcome:
             return _ASKED
         if value == SPOOL_IGNORE:
             return _IGNORE
-    if not isinstance(value, int):
-        return Outcome(RETRY, f"returned {_show(value)}, which is no int", _MEANT)
-    number = int.__index__(value)  # the number itself, whatever operators a subclass has
+    if not issubclass(type(value), int):  # isinstance() would believe a proxy that calls itself one (its __class__)
+        return Outcome(RETRY, f"returned {show(value)}, which is no int", _MEANT)
+    number = int.__index__(value)  # type: ignore[arg-type]  # it is an int: the number itself, whatever operators a subclass has
     if not -(2**63) <= number < 2**63:
-        return Outcome(RETRY, f"returned {_show(value)}, too big for a C long", _MEANT, overflow=True)
+        return Outcome(RETRY, f"returned {show(value)}, too big for a C long", _MEANT, overflow=True)
     code = (number + 2**31) % 2**32 - 2**31
     if code == SPOOL_OK:
         return _DONE
     if code == SPOOL_IGNORE:
-        return Outcome(IGNORED, f"returned {_show(value)}, which means SPOOL_IGNORE", _MEANT)
-    return _ASKED if code == SPOOL_RETRY else Outcome(RETRY, f"returned {_show(value)}", _MEANT)
+        return Outcome(IGNORED, f"returned {show(value)}, which means SPOOL_IGNORE", _MEANT)
+    return _ASKED if code == SPOOL_RETRY else Outcome(RETRY, f"returned {show(value)}", _MEANT)
 
 
 def raised(error: BaseException) -> Outcome:
     """The outcome of a handler that raised `error`."""
-    try:
-        text = str(error).partition("\n")[0][:_LONG]
-    except Exception:
-        text = ""  # an error that cannot even say what it is
-    name = type(error).__name__
+    text = _text(str, error).partition("\n")[0][:_LONG]
+    name = class_name(error)
     return Outcome(RETRY, f"raised {name}: {text}" if text else f"raised {name}", "handle it, or let it be retried")
 
 
-def _show(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception:
-        text = f"<{type(value).__name__}>"
+def show(value: object) -> str:
+    """An object in few words, whatever its own methods do."""
+    text = _text(repr, value) or f"<{class_name(value)}>"
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _text(make: Callable[[Any], str], value: object) -> str:
+    """What `str` or `repr` makes of an object; '' where its own methods fail, or raise whatever they like."""
+    try:
+        return str.__getitem__(make(value), slice(None))  # a plain str, where they gave one of a class of their own
+    except BaseException:
+        return ""
+
+
+def class_name(value: object) -> str:
+    """The name of an object's class, which the class itself cannot change."""
+    return str(_NAME(type(value)))
+
+
+_NAME = type.__dict__["__name__"].__get__
 
 
 def exited(code: object) -> Outcome:
     """The outcome where a handler called sys.exit and the process must not end (inline, tests)."""
     return Outcome(
         RETRY,
-        f"called sys.exit({'' if code is None else repr(code)}), which ends a spooler process and restarts it at once",
+        f"called sys.exit({'' if code is None else show(code)}), which ends a spooler process and restarts it at once",
         "return from the handler instead",
     )

@@ -63,7 +63,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
     app = worker.app
     general = app.faithful or not options.quiet or options.chdir_task or options.max_attempts
     observed = worker.around is not None or worker.settled is not None or worker.call is not run.call
-    observed = observed or worker.attempted is not None
+    observed = observed or worker.attempted is not None or worker.unremoved
     if general or observed or options.max_body or lock.OFD_SETLK is None:
         return None
     words, place, held = worker.words, worker.place, claims.held
@@ -138,36 +138,46 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
         if harakiri:
             words[HARAKIRI] = began + harakiri
         words[SERIAL] = worker.serial
-        outcome = call(handler, env)
-        ended = now(CLOCK_MONOTONIC)
-        if outcome is not done or words[USER] or ended - began >= GLIMPSE:
-            claim = Claim(level, name, fd, data, mtime, status[1], False)
-            worker.finish(claim, outcome, "", began, handler, env)
-            return None
-        if harakiri:
-            words[HARAKIRI] = 0
-        words[STARTED] = 0
-        words[STATE] = SCANNING
-        words[DONE] += 1
+        outcome = failed = None
         try:
-            unlink(name, dir_fd=home)
-        except OSError as error:
-            worker.unremoved(f"{level.path}/{name}", error)
-        held.fd = -1
-        close(fd)
-        if journal is not None:
-            gathered.append((epoch + ended // 1000, (ended - began) // 1000, level.below + name))
-            if len(gathered) >= GATHERED:
-                journal.flush()
-        if parent and ended - worker.looked > _LOOK:
-            worker.looked = ended
-            if os.getppid() != parent:
-                words[LEAVE] = 1
-        words[OUTCOME] = _DONE
-        worker.tasks = tasks = worker.tasks + 1
-        words[TASKS] = tasks
-        if limit and tasks >= limit:
-            worker.recycle()
+            outcome = call(handler, env)
+            ended = now(CLOCK_MONOTONIC)
+            if outcome is not done or words[USER] or ended - began >= GLIMPSE:
+                claim = Claim(level, name, fd, data, mtime, status[1], False)
+                worker.finish(claim, outcome, "", began, handler, env)
+                return None
+            if harakiri:
+                words[HARAKIRI] = 0
+            words[STARTED] = 0
+            words[STATE] = SCANNING
+            words[DONE] += 1
+            try:
+                unlink(name, dir_fd=home)
+                held.fd = -1
+                close(fd)
+            except OSError as error:
+                if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+                    raise  # a signal's handler of the app
+                failed = worker.remove(Claim(level, name, fd, data, mtime, status[1], False))
+            if journal is not None:
+                gathered.append((epoch + ended // 1000, (ended - began) // 1000, level.below + name))
+                if len(gathered) >= GATHERED:
+                    journal.flush()
+            if parent and ended - worker.looked > _LOOK:
+                worker.looked = ended
+                if os.getppid() != parent:
+                    words[LEAVE] = 1
+            words[OUTCOME] = _DONE
+            worker.tasks = tasks = worker.tasks + 1
+            words[TASKS] = tasks
+            if limit and tasks >= limit:
+                worker.recycle()
+        except BaseException as error:
+            if outcome is None or worker.is_end(error):
+                raise
+            worker.struck(Claim(level, name, fd, data, mtime, status[1], False), outcome, error)
+        if failed is not None:
+            raise failed
         return None
 
     return go

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
+from functools import partial
+from types import FunctionType
 
 from spoolsim.errors import PacketError
 from spoolsim.spool.packet import decode
 from spoolsim.work import outcome as outcomes
-from spoolsim.work.app import print_error
+from spoolsim.work.app import OURS, print_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,27 +32,73 @@ def environment(claim: Claim) -> dict[str | bytes, bytes]:
     return found
 
 
+class _Late:
+    """What was raised when a handler had returned already: by a handler of a signal, or set by a thread."""
+
+    __slots__ = ("error",)
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+
+
+#: the last one, until it is told of
+late = _Late()
+#: what a handler has returned before it has
+_NOTHING: Any = object()
+
+
+#: a dictionary whose missing value is what a call gives
+_Called = defaultdict[None, Any] if TYPE_CHECKING else defaultdict
+
+
 def call(handler: Any, env: dict[str | bytes, bytes]) -> Outcome:
     """Call the handler; what it raised has been printed without our own frames.
 
-    SystemExit is not an outcome and passes through: it ends the worker.
+    SystemExit is not an outcome and passes through: it ends the worker. What is raised once the handler has returned
+    changes nothing for its task: it is kept in `late`.
     """
-    try:
-        result = handler(env)
-    except SystemExit:
-        raise
-    except BaseException as error:
-        print_error()
-        return outcomes.raised(error)
-    return outcomes.returned(result)
+    result = _NOTHING
+    while True:
+        try:
+            if result is _NOTHING:
+                # Python runs handlers of signals at the beginning of a function and at the end of a call of C, where
+                # the result would be lost; but at no end of a function, and nowhere in a subscript
+                result = handler(env) if type(handler) is FunctionType else _Called(partial(handler, env))[None]
+            return outcomes.returned(result)
+        except SystemExit as error:
+            if result is _NOTHING:
+                raise
+            late.error = error
+        except BaseException as error:
+            if result is _NOTHING:
+                print_error()
+                return outcomes.raised(error)
+            late.error = error
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether it was raised in our own code, and not by the app's handler of a signal that came amid it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is None or trace.tb_frame.f_code.co_filename.startswith(OURS)
 
 
 def title(handler: Any, env: dict[str | bytes, bytes]) -> str:
-    """The function that a task is for, as a person would name it."""
-    decorated = env.get(b"ud_spool_func")
-    if decorated:
-        return os.fsdecode(decorated)
-    return getattr(handler, "__qualname__", None) or getattr(handler, "__name__", None) or type(handler).__name__
+    """The function that a task is for, as a person would name it.
+
+    The environment is the handler's to change: there may be anything in it by now.
+    """
+    try:
+        decorated: object = env.get(b"ud_spool_func")
+        if type(decorated) is bytes and decorated:
+            return os.fsdecode(decorated)
+        name = getattr(handler, "__qualname__", None) or getattr(handler, "__name__", None)
+        if type(name) is str and name:
+            return name
+    except Exception:
+        pass
+    return outcomes.class_name(handler)
 
 
 def broken(claim: Claim) -> str:

@@ -1,7 +1,8 @@
 """The scoreboard: a small mapped file in which every process says what it is doing.
 
 Behind the words each slot has TASK bytes with the name of the task that runs, or ran last, none for the handler of a
-uwsgi signal: when a worker dies, that says which task killed it.
+uwsgi signal: when a worker dies, that says which task killed it. Behind these are the tasks that are done and could not
+be removed (work/unremoved.py).
 
 Workers write their own words and nobody else's, with no system call and no message per task; the fork server, the
 master, `top` and the progress bar read. Whole words never tear, but pairs can: the task number is odd while its
@@ -29,6 +30,8 @@ import os
 import sys
 from struct import Struct
 
+from spoolsim.work import unremoved
+
 (PID, STATE, SERIAL, TASKS, STARTED, HARAKIRI, USER, OUTCOME, LEAVE, SPAWNS, DONE, KEPT) = range(12)
 
 IDLE, SCANNING, BUSY, DRAINED = range(4)
@@ -41,8 +44,9 @@ MASTER, SLOTS, FREQUENCY, LOADED, SIGNALS = range(5)
 DROPPED = 8
 #: words of one slot: 128 bytes, two cache lines
 WIDTH = 16
-#: bytes of a slot's task: its size (2 bytes, little-endian), then its path below the spool directory
-TASK = 512
+#: bytes of a slot's task: its size (2 bytes, little-endian), then its path below the spool directory, as long as the
+#: kernel takes one
+TASK = 4096
 
 LAST_OUTCOME = {"done": 1, "retry": 2, "ignored": 3}
 
@@ -50,14 +54,17 @@ LAST_OUTCOME = {"done": 1, "retry": 2, "ignored": 3}
 class Scoreboard:
     """The mapped words of one instance; `words[...]` for the head, `slot(n)` for a slot."""
 
-    __slots__ = ("_map", "_tasks", "fd", "slots", "words")
+    __slots__ = ("_map", "_tasks", "fd", "slots", "unremoved", "words")
 
     def __init__(self, fd: int, slots: int) -> None:
         self.fd = fd
         self.slots = slots
         self._map = mmap.mmap(fd, size(slots))
         self.words = memoryview(self._map)[: 8 * (HEAD + slots * WIDTH)].cast("Q")
-        self._tasks = memoryview(self._map)[8 * (HEAD + slots * WIDTH) :]
+        tasks = 8 * (HEAD + slots * WIDTH)
+        self._tasks = memoryview(self._map)[tasks : tasks + slots * TASK]
+        #: for work/unremoved.py
+        self.unremoved = memoryview(self._map)[tasks + slots * TASK : size(slots)].cast("Q")
 
     @classmethod
     def create(cls, path: str | None, slots: int) -> Scoreboard:
@@ -112,6 +119,7 @@ class Scoreboard:
         """Unmap; slots handed out must be released before."""
         self.words.release()
         self._tasks.release()
+        self.unremoved.release()
         try:
             self._map.close()
         except BufferError:
@@ -144,15 +152,20 @@ def _fill(fd: int, count: int) -> None:
 
 def size(slots: int) -> int:
     """Bytes of a scoreboard."""
-    return 8 * (HEAD + slots * WIDTH) + slots * TASK
+    return 8 * (HEAD + slots * WIDTH) + slots * TASK + 8 * unremoved.SIZE
 
 
-_pack_task = Struct(f"<H{TASK - 2}s").pack_into
+_pack_size = Struct("<H").pack_into
 
 
 def write_task(place: memoryview, task: bytes) -> None:
-    """Say which task runs; a name that is too long is cut."""
-    _pack_task(place, 0, min(len(task), TASK - 2), task)
+    """Say which task runs; a path that is longer than the kernel takes one is cut."""
+    size = len(task)
+    if size > TASK - 2:
+        size = TASK - 2
+        task = task[:size]
+    place[2 : size + 2] = task
+    _pack_size(place, 0, size)
 
 
 def read_task(place: memoryview) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import time
 
 from spoolsim.spool.wake import Watch
+from spoolsim.work import handlers
 from spoolsim.work.scoreboard import FREQUENCY
 
 TYPE_CHECKING = False
@@ -80,7 +80,7 @@ class Wait:
 
     def wakeup(self) -> None:
         """Signals that arrive from now on end a wait; a task may have changed this, as asyncio does."""
-        signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
+        handlers.wake(self._wakeup_writer)
 
     def moved(self) -> bool:
         """Is one of the directories another one than when the watch began?"""
@@ -116,6 +116,9 @@ class Wait:
                 if left > 0:
                     continue  # the kernel's milliseconds were a little short
                 return by_time
+            if any(event & select.POLLNVAL for _, event in ready):
+                self._app.log.say("a task closed descriptors that are the spooler's own: it cannot wait", error=True)
+                return LEASH
             descriptors = {fd for fd, _ in ready}
             if self._leash in descriptors:
                 return LEASH
@@ -130,7 +133,7 @@ class Wait:
 
     def close(self) -> None:
         """Give all descriptors back."""
-        signal.set_wakeup_fd(-1)
+        handlers.wake(-1)
         for watch in self.watches:
             watch.close()
         os.close(self._wakeup)

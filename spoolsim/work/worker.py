@@ -16,7 +16,7 @@ from spoolsim.spool.packet import HEADER
 from spoolsim.spool.scan import scan
 from spoolsim.work import outcome as outcomes
 from spoolsim.work import plain, run, scoreboard
-from spoolsim.work.app import NO_HANDLER
+from spoolsim.work.app import NO_HANDLER, print_error
 from spoolsim.work.scoreboard import (
     BUSY,
     DONE,
@@ -34,6 +34,7 @@ from spoolsim.work.scoreboard import (
     WIDTH,
     write_task,
 )
+from spoolsim.work.unremoved import Unremoved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Worker:
 
     share: (index, count), which worker of how many on the directory.
     words, place: its slot of the scoreboard, and where the running task's name goes there.
+    unremoved: what is done and could not be removed, as all processes of the instance know it.
     tried: what the other workers of the directory have tried, where they walk it in the same order.
     in_process: it is not a process of its own (inline, tests): working directory stays, SystemExit is an outcome.
     settled: called with (path, Outcome) after each task; for drain, journal and tests.
@@ -82,6 +84,7 @@ class Worker:
     __slots__ = (
         "_began",
         "_ended",
+        "_left",
         "_overflowed",
         "_said",
         "app",
@@ -107,6 +110,7 @@ class Worker:
         "tasks",
         "tried",
         "unfinished",
+        "unremoved",
         "until",
         "walk",
         "woken",
@@ -122,6 +126,7 @@ class Worker:
         words: memoryview | None = None,
         place: memoryview | None = None,
         tried: Tried | None = None,
+        unremoved: Unremoved | None = None,
         in_process: bool = False,
         settled: Callable[[str, Outcome], None] | None = None,
         attempted: Attempted | None = None,
@@ -134,6 +139,7 @@ class Worker:
         self.words = memoryview(bytearray(8 * WIDTH)).cast("Q") if words is None else words
         self.place = place
         self.tried = tried
+        self.unremoved = Unremoved() if unremoved is None else unremoved
         self.in_process = in_process
         self.journal = None if app.faithful or app.options.no_journal else Journal(spool)
         self.chdir = not in_process or app.faithful
@@ -165,6 +171,8 @@ class Worker:
         self._overflowed = False
         #: the number of the running task, twice; the scoreboard has it
         self.serial = 0
+        #: why the task that was just done could not be removed; '' when it was
+        self._left = ""
         self._said: dict[tuple[str, str], None] = {}
         app.harakiri_word = self._arm_user
 
@@ -185,6 +193,7 @@ class Worker:
         short = None
         picky = only is not None or but
         tried = self.tried
+        late = run.late
         words[STATE] = SCANNING
         self.unfinished.clear()
         self.fresh = False
@@ -215,11 +224,15 @@ class Worker:
                     claim = take(level, name, time.time(), record=record, limit=limit)
                 if claim is None:
                     count += 1
+                    if late.error is not None:
+                        self.tell_late()
                     if self.recycled or words[LEAVE]:
                         break
                     continue
                 if claim.__class__ is Claim:
                     count += self.manage(claim)
+                    if late.error is not None:
+                        self.tell_late()
                 else:
                     self._not_had(level, name, claim, alone)
                     continue
@@ -243,6 +256,8 @@ class Worker:
             self.unfinished.add(name)
         elif why is not claims.UNREADABLE:
             return
+        elif settle.lost(level):
+            raise Ended(1, self._descriptors_gone("a task"))
         elif not self.app.faithful and name != alone:  # what an event told of may be no file at all
             self._skipped(f"{level.path}/{name}", "unreadable, or not writable, for this user")
         if self.tried is not None:
@@ -254,6 +269,9 @@ class Worker:
             settle.release(claim)
             return False
         data = claim.data
+        if claim in self.unremoved:
+            settle.release(claim)
+            return False
         if not data:
             limit = self.options.max_body
             why = f"it is larger than --max-body ({limit} bytes)" if limit else "it is larger than the memory there is"
@@ -306,8 +324,62 @@ class Worker:
         except BaseException:
             self._end()
             raise
-        self.finish(claim, outcome, reason, began, handler, env)
+        try:
+            self.finish(claim, outcome, reason, began, handler, env)
+        except BaseException as error:
+            if self.is_end(error):
+                raise
+            self.struck(claim, outcome, error)
+            if self.in_process:
+                run.late.error = None
+                raise
         return True
+
+    def is_end(self, error: BaseException) -> bool:
+        """Whether this is our own order to end the process."""
+        return type(error) is Ended
+
+    def struck(self, claim: Claim, outcome: Outcome, error: BaseException) -> None:
+        """Something was raised after a handler had returned, by a handler of a signal perhaps: settle its task first.
+
+        What was raised is told of behind that (`tell_late`).
+        """
+        run.late.error = error
+        self._end()
+        while claims.held.fd == claim.fd:
+            try:
+                if outcome.state is outcomes.DONE:
+                    settle.remove(claim)
+                else:
+                    settle.release(claim)
+            except FileNotFoundError:
+                pass  # it had been removed already
+            except BaseException as again:
+                run.late.error = again
+
+    def tell_late(self) -> None:
+        """Print what was raised when its task was over; a SystemExit ends the process, as it does anywhere."""
+        error, run.late.error = run.late.error, None
+        if error is None or type(error) is Ended:
+            return
+        try:
+            raise error
+        except SystemExit:
+            raise
+        except BaseException:
+            print_error()
+        self._once(
+            "",
+            "late",
+            f"{outcomes.class_name(error)} was raised after the handler had returned, so its task is settled all the "
+            "same; the app's timer or signal handler comes late: disarm it before the handler returns",
+        )
+
+    def astray(self) -> None:
+        """An exception of the app's, a signal handler's, was raised amid our own code: print it, give up the claim."""
+        settle.abandon()
+        print_error()
+        self._end()
 
     def finish(
         self,
@@ -418,7 +490,7 @@ class Worker:
                 self._set_aside(claim, reason)
             else:
                 # where lines were written meanwhile, its place may well have been taken
-                ended = self._remove(claim, took if options.quiet else settle.GLIMPSE)
+                ended = self.remove(claim, took if options.quiet else settle.GLIMPSE)
                 if reason:
                     self._gone(claim, DROPPED, reason)
             if self.journal is not None:
@@ -429,6 +501,9 @@ class Worker:
         words[OUTCOME] = LAST_OUTCOME[outcome.state]
         if self.settled is not None:
             self.settled(claim.path, outcome)
+            if self._left:
+                self.settled(claim.path, outcomes.Outcome(outcomes.RETRY, self._left))
+        self._left = ""
         if ended is not None:
             raise ended
         # a drain recycles only when it got on: else tasks that are retried would keep it from ever ending its pass
@@ -451,10 +526,17 @@ class Worker:
                 return
         elif options.retry_delay and outcome.state is outcomes.RETRY:
             self._postpone(claim, options.retry_delay)
-        else:
-            settle.release(claim)
+        elif not settle.release(claim):
+            self.words[STARTED] = time.clock_gettime_ns(time.CLOCK_MONOTONIC)  # so it counts as its spooler's death
+            raise Ended(1, self._descriptors_gone(f"task {claim.name}"))
         if self.report is not None:
             self.report(KEPT, claim.path, why)
+
+    def _descriptors_gone(self, who: str) -> str:
+        """Say it, and return it: without its descriptors this process is of no use."""
+        text = f"{who} closed descriptors that are the spooler's own (os.closerange, a second close of the same number)"
+        self.app.log.say(f"{text}; another process takes its place", error=True)
+        return text
 
     def _postpone(self, claim: Claim, seconds: float) -> None:
         try:
@@ -513,27 +595,36 @@ class Worker:
         )
         self.recycled = True
 
-    def _remove(self, claim: Claim, took: int = settle.GLIMPSE) -> Ended | None:
+    def remove(self, claim: Claim, took: int = settle.GLIMPSE) -> Ended | None:
+        """Remove a task that is done; returns why this process must end now, if it must."""
         try:
-            settle.remove(claim, took)
+            intact = settle.remove(claim, took)
         except OSError as error:
+            if not run.is_ours(error):
+                raise
+            intact = not settle.lost(claim.level)
             if self.app.faithful:
                 self.app.log.line(f"unlink(): {error.strerror} [core/spooler.c line 164]")
                 self.app.log.line(HORRIBLE)
                 return Ended(1, HORRIBLE)
-            self.unremoved(claim.path, error)
+            self._not_removed(claim, error)
         else:
             self._gone(claim)
-        return None
+        return None if intact else Ended(0, self._descriptors_gone(f"task {claim.name}"))
 
-    def unremoved(self, path: str, error: OSError) -> None:
-        """Say that a task that is done could not be removed."""
+    def _not_removed(self, claim: Claim, error: OSError) -> None:
+        """Say that a task that is done could not be removed, and see that it is not run again."""
+        path = claim.path
         if isinstance(error, FileNotFoundError):
             self.app.notes.give("own-file-removed", path)
         elif isinstance(error, settle.Replaced):
             self.app.notes.give("own-file-replaced", path)
         else:
-            self.app.log.say(f"{path} is done but cannot be removed: {error.strerror}; it will run again", error=True)
+            self.unremoved.add(claim)
+            why = f"is done but cannot be removed: {error.strerror}"
+            self.app.log.say(
+                f"{path} {why}; it is not run again until the next start of spoolsim: remove it before", error=True
+            )
             if self.report is not None:
                 self.report(STUCK, path, f"is done, but could not be removed: {error.strerror}")
 
@@ -542,7 +633,7 @@ class Worker:
         reason = run.broken(claim)
         if self.app.faithful:
             self.app.log.line("spooler_manage_task()/read(): Success [core/spooler.c line 554]")
-            self._remove(claim)
+            self.remove(claim)
             self._gone(claim, DROPPED, reason)
         else:
             self._set_aside(claim, reason)
