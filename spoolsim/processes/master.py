@@ -526,10 +526,13 @@ class Master:
 
     def _reap_orphans(self) -> None:
         ours = {generation.pid for generation in self.generations}
-        while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
-            if found.si_pid in ours:
-                break  # it is collected by its own number; another signal tells of those behind it
-            os.waitpid(found.si_pid, 0)
+        try:
+            while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+                if found.si_pid in ours:
+                    break  # it is collected by its own number; another signal tells of those behind it
+                os.waitpid(found.si_pid, 0)
+        except ChildProcessError:
+            pass  # there is none at all
 
     def _end_overdue(self) -> None:
         """End fork servers that were told to, and had time: one that is stopped, or hangs in the app's atexit."""

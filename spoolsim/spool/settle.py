@@ -33,30 +33,39 @@ class Replaced(OSError):
     """Another file has taken the name of a task while it was run."""
 
 
-def remove(claim: Claim, took: int = GLIMPSE) -> bool:
-    """Done, after `took` nanoseconds: unlink, then unlock. Returns False where that took another way than our own
-    descriptor of the directory, as the handler has closed it.
+def remove(claim: Claim, took: int = GLIMPSE) -> None:
+    """Done, after `took` nanoseconds: unlink, then unlock. Raises as `unlink`."""
+    try:
+        unlink(claim, took)
+    finally:
+        give_up(claim)
 
+
+def unlink(claim: Claim, took: int = GLIMPSE) -> bool:
+    """Remove the file of a task that ran `took` nanoseconds.
+
+    Returns False where that took another way than our own descriptor of the directory, as the handler has closed it.
     Raises FileNotFoundError when the handler removed the file itself, Replaced when there is another one in its place:
     that is a task of its own.
     """
     try:
-        try:
-            if took >= GLIMPSE and not claim.record:
-                _look(claim)
-            os.unlink(claim.name, dir_fd=claim.level.fd)
-            return True
-        except OSError:
-            if claim.record or not lost(claim.level):
-                raise
-            status = os.lstat(claim.path)
-            if status.st_ino != claim.inode:
-                raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path) from None
-            os.unlink(claim.path)
-            return False
-    finally:
-        claims.held.fd = -1
-        close(claim.fd)
+        if took >= GLIMPSE and not claim.record:
+            _look(claim)
+        os.unlink(claim.name, dir_fd=claim.level.fd)
+        return True
+    except OSError:
+        if claim.record or not lost(claim.level):
+            raise
+    if os.lstat(claim.path).st_ino != claim.inode:
+        raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path) from None
+    os.unlink(claim.path)
+    return False
+
+
+def give_up(claim: Claim) -> None:
+    """Close, and so unlock, the file of a task that is settled."""
+    claims.held.fd = -1
+    close(claim.fd)
 
 
 def lost(level: Level) -> bool:

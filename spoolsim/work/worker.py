@@ -84,7 +84,6 @@ class Worker:
     __slots__ = (
         "_began",
         "_ended",
-        "_left",
         "_overflowed",
         "_said",
         "app",
@@ -171,8 +170,6 @@ class Worker:
         self._overflowed = False
         #: the number of the running task, twice; the scoreboard has it
         self.serial = 0
-        #: why the task that was just done could not be removed; '' when it was
-        self._left = ""
         self._said: dict[tuple[str, str], None] = {}
         app.harakiri_word = self._arm_user
 
@@ -346,16 +343,21 @@ class Worker:
         """
         run.late.error = error
         self._end()
+        removed = outcome.state is not outcomes.DONE
         while claims.held.fd == claim.fd:
             try:
-                if outcome.state is outcomes.DONE:
-                    settle.remove(claim)
-                else:
-                    settle.release(claim)
+                if not removed:
+                    settle.unlink(claim)
+                    removed = True
+                settle.release(claim)
             except FileNotFoundError:
-                pass  # it had been removed already
+                removed = True  # before it was struck
             except BaseException as again:
-                run.late.error = again
+                if isinstance(again, OSError) and run.is_ours(again):
+                    removed = True
+                    self._not_removed(claim, again)
+                else:
+                    run.late.error = again
 
     def tell_late(self) -> None:
         """Print what was raised when its task was over; a SystemExit ends the process, as it does anywhere."""
@@ -380,6 +382,7 @@ class Worker:
         settle.abandon()
         print_error()
         self._end()
+        self.words[STATE] = IDLE
 
     def finish(
         self,
@@ -501,9 +504,6 @@ class Worker:
         words[OUTCOME] = LAST_OUTCOME[outcome.state]
         if self.settled is not None:
             self.settled(claim.path, outcome)
-            if self._left:
-                self.settled(claim.path, outcomes.Outcome(outcomes.RETRY, self._left))
-        self._left = ""
         if ended is not None:
             raise ended
         # a drain recycles only when it got on: else tasks that are retried would keep it from ever ending its pass
@@ -598,17 +598,19 @@ class Worker:
     def remove(self, claim: Claim, took: int = settle.GLIMPSE) -> Ended | None:
         """Remove a task that is done; returns why this process must end now, if it must."""
         try:
-            intact = settle.remove(claim, took)
+            intact = settle.unlink(claim, took)
         except OSError as error:
             if not run.is_ours(error):
                 raise
             intact = not settle.lost(claim.level)
+            settle.give_up(claim)
             if self.app.faithful:
                 self.app.log.line(f"unlink(): {error.strerror} [core/spooler.c line 164]")
                 self.app.log.line(HORRIBLE)
                 return Ended(1, HORRIBLE)
             self._not_removed(claim, error)
         else:
+            settle.give_up(claim)
             self._gone(claim)
         return None if intact else Ended(0, self._descriptors_gone(f"task {claim.name}"))
 
