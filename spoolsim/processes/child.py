@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 
-from spoolsim.log import encoded
 from spoolsim.processes.leash import Tight
 from spoolsim.processes.network import bind, serve
 from spoolsim.work import handlers
@@ -35,8 +34,6 @@ OK, FAILED = 0, 1
 _GONE_PAUSE = 1.0
 #: so many exceptions amid our own code are outlived without a scan between them
 _STRAYS = 100
-#: so many characters of a reason are reported; with its path the line fits a pipe's atomic write
-_LONG = 400
 #: how long a removal of the directory may take before we put our corner into it again, in seconds
 _REMOVAL = 0.2
 

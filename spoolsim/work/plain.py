@@ -63,7 +63,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
     app = worker.app
     general = app.faithful or not options.quiet or options.chdir_task or options.max_attempts
     observed = worker.around is not None or worker.settled is not None or worker.call is not run.call
-    observed = observed or worker.attempted is not None or worker.unremoved
+    observed = observed or worker.attempted is not None or bool(worker.unremoved)
     if general or observed or options.max_body or lock.OFD_SETLK is None:
         return None
     words, place, held = worker.words, worker.place, claims.held

@@ -63,7 +63,10 @@ def call(handler: Any, env: dict[str | bytes, bytes]) -> Outcome:
             if result is _NOTHING:
                 # Python runs handlers of signals at the beginning of a function and at the end of a call of C, where
                 # the result would be lost; but at no end of a function, and nowhere in a subscript
-                result = handler(env) if type(handler) is FunctionType else _Called(partial(handler, env))[None]
+                if type(handler) is FunctionType or not callable(handler):
+                    result = handler(env)
+                else:
+                    result = _Called(partial(handler, env))[None]
             return outcomes.returned(result)
         except SystemExit as error:
             if result is _NOTHING:

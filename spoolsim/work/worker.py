@@ -262,13 +262,12 @@ class Worker:
 
     def manage(self, claim: Claim) -> bool:
         """Run one claimed task and settle it; False when it was broken, or had been tried, and did not run."""
-        if self.attempted is not None and not self.attempted.begin(claim.task, claim.inode):
+        if claim in self.unremoved or (
+            self.attempted is not None and not self.attempted.begin(claim.task, claim.inode)
+        ):
             settle.release(claim)
             return False
         data = claim.data
-        if claim in self.unremoved:
-            settle.release(claim)
-            return False
         if not data:
             limit = self.options.max_body
             why = f"it is larger than --max-body ({limit} bytes)" if limit else "it is larger than the memory there is"

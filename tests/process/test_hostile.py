@@ -54,7 +54,7 @@ uwsgi.spooler = run
 
 @pytest.mark.parametrize("name", RETRIED)
 def test_a_task_that_fails_is_retried_by_the_same_process(start: Start, home_app: str, name: str) -> None:
-    """The next one runs behind it, the journal has both, and `spoolsim tasks` shows them."""
+    """The next one runs behind it, the journal has both, and `spoolsim ls` shows them."""
     i = start("--spooler-quiet", "--spooler-frequency", "600", app=home_app + APP)
     (before,) = i.wait_workers(1)
     i.put(f"note('begun')\n{RETRIED[name]}")
@@ -68,10 +68,10 @@ def test_a_task_that_fails_is_retried_by_the_same_process(start: Start, home_app
         assert "ValueError: seen" in i.output()
     assert sorted(line.outcome for line in read(SpoolDir(str(i.spool)))).count("done") == 1
     listed = subprocess.run(
-        [sys.executable, "-m", "spoolsim", "tasks", "--spooler", str(i.spool)], capture_output=True, check=False
+        [sys.executable, "-m", "spoolsim", "ls", "--spooler", str(i.spool)], capture_output=True, check=False
     )
     assert listed.returncode == 0, listed.stderr
-    assert b"retry " in listed.stdout
+    assert b"1 task: 1 queued" in listed.stdout
 
 
 def test_closed_descriptors_of_a_task_that_is_done(start: Start) -> None:

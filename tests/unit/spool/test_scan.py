@@ -172,17 +172,25 @@ def test_a_scan_given_up_closes_what_it_opened(spool: SpoolDir, ordered: bool):
     assert descriptors() == before
 
 
-@pytest.mark.parametrize("instead", ["nothing", "a file", "a link"])
+@pytest.mark.parametrize("instead", ["nothing", "a file", "a link that leads nowhere"])
 def test_a_spool_directory_that_is_gone_is_said(spool: SpoolDir, instead: str):
     """Gone, or something else in its place, is FileNotFoundError with the path."""
     os.rmdir(spool.path)
     if instead == "a file":
         Path(spool.path).write_bytes(b"")
-    elif instead == "a link":
-        Path(spool.path).symlink_to("/")
+    elif instead == "a link that leads nowhere":
+        Path(spool.path).symlink_to("nowhere")
     with pytest.raises(FileNotFoundError) as caught:
         names(spool, ordered=False)
     assert caught.value.filename == spool.path
+
+
+def test_a_spool_directory_that_has_become_a_link(spool: SpoolDir):
+    """It is walked through the link, as by uWSGI."""
+    Path(f"{spool.path}/{PREFIX}a").write_bytes(b"")
+    os.rename(spool.path, f"{spool.path}-moved")
+    Path(spool.path).symlink_to(f"{spool.path}-moved")
+    assert names(spool, ordered=False) == [f"{PREFIX}a"]
 
 
 @pytest.mark.parametrize("ordered", [False, True])
