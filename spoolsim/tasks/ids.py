@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from typing import Protocol, TypeVar
 
     class Named(Protocol):
-        """What `choose` looks at; all of it text, `path` absolute, `task` the path below the spool directory."""
+        """What `choose` looks at, all of it text.
+
+        path: where the file is now, absolute. task: the path that it has, or had, below the spool directory.
+        origin: the same, absolute. name: its base name.
+        """
 
         @property
         def digest(self) -> str: ...
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
         def id(self) -> str: ...
         @property
         def name(self) -> str: ...
+        @property
+        def origin(self) -> str: ...
         @property
         def path(self) -> str: ...
         @property
@@ -96,7 +102,9 @@ def choose(text: str, tasks: Sequence[N]) -> N:
     text: such as `3fa`, `#3fa1c2`, `uwsgi_spoolfile_on_...`, `5/uwsgi_spoolfile_on_...` or an absolute path.
     Raises NoSuchTask or AmbiguousTask, in one line that names the candidates.
     """
-    exact = [task for task in tasks if text in (task.path, task.task, task.name, task.path.rpartition("/")[2])]
+    exact = [
+        task for task in tasks if text in (task.path, task.origin, task.task, task.name, task.path.rpartition("/")[2])
+    ]
     prefix = text.removeprefix("#").lower()
     found = exact or [task for task in tasks if _is_hex(prefix) and task.digest.startswith(prefix)]
     if len(found) == 1:

@@ -59,6 +59,11 @@ class Row:
         return os.path.basename(self.task)
 
     @property
+    def origin(self) -> str:
+        """The absolute path that it has, or had, in its spool directory."""
+        return os.path.join(self.spool.path, self.task)
+
+    @property
     def tries(self) -> int:
         """How often it was tried, as far as is known."""
         return self.attempts[-1].number if self.attempts else 0
@@ -114,7 +119,7 @@ def survey(
                 if task not in have and found[-1].outcome == DONE
             ]
         rows += there
-    running = holders(row.path for row in rows if row.state == RUNNING)
+    running = holders(row.path for row in rows if row.state in (RUNNING, UNFINISHED))
     for row in rows:
         row.holder = running.get(row.path)
     identify(rows)

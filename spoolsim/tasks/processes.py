@@ -73,10 +73,9 @@ def _pids() -> Iterator[int]:
 
 def _kind(pid: int) -> str:
     words = _text(pid, "cmdline").split("\0")
-    first = " ".join(words[:3]).lower()
-    if "spoolsim" in first:
+    if any("spoolsim" in word for word in words[:4]):  # a worker has its fork server's: python -P -c "... spoolsim ..."
         return OURS
-    if "uwsgi" in first:
+    if "uwsgi" in words[0].lower() or any(os.path.basename(word) in ("uwsgi", "pyuwsgi") for word in words[1:3]):
         return UWSGI
     return _text(pid, "comm").strip() or "a process"
 

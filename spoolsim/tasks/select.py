@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from spoolsim.errors import UsageError
 from spoolsim.tasks import ids
 from spoolsim.tasks.facts import stray
@@ -21,7 +23,8 @@ def named(rows: Sequence[Row], where: Where, texts: Sequence[str]) -> list[Row]:
     Raises ids.NoSuchTask, ids.AmbiguousTask.
     """
     found: dict[str, Row] = {}
-    for text in texts:
+    for given in texts:
+        text = os.path.abspath(given) if "/" in given and os.path.lexists(given) else given
         try:
             row = ids.choose(text, rows)
         except ids.NoSuchTask:

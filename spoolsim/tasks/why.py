@@ -128,9 +128,7 @@ _KINDS = {"symlink": "a symbolic link", "directory": "a directory", "missing": "
 def _unreached(facts: Facts) -> Iterator[Reason]:
     """No spooler ever looks at it."""
     if facts.kind != "file":
-        what = {"symlink": "a symbolic link", "directory": "a directory", "missing": "not there"}.get(
-            facts.kind, "no file"
-        )
+        what = _KINDS.get(facts.kind, "not a regular file")
         advice = "Move the file itself here." if facts.kind == "symlink" else "Enqueue a file."
         yield Reason("not-a-file", f"It is {what}; spoolers silently pass over all but regular files.", advice)
         return
@@ -141,9 +139,7 @@ def _unreached(facts: Facts) -> Iterator[Reason]:
     odd = next((each for each in facts.priority if not (each.isascii() and each.isdigit())), "")
     if odd:
         text = f"Its priority {odd!r} is not a number; uWSGI enters only directories whose names are all digits."
-        yield Reason(
-            "priority-not-number", text, f"Move it: `spoolsim mv` to {facts.directory!r}, or enqueue with a number."
-        )
+        yield Reason("priority-not-number", text, "`spoolsim edit --priority N` gives it a number.")
     elif facts.priority and not facts.ordered:
         which = "/".join(facts.priority)
         text = f"It has priority {which}, and without spooler-ordered uWSGI never enters priority directories."
@@ -161,9 +157,8 @@ def _waits(facts: Facts) -> Iterator[Reason]:
         yield _locked(facts)
         return
     if facts.state == "running":
-        yield Reason(
-            "locked", "A process has it locked; which one, this system does not tell.", "Wait until it is done."
-        )
+        text = "A process has it locked; which one cannot be found out here."
+        yield Reason("locked", text, "Wait until it is done.")
         return
     if facts.state == "unfinished":
         text = f"It has {facts.size} bytes: its producer is still writing it, or died before it wrote it."
@@ -181,7 +176,7 @@ def _waits(facts: Facts) -> Iterator[Reason]:
         ahead = span(facts.directory_due - facts.now)
         text = f"Its priority directory has an mtime {ahead} ahead, and uWSGI skips such a directory whole."
         yield Reason("directory-future", text, "`touch` the directory.")
-    if int(facts.mtime) > int(facts.now):
+    elif int(facts.mtime) > int(facts.now):
         yield _future(facts)
     yield from _at_text(facts)
 
@@ -207,7 +202,7 @@ def _future(facts: Facts) -> Reason:
         text = f"It waits {span(ahead)} more, as it killed its spooler {last.number} times."
         return Reason("poison-delay", text, "Find out what it does to the process; `spoolsim retry` makes it due now.")
     if last is not None and last.outcome == RETRY:
-        text = f"It was tried {_times(last.number)} and waits {span(ahead)} more: --retry-delay."
+        text = f"It was tried {_times(last.number)} and waits {span(ahead)} more (--retry-delay)."
         return Reason("retry-delay", text, "`spoolsim retry` makes it due now.")
     if ahead > _FAR:
         text = f"Its `at` is {span(ahead)} ahead; it was perhaps given in milliseconds, where uWSGI reads seconds."

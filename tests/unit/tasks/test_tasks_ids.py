@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 
 from spoolsim.tasks import ids
 
-Task = namedtuple("Task", "digest id name path task")
+Task = namedtuple("Task", "digest id name path origin task")
 
 
 def tasks(*names: str) -> list[Task]:
     wholes = ids.digests((name.rpartition("/")[2], name) for name in names)
     shorts = ids.shorten(wholes)
     rows = zip(wholes, shorts, names, strict=True)
-    return [Task(whole, short, name.rpartition("/")[2], f"/spool/{name}", name) for whole, short, name in rows]
+    return [
+        Task(whole, short, name.rpartition("/")[2], f"/spool/.spoolsim/held/{name}", f"/spool/{name}", name)
+        for whole, short, name in rows
+    ]
 
 
 def test_an_id_is_six_digits_and_depends_on_the_name_alone() -> None:
