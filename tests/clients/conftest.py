@@ -102,7 +102,7 @@ class Client:
         python = str(self.environment.python)
         words = self._words("exec", "--spooler", "sp", "--spooler-ordered", "--", python, "-c", code)
         done = subprocess.run(
-            words, cwd=self.home, env=self.environ(), capture_output=True, text=True, timeout=60, check=False
+            words, cwd=self.home, env=self.environ(), capture_output=True, text=True, timeout=300, check=False
         )
         if done.returncode:
             pytest.fail(f"{code}\nended with {done.returncode}:\n{done.stdout}{done.stderr}")

@@ -79,7 +79,7 @@ def test_uwsgitop(readers: Path, served: tuple[Spawned, Path]) -> None:
     process, home = served
     argv = [str(readers / "bin" / "uwsgitop"), str(home / "s")]
     environ = {**os.environ, "TERM": "xterm"}
-    screen = pexpect.spawn(argv[0], argv[1:], env=environ, dimensions=(40, 250), encoding="utf-8", timeout=20)
+    screen = pexpect.spawn(argv[0], argv[1:], env=environ, dimensions=(40, 250), encoding="utf-8", timeout=300)
     try:
         screen.expect("uwsgi-2.0.31")
         screen.expect(f"masterpid: {process.pid}")
@@ -100,7 +100,7 @@ def test_uwsgitop(readers: Path, served: tuple[Spawned, Path]) -> None:
 def said(readers: Path, program: str, address: str) -> list[str]:
     """The lines that a program prints of the statistics at an address."""
     command = [str(readers / "bin" / "python"), "-c", program, address]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

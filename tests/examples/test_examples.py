@@ -57,7 +57,7 @@ def run(home: Path, *words: str, status: int = 0) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == status, done.stdout
@@ -128,7 +128,7 @@ class Site:
 
     def _ask(self, path: str, data: bytes | None) -> Any:
         try:
-            with urllib.request.urlopen(self.base + path, data, timeout=10) as answer:
+            with urllib.request.urlopen(self.base + path, data, timeout=300) as answer:
                 body = answer.read().decode()
                 return json.loads(body) if answer.headers.get_content_type() == "application/json" else body
         except urllib.error.HTTPError as error:

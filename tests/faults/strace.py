@@ -68,7 +68,7 @@ def trace(strace: str, program: str, arguments: list[str], log: Path, fault: str
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     status = -signal.SIGKILL if done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL) else done.returncode
     assert "Traceback" not in done.stderr, done.stderr

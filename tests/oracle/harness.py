@@ -80,8 +80,16 @@ def load_scenarios() -> dict[str, Scenario]:
     return SCENARIOS
 
 
-def wait(cond: Callable[[], object], timeout: float) -> bool:
-    """Poll until `cond()` is true, at most `timeout` seconds; files and lines not there yet count as false."""
+#: Seconds. No wait for what is to come gives up before, whatever it asks for: a busy machine is slow.
+PATIENCE = 90.0
+
+
+def wait(cond: Callable[[], object], timeout: float, *, perhaps: bool = False) -> bool:
+    """Poll until `cond()` is true; files and lines not there yet count as false.
+
+    At most `timeout` seconds where it comes only `perhaps`; else PATIENCE, if that is more.
+    """
+    timeout = timeout if perhaps else max(timeout, PATIENCE)
     end = time.monotonic() + timeout
     while True:
         try:
@@ -164,9 +172,13 @@ class Instance:
         with open(self.logfile, errors="replace") as f:
             return f.read()
 
-    def wait(self, cond: Callable[[], object], timeout: float = 10) -> bool:
-        """Wait until `cond()` is true; False when it never was within `timeout` seconds."""
+    def wait(self, cond: Callable[[], object], timeout: float = PATIENCE) -> bool:
+        """Wait until `cond()` is true; False when it never was within `timeout` seconds, or PATIENCE."""
         return wait(cond, timeout)
+
+    def wait_perhaps(self, cond: Callable[[], object], seconds: float) -> bool:
+        """Wait until `cond()` is true, for these seconds and no longer: it comes on some sides, or never."""
+        return wait(cond, seconds, perhaps=True)
 
     def wait_obs(self, kind: str, n: int = 1, timeout: float = 10) -> bool:
         """Wait for `n` observations of a kind."""
@@ -200,10 +212,10 @@ class Instance:
         try:
             if self.alive():
                 os.kill(self.p.pid, signal.SIGINT)
-                end = time.monotonic() + 4
+                end = time.monotonic() + self.bench.stop_within
                 while self.alive() and time.monotonic() < end:
                     threading.Event().wait(0.02)
-                still = sessions.wait_empty(self.p.pid, self.mark, 1.0)
+                still = sessions.wait_empty(self.p.pid, self.mark, self.bench.stop_within / 4)
                 self.left_after_stop = [sessions.describe(pid) for pid in still]
         finally:
             sessions.kill_all(self.p.pid, self.mark)
@@ -227,6 +239,8 @@ class Bench:
         self.launcher, self.need = launcher, need
         self.work = os.path.realpath(tempfile.mkdtemp(prefix="oracle-"))
         self.insts: list[Instance] = []
+        #: seconds for an ordered stop: uWSGI leaves spoolers behind that it stops in mid-start, ours must end all
+        self.stop_within = 4.0 if self.real else PATIENCE
         self._numbers = 0
 
     @property

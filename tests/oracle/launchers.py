@@ -59,7 +59,7 @@ def _await_build() -> None:
 
 def uwsgi_version(binary: str) -> str:
     """Return the first line that `binary --version` prints, without the line end."""
-    out = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False, timeout=30).stdout
+    out = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False, timeout=300).stdout
     return out.partition("\n")[0].strip()
 
 
@@ -118,5 +118,5 @@ def _pyuwsgi_home(binary: str) -> tuple[str, ...]:
             return ()
         interpreter = f.readline().decode().strip()
     code = "import os, pyuwsgi; print(os.path.dirname(pyuwsgi.__file__))"
-    done = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([interpreter, "-c", code], capture_output=True, text=True, check=False, timeout=300)
     return (done.stdout.strip(),) if done.returncode == 0 else ()

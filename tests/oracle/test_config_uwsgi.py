@@ -42,7 +42,7 @@ def show_config(binary: str, cwd: Path, argv: list[str], environ: dict[str, str]
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     output = done.stdout.decode("utf-8", "surrogateescape")  # with each carriage return that is in it

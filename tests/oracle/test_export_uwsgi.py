@@ -214,7 +214,7 @@ def exported(place: Path, done: Export, form: str) -> list[str]:
     if form != "uwsgiconf":
         return [f"--{form}", file.name]
     words = [sys.executable, "-c", "from uwsgiconf.cli import main; main()", "compile", file.name]
-    compiled = subprocess.run(words, cwd=place, check=True, capture_output=True, text=True, timeout=60).stdout
+    compiled = subprocess.run(words, cwd=place, check=True, capture_output=True, text=True, timeout=300).stdout
     (place / "compiled.ini").write_text(compiled)
     return ["--ini", "compiled.ini"]
 
@@ -264,7 +264,7 @@ def enqueue(place: Path, options: Options) -> None:
             cwd=place,
             check=True,
             stdout=subprocess.DEVNULL,
-            timeout=60,
+            timeout=300,
         )
     for directory, _ in options.spoolers:
         os.makedirs(directory, exist_ok=True)

@@ -256,7 +256,7 @@ def test_both_drain_while_both_produce(home: Home, faithful: bool):
     producer = home.uwsgi_producer(spool, 0, COUNT, pause="0.0005")
     thread = threading.Thread(target=lambda: failed.append(produce(spool, COUNT, 2 * COUNT, faithful=faithful)))
     thread.start()
-    thread.join(60)
+    thread.join(300)
     assert failed == [{}]
     assert producer.wait_exit(40) == 0
     assert "PRODUCED, failed: 0" in producer.output(), producer.output()

@@ -36,7 +36,7 @@ def ask(binary: str, cwd: Path, argv: list[str], environ: dict[str, str]) -> tup
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     lines = done.stdout.splitlines()

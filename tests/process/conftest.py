@@ -26,7 +26,7 @@ def note(*words):
     os.write(fd, (" ".join(map(str, words)) + "\\n").encode())
     os.close(fd)
 
-def gate(name, timeout=30):
+def gate(name, timeout=300):
     "Wait until the test opens the gate."
     end = time.monotonic() + timeout
     while not os.path.exists(os.path.join(os.environ["GATES"], name)) and time.monotonic() < end:

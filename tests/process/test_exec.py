@@ -26,7 +26,7 @@ PUT = "import uwsgi; uwsgi.spool({b'by': b'%s'})"
 def execute(cwd: Path, *command: str, options: tuple[str, ...] = ("--spooler", "sp")) -> Any:
     """`spoolsim exec OPTIONS -- COMMAND`, to its end."""
     words = [*SPOOLSIM, "exec", *options, "--", *command]
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
 def producers(spool: Path) -> list[str]:
@@ -152,7 +152,7 @@ def test_mistakes_in_the_command_line(tmp_path: Path):
         (["--spoler", "sp", "--", "true"], 2, "--spooler"),
     ):
         done = subprocess.run(
-            [*SPOOLSIM, "exec", *words], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+            [*SPOOLSIM, "exec", *words], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
         )
         assert (done.returncode, text in done.stderr) == (status, True), done.stderr
         assert "Traceback" not in done.stderr
@@ -174,7 +174,7 @@ def test_a_real_uwsgi_is_left_alone(tmp_path: Path, uwsgi_binary: str):
     """exec and dev before the real uWSGI become it, say so, and pass nothing of ours on."""
     for command in ("exec", "dev"):
         words = [*SPOOLSIM, command, "--spooler", "sp", "--", uwsgi_binary, "--version"]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True)
         assert done.stdout.startswith("2.0")
         assert "is a real uWSGI, whose own module is built in: spoolsim steps aside" in done.stderr
     assert not (tmp_path / "sp").exists()
@@ -195,7 +195,7 @@ def test_install_inside_a_real_uwsgi_steps_aside(tmp_path: Path, uwsgi_binary: s
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
         check=False,
     )
     output = done.stdout + done.stderr
@@ -213,7 +213,7 @@ def test_install_from_code(tmp_path: Path):
         "try: install(['--spooler', 'sp'])\nexcept Exception as error: print(type(error).__name__)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True
     )
     assert done.stdout == "True\nAppError\n"
     assert producers(tmp_path / "sp") == ["child", "self"]
@@ -418,7 +418,7 @@ def test_dev_at_a_terminal(tmp_path: Path):
     (tmp_path / "app.py").write_text("word = input('word? ')\nprint('read', word, flush=True)\n" + WAITING)
     environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
     words = ["-m", "spoolsim", "dev", "--spooler", "sp", "--import", "tasks", "--", sys.executable, "app.py"]
-    terminal = pexpect.spawn(sys.executable, words, cwd=str(tmp_path), env=environment, timeout=20, encoding="utf-8")
+    terminal = pexpect.spawn(sys.executable, words, cwd=str(tmp_path), env=environment, timeout=300, encoding="utf-8")
     try:
         terminal.expect("spawned the uWSGI spooler")
         terminal.sendline("hello")
@@ -439,7 +439,7 @@ def shell(tmp_path: Path) -> Iterator[Any]:
     """An interactive bash, which gives each job a process group of its own, with a plain prompt."""
     environment = {**os.environ, "PS1": "READY$ ", "NO_COLOR": "1"}
     words = ["--norc", "--noprofile", "-i"]
-    terminal = pexpect.spawn("bash", words, cwd=str(tmp_path), env=environment, timeout=20, encoding="utf-8")
+    terminal = pexpect.spawn("bash", words, cwd=str(tmp_path), env=environment, timeout=300, encoding="utf-8")
     terminal.setecho(False)
     terminal.expect_exact("READY$ ")
     yield terminal

@@ -59,7 +59,7 @@ def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     (home / "prod.ini").write_text(INI)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("UWSGI_", "SPOOLSIM"))}
     command = [sys.executable, "-m", "spoolsim", "run", "prod.ini", "--drain", *words]
-    return subprocess.run(command, cwd=home, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=home, env=environ, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_a_production_ini_runs_with_its_paths_mapped(tmp_path: Path):
@@ -104,6 +104,6 @@ def test_a_map_of_pyproject_holds_for_its_table(tmp_path: Path):
     table = f'[tool.spoolsim]\nmap = ["/srv/shop={tmp_path}"]\nini = "prod.ini"\ndrain = true\n'
     (tmp_path / "pyproject.toml").write_text(table)
     command = [sys.executable, "-m", "spoolsim", "run"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert "ran one" in done.stderr

@@ -116,7 +116,7 @@ def test_an_ipv6_address(start: Start) -> None:
     port = free_port()
     it = start("--stats", f"[::1]:{port}")
     it.wait_workers(1)
-    with socket.create_connection(("::1", port), timeout=20) as reader:
+    with socket.create_connection(("::1", port), timeout=300) as reader:
         assert b'"version"' in reader.recv(100)
     assert it.stop() == 0
 
@@ -127,7 +127,7 @@ def test_http(start: Start) -> None:
     it = start("--stats", f"127.0.0.1:{port}", "--stats-http")
     it.wait_workers(1)
     for _ in range(100):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=300) as answer:
             assert answer.headers["Content-Type"] == "application/json"
             assert answer.headers["Access-Control-Allow-Origin"] == "*"  # as uWSGI sends it
             assert json.load(answer)["pid"] == it.pid

@@ -50,7 +50,7 @@ def test_charge(spooler):
 
 
 def _spawn(arguments: list[str], cwd: Path) -> pexpect.spawn:
-    child = pexpect.spawn(sys.executable, arguments, cwd=str(cwd), timeout=30, encoding="utf-8", dimensions=(24, 200))
+    child = pexpect.spawn(sys.executable, arguments, cwd=str(cwd), timeout=300, encoding="utf-8", dimensions=(24, 200))
     child.logfile_read = None
     return child
 

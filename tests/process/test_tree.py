@@ -289,7 +289,7 @@ def test_drain_on_a_terminal(home: Path) -> None:
     words = ["-m", "spoolsim", "run", "--drain", "--spooler", "spool", "--import", "app", "--spooler-ordered"]
     env = environment(home, {"TERM": "xterm"})
     env.pop("NO_COLOR", None)
-    terminal = pexpect.spawn(sys.executable, words, cwd=str(home), env=env, timeout=30, encoding="utf-8")
+    terminal = pexpect.spawn(sys.executable, words, cwd=str(home), env=env, timeout=300, encoding="utf-8")
     try:
         terminal.expect("drain .*0/4")
         for n in range(2):

@@ -19,7 +19,7 @@ TASKS = int(os.environ.get("SPOOLSIM_WAKE_TASKS", "3000"))
 #: seconds between two polls: a task that waited for it would be seen
 POLL = 600
 #: far below POLL, far above what a busy machine needs
-SOON = 30.0
+SOON = 120.0
 
 #: enqueues one task after the other, each when the one before it is gone; prints how long the slowest took
 PRODUCER = """\
@@ -55,7 +55,7 @@ def test_no_wake_up_is_lost(start: Start) -> None:
     """Thousands of single tasks, each enqueued by another process when the last is gone: none waits for the poll."""
     it = idle(start)
     run = [sys.executable, "-c", PRODUCER, str(it.spool), str(TASKS), str(SOON)]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=100 + TASKS // 50, check=False)
+    done = subprocess.run(run, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     print(done.stdout)
     it.wait_workers(2)
@@ -109,7 +109,7 @@ for n in range(20):
         [sys.executable, "-c", code, str(it.spool), packet({b"code": b"note(env['spooler_task_name'])"}).hex()],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -216,7 +216,7 @@ def test_a_priority_of_the_command_line(start: Start, home: Path) -> None:
     it = idle(start, "--spooler-ordered")
     command = [sys.executable, "-m", "spoolsim", "enqueue", "--spooler", str(it.spool)]
     for n, more in enumerate(([], ["--priority", "7"], ["--priority", "7"], ["--priority", "0"])):
-        subprocess.run([*command, *more, f"code=note({n})"], cwd=home, check=True, capture_output=True, timeout=60)
+        subprocess.run([*command, *more, f"code=note({n})"], cwd=home, check=True, capture_output=True, timeout=300)
         it.wait_runs(str(n), timeout=SOON)
     assert it.stop() == 0
 

@@ -108,7 +108,7 @@ def test_workers_never_reach_the_configured_database(tmp_path: Path, way: str) -
         env=env,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert "1 passed" in done.stdout, done.stdout + done.stderr

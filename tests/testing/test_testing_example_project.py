@@ -65,7 +65,7 @@ def test_the_sample_project_passes(project: tuple[Path, Path], arguments: tuple[
         env=env,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=300,
         check=False,
     )
     summary = re.search(r"^(\d+) passed in", done.stdout, re.MULTILINE)

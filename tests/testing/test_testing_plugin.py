@@ -24,7 +24,7 @@ def run(tmp_path: Path) -> Run:
         env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "SPOOLSIM"))}
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:django"]
         return subprocess.run(
-            [*command, *arguments], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+            [*command, *arguments], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False
         )
 
     return start

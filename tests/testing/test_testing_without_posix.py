@@ -74,7 +74,7 @@ def _run(code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     script = tmp_path / "script.py"
     script.write_text(HIDE + code)
     return subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
 
 

@@ -139,7 +139,7 @@ def loaded(code: str) -> set[str]:
     program = f"import sys; sys.path[:0] = [{str(PACKAGE.parent)!r}]\n{code}\nprint(*sys.modules)"
     command = [sys.executable, "-S", "-c", program, str(PACKAGE / "shim")]
     environ = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SPOOLSIM")}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True, timeout=300)
     return set(done.stdout.split())
 
 

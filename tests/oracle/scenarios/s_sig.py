@@ -194,7 +194,7 @@ def stopcase(h, sig, opts=(), who="master", secs=9):
     sp = i.obs("task")[0]["pid"]
     t0 = time.time()
     os.kill(i.p.pid if who == "master" else sp, sig)
-    i.wait_exit(3) if who == "master" else h.give_time(2)
+    i.wait_perhaps(lambda: not i.alive(), 3) if who == "master" else h.give_time(2)
     def spalive():
         return sp in sessions.members(i.p.pid, i.mark)
     h.give_time(.5)

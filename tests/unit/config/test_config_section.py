@@ -130,7 +130,7 @@ def test_run_reads_the_section_as_a_file_is_read(here: Path):
     for more in ("", "--faithful"):
         environ = {**os.environ, "PLACE": "/p", "UWSGI_SPOOLER_HARAKIRI": "7", "MORE": more}
         argv = [sys.executable, "app.py"]
-        done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=300, check=False)
         assert (done.returncode, done.stderr) == (0, "")
         place = os.path.realpath(here)
         names = [("/p/s", False), (f"/p/{place}/", True), (f"/p/%{here.name}", True), ("/p/said", True)]
@@ -232,6 +232,6 @@ def test_a_configuration_in_python_runs(here: Path, kind: str):
             "raise SystemExit(section.run('--import', 'tasks', '--inline', '--drain'))\n"
         )
         argv = [sys.executable, "script.py"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout) == (0, "ran one\n"), done.stderr
     assert [path.name for path in (here / "spool").iterdir() if path.name.startswith("uwsgi")] == []

@@ -34,7 +34,7 @@ def test_changes_of_a_file(tmp_path: Path, change: str) -> None:
     watches = [FileWatch([str(file)], told.put), SourceWatch([str(tmp_path)], lambda: told.put("source"))]
     try:
         CHANGES[change](file)
-        assert {told.get(timeout=20), told.get(timeout=20)} <= {str(file), "source"}
+        assert {told.get(timeout=300), told.get(timeout=300)} <= {str(file), "source"}
     finally:
         for watch in watches:
             watch.close()

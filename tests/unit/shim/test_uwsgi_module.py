@@ -42,7 +42,7 @@ print(json.dumps(out))
 def python(code: str, cwd: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run code under `spoolsim exec` with a spool directory and these options."""
     command = [sys.executable, "-m", "spoolsim", "exec", "--spooler", "sp", *options, "--", sys.executable, "-c", code]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=check)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=check)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_a_script_walks_each_name(tmp_path: Path, options: tuple[str, ...]):
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=300,
     )
     rows = {name: (kind, seen) for name, kind, seen in (line.split("\t") for line in done.stdout.splitlines())}
     assert sorted(rows) == sorted((*RECORDED, *OPTIONAL))
@@ -122,7 +122,7 @@ def test_the_optional_names_are_those_of_uwsgi(tmp_path: Path, uwsgi_binary: str
     (tmp_path / "sp").mkdir()
     (tmp_path / "app.py").write_text("import sys\n" + LOOK + "sys.stdout.flush(); import os; os._exit(0)\n")
     words = [uwsgi_binary, "--master", "--spooler", "sp", "--pythonpath", ".", "--import", "app", *WITH_OPTIONS]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     output = done.stdout + done.stderr
     real = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
     assert set(real) - set(RECORDED) == set(OPTIONAL)

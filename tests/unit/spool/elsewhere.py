@@ -43,6 +43,6 @@ try:
 except BlockingIOError:
     sys.exit(7)
 """
-    done = subprocess.run([sys.executable, "-S", "-c", program, path], check=False, timeout=30)
+    done = subprocess.run([sys.executable, "-S", "-c", program, path], check=False, timeout=300)
     assert done.returncode in (0, 7)
     return done.returncode == 0

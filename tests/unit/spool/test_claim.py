@@ -247,7 +247,7 @@ def test_a_forked_child_does_not_keep_the_lock(level: Level, path: str, record: 
     root = str(Path(__file__).parents[3])
     command = [sys.executable, "-c", _FORKS, level.path, NAME, str(Path(__file__).parent), str(record)]
     environ = {**os.environ, "PYTHONPATH": root}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=300)
     assert done.stdout.splitlines() == ["closed False", "True"], done.stderr
 
 
