@@ -3,6 +3,7 @@
     python -m tests                  all groups, side by side
     python -m tests unit -k names    one group; the other words go to pytest
     python -m tests --groups         the groups: what they hold, how many tests, how long they took
+    python -m tests --full           as many examples and faults as .ci/run draws
     python -m tests --live           every scenario under the real uWSGI too, recorded or not
     python -m tests --record [NAME]  record the real uWSGI's answers anew, each the same in three runs
 
@@ -115,6 +116,9 @@ def main() -> int:
     if words[:1] == ["--record"]:
         install_oracle()
         return subprocess.run([sys.executable, "-m", "tests.oracle", *words], check=False).returncode
+    if "--full" in words:
+        words.remove("--full")
+        os.environ["SPOOLSIM_TESTS_FULL"] = "1"
     install_strace()
     with oracle_being_built():
         import pytest

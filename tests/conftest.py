@@ -79,6 +79,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         for line in groups.rows(clock.times()).values():
             terminalreporter.write_line(line)
     stats = terminalreporter.stats
+    for section, noted in needs.notes(report for reports in stats.values() for report in reports).items():
+        terminalreporter.section(section)
+        for line in dict.fromkeys(sorted(noted)):
+            terminalreporter.write_line(line)
     out = needs.reasons(stats.get("skipped", []), stats.get("passed", []))
     terminalreporter.section("left out")
     for line in out or ["nothing"]:

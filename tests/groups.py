@@ -29,6 +29,7 @@ GROUPS = {
     "faults": "kills and failing calls at every step of a task; the short form of the campaign",
     "clients": "third-party packages from PyPI that use the spooler, unmodified",
     "examples": "every folder of examples/ does what it says",
+    "package": "the sdist and the wheel, built and tried in a clean environment",
     "fuzz": "the corpus of hostile inputs; the short form of the fuzzer",
     "soak": "two thousand tasks amid kills and reloads; the short form of the soak",
 }
@@ -46,7 +47,11 @@ CAMPAIGNS = {
 
 #: Files whose tests share what is expensive (instances that are staged all at once), or are so quick that to send them
 #: to a worker one by one costs more than to run them: each file is one unit of work.
-TOGETHER = re.compile(r"tests/(unit|fuzz|soak)/|tests/oracle/test_(conformance|security_table|\w+_uwsgi)\.py")
+TOGETHER = re.compile(
+    r"tests/(unit|fuzz|soak|package|clients)/|tests/oracle/test_(conformance|security_table|\w+_uwsgi)\.py"
+)
+#: The tests of one fixture, which kills a producer at each of its system calls.
+KILLED = re.compile(r"test_put\.py::test_(a_killed|no_partial)_")
 #: A test that took at least this many seconds is remembered by its own name, so that it is begun early.
 LONG = 2.0
 
@@ -78,8 +83,8 @@ def group_of(nodeid: str) -> str:
 def unit_of_work(nodeid: str) -> str:
     """Return what a worker is given as a whole: a folder, a file, or a single test."""
     path = nodeid.partition("::")[0]
-    if path.startswith("tests/clients/"):
-        return "tests/clients"  # one environment for all
+    if KILLED.search(nodeid):
+        return "tests/faults/test_put.py::killed"
     return path if TOGETHER.search(path) else nodeid
 
 
@@ -146,7 +151,8 @@ def rows(times: Times) -> dict[str, str]:
     for path, (count, took) in times.files.items():
         tests[group_of(path)] += count
         seconds[group_of(path)] += took
-    return {name: f"{name:<10} {tests[name]:>5} tests {seconds[name]:>7.1f} s" for name in GROUPS if tests[name]}
+    names = [*GROUPS, *sorted(set(tests) - set(GROUPS))]
+    return {name: f"{name:<10} {tests[name]:>5} tests {seconds[name]:>7.1f} s" for name in names if tests[name]}
 
 
 def describe(times: Times) -> str:

@@ -16,7 +16,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,6 +128,21 @@ def left_out(item: pytest.Item, reason: str) -> None:
     item.user_properties.append((LEFT_OUT, reason))
 
 
+def note(item: pytest.Item, section: str, line: str) -> None:
+    """Have a line printed in a section at the end of the run; from a fixture's tear-down too."""
+    item.user_properties.append((f"section {section}", line))
+
+
+def notes(reports: Iterable[Any]) -> dict[str, list[str]]:
+    """Return the lines of `note` by their sections."""
+    found: dict[str, list[str]] = {}
+    for report in reports:
+        for name, line in getattr(report, "user_properties", ()):
+            if name.startswith("section ") and report.when == "teardown":
+                found.setdefault(name.removeprefix("section "), []).append(line)
+    return found
+
+
 def reasons(skipped: Iterable[Any], passed: Iterable[Any]) -> list[str]:
     """One line for each reason for which something was left out, with the number of tests, the most frequent first."""
     counts: Counter[str] = Counter()
@@ -151,6 +165,3 @@ def reasons(skipped: Iterable[Any], passed: Iterable[Any]) -> list[str]:
 def unknown_name(item: pytest.Item) -> str:
     """Return the first name in a test's `needs` marks that NEEDS has not; '' without one."""
     return next((n for mark in item.iter_markers("needs") for n in mark.args if n not in NEEDS), "")
-
-
-ROOT = Path(__file__).resolve().parents[1]

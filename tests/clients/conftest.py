@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Spawn, Spawned, poll_until
+from tests.needs import note
 
 ROOT = Path(__file__).parents[2]
 APPS = Path(__file__).parent / "apps"
@@ -50,8 +51,6 @@ class Environment:
         self.python = home / "bin" / "python"
         self.missing: dict[str, str] = {}
         self.versions: dict[str, str] = {}
-        #: client -> tasks that ran to their end
-        self.tasks: dict[str, int] = {}
         venv.create(home, with_pip=False, symlinks=True)
         self._pip(str(ROOT))
         wanted = {*CLIENTS, *(name for names in CLIENTS.values() for name in names)}
@@ -80,6 +79,8 @@ class Client:
         self.home = home
         self.spawn = spawn
         self.running: Spawned | None = None
+        #: tasks that ran to their end
+        self.done = 0
 
     def _words(self, *words: str) -> list[str]:
         return [str(self.environment.python), "-m", "spoolsim", *words]
@@ -122,28 +123,34 @@ class Client:
         )
         assert sorted(self.notes()) == sorted(expected)
 
+    def summary(self) -> str:
+        """The client's name and version, and how many of its tasks ran."""
+        versions = self.environment.versions
+        django = f" on Django {versions['django']}" if "django" in CLIENTS[self.name] else ""
+        tasks = f"{self.done} task{'' if self.done == 1 else 's'} run"
+        return (
+            f"{self.name} {versions[self.name]}{django}: {tasks}{f': {why}' if (why := REASONS.get(self.name)) else ''}"
+        )
+
     def finish(self) -> None:
         """Stop it, and count; a client that ran nothing must have a reason."""
         if self.running is not None:
             self.running.stop()
             done = self.running.output().count("done with task")
             assert done or self.name in REASONS, f"{self.name}: no task ran"
-            self.environment.tasks[self.name] = self.environment.tasks.get(self.name, 0) + done
-
-
-_environment: Environment | None = None
+            self.done = done
 
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """The environment of all clients."""
-    global _environment
-    _environment = Environment(tmp_path_factory.mktemp("clients"))
-    return _environment
+    return Environment(tmp_path_factory.mktemp("clients"))
 
 
 @pytest.fixture
-def client(environment: Environment, tmp_path: Path, spawn: Spawn) -> Iterator[Callable[[str], Client]]:
+def client(
+    environment: Environment, tmp_path: Path, spawn: Spawn, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str], Client]]:
     """`client(name)`: the client in a directory of its own, with the files of `apps/`; skipped when it is missing."""
     made: list[Client] = []
 
@@ -159,24 +166,4 @@ def client(environment: Environment, tmp_path: Path, spawn: Spawn) -> Iterator[C
     yield make
     for one in made:
         one.finish()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Our marker."""
-    config.addinivalue_line("markers", "clients: unmodified third-party packages in an environment of their own")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The list of clients."""
-    if _environment is None:
-        return
-    terminalreporter.section("clients")
-    for name, needs in CLIENTS.items():
-        if name in _environment.missing:
-            terminalreporter.write_line(f"{name}: not installed: {_environment.missing[name]}")
-        else:
-            django = f" on Django {_environment.versions['django']}" if "django" in needs else ""
-            ran = _environment.tasks.get(name, 0)
-            why = f": {REASONS[name]}" if name in REASONS else ""
-            tasks = f"{ran} task{'' if ran == 1 else 's'} run"
-            terminalreporter.write_line(f"{name} {_environment.versions[name]}{django}: {tasks}{why}")
+        note(request.node, "clients", one.summary())

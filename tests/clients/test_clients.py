@@ -11,7 +11,7 @@ import pytest
 from tests.clients.conftest import CLIENTS, Client, Environment
 from tests.conftest import Spawn, poll_until
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(1200)]
 
 Make = Callable[[str], Client]
 

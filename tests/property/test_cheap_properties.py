@@ -13,6 +13,7 @@ from spoolsim.processes.cheap import has_work
 from spoolsim.processes.touch import touched
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.names import PREFIX
+from tests.property import examples
 
 NOW = 1_700_000_000.25
 SEEN = st.none() | st.tuples(st.integers(0, 5_000_000_000), st.integers(1, 3))
@@ -45,7 +46,7 @@ def runs(where: str, name: str, ordered: bool) -> bool:
     return enters and (name.startswith(PREFIX) or (ordered and name.isdigit()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(files=FILES, ordered=st.booleans())
 def test_has_work(files: list[tuple[str, str, int, bytes]], ordered: bool) -> None:
     """Work is just a whole file that a scan would look at and whose second has come; else the first one's second."""

@@ -20,6 +20,7 @@ from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.names import PREFIX
 from spoolsim.spool.packet import decode, encode
 from spoolsim.spool.scan import scan
+from tests.property import examples
 
 LIBC = ctypes.CDLL(None)
 NOW = 2_000_000_000.0
@@ -35,7 +36,7 @@ PAIRS = st.dictionaries(st.binary(min_size=1, max_size=10), st.binary(max_size=2
 TASKS = st.lists(st.tuples(PAIRS, st.binary(max_size=6000), st.sampled_from((0, 0, 5))), max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(TASKS)
 def test_every_task_put_is_claimed_whole_and_once(tasks: list[tuple[dict[bytes, bytes], bytes, int]]):
     """Tasks of any variables and body, with and without `at`, come back as they were, and are gone when removed."""
@@ -89,7 +90,7 @@ def walk(path: bytes, tree: dict[bytes, object]) -> Iterator[bytes]:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="versionsort is glibc's")
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(TREES)
 def test_an_ordered_scan_walks_any_tree_in_uwsgis_order(tree: dict[bytes, object]):
     """Files and directories of any names and depth come in the order of an independent walk by strverscmp."""
@@ -99,7 +100,7 @@ def test_an_ordered_scan_walks_any_tree_in_uwsgis_order(tree: dict[bytes, object
         assert names == list(walk(spool.bpath, tree))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(TREES, st.integers(1, 4))
 def test_an_unordered_scan_gives_each_worker_every_task_once(tree: dict[bytes, object], count: int):
     """Whichever its share, each worker meets all files with the prefix of the top level once, its own share first."""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from spoolsim.testing import LiveSpooler, SpoolerHarness, TaskTimeout
 from spoolsim.testing.record import Record
+from tests.property import examples
 
 #: an app whose handler does, at the n-th run of a task, what the n-th letter of the task's plan says (the last: again)
 APP = """
@@ -118,7 +119,7 @@ def _in_real_processes(
 
 @pytest.mark.timeout(300)
 @settings(
-    max_examples=12,
+    max_examples=examples(12),
     phases=[Phase.explicit, Phase.generate],  # a failure waits for its time limit: no shrinking
     deadline=None,
     derandomize=True,

@@ -12,6 +12,7 @@ from spoolsim.config.export import FORMS, export
 from spoolsim.config.readers import read
 from spoolsim.errors import ConfigError
 from spoolsim.options import BY_NAME, DEFAULTS, Setting, build
+from tests.property import examples
 
 #: options that an export keeps; uwsgiconf's module is compared with real configurations elsewhere
 #: (strict leaves the options of uWSGI 2.1 out, with a warning, so they are not drawn)
@@ -46,7 +47,7 @@ SETTINGS = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(SETTINGS, st.sampled_from([form for form in FORMS if form != "uwsgiconf"]))
 def test_what_is_written_is_read_back(given_settings: list[Setting], form: str):
     """Either the form refuses a value, naming its option, or the options that are read are those that were written."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from spoolsim.processes import lifecycle
+from tests.property import examples
 
 SEATS = (0, 1)
 GRACE = 8.0
@@ -262,5 +263,5 @@ class Walk(RuleBasedStateMachine):
         assert not self.alive
 
 
-Walk.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+Walk.TestCase.settings = settings(max_examples=examples(300), stateful_step_count=40, deadline=None)
 TestLifecycle = Walk.TestCase

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spoolsim.spool.names import PREFIX, counts, due, is_number, task_name, version_key
+from tests.property import examples
 
 LIBC = ctypes.CDLL(None)
 
@@ -37,7 +38,7 @@ def sign(number: int) -> int:
 
 
 @needs_glibc
-@settings(max_examples=1500)
+@settings(max_examples=examples(1500))
 @given(NAMES, NAMES, NAMES)
 @example(b"x", b"00", b"0")
 @example(b"1", b"01", b"001")

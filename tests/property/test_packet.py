@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from spoolsim.errors import PacketError
 from spoolsim.spool.packet import HEADER, MAX_VARIABLES, decode, encode
 from tests.oracle import packets
+from tests.property import examples
 
 KEYS = st.binary(min_size=1, max_size=40)
 PAIRS = st.lists(st.tuples(KEYS, st.binary(max_size=40)), max_size=8)
@@ -68,7 +69,7 @@ NEARLY = st.builds(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(st.binary(max_size=64) | NEARLY)
 @example(b"\x11\x01\x00\x00\x01")
 @example(b"\x11\x05\x00\x00\x01\x00k\x01\x00v")

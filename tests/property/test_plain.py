@@ -23,6 +23,7 @@ from spoolsim.work.app import SPOOLER, App, install
 from spoolsim.work.scoreboard import DONE, HARAKIRI, KEPT, OUTCOME, SERIAL, STARTED, STATE, TASKS, read_task
 from spoolsim.work.worker import Worker
 from tests.oracle.packets import packet
+from tests.property import examples
 
 WORDS = (DONE, KEPT, OUTCOME, SERIAL, STARTED, STATE, TASKS, HARAKIRI)
 
@@ -110,7 +111,7 @@ def seen(home: Path, tasks: list[tuple[str, Any]], options: dict[str, Any], *, s
     return calls, runs, left, journal, text, [worker.words[word] for word in WORDS], read_task(place), descriptors
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     TASKS_DRAWN, st.sampled_from([{}, {"max_tasks": 2}, {"harakiri": 5}, {"no_journal": True}, {"retry_delay": 60.0}])
 )

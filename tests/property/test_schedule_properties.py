@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spoolsim.processes.schedule import CRON, MS_TIMER, RB_TIMER, TIMER, Registration, Schedule, cron_matches
+from tests.property import examples
 
 HOUR, DAY = 3600, 86400
 #: machine time begins somewhere else than the epoch does
@@ -119,7 +120,7 @@ class Run:
 starts = st.tuples(st.sampled_from(DAYS), st.integers(0, 2 * HOUR)).map(lambda x: (x[0][0], noon(*x[0]) + x[1]))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(starts, st.lists(st.one_of(crons, often), min_size=1, max_size=4), st.integers(1, 40))
 @example(("Europe/Berlin", noon("Europe/Berlin", (2027, 10, 30))), [(30, 2, -1, -1, -1)], 36)
 @example(("Europe/Berlin", noon("Europe/Berlin", (2027, 3, 27))), [(30, 2, -1, -1, -1)], 36)
@@ -144,7 +145,7 @@ def test_an_hour_that_comes_twice_counts_twice_and_one_left_out_not_at_all():
     assert counts == {(2027, 6, 1): 1, (2027, 10, 30): 2, (2027, 3, 27): 0}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     starts,
     st.lists(st.one_of(crons, often), min_size=1, max_size=3),

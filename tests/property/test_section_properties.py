@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from spoolsim import Section, Spooler
 from spoolsim.options import BY_NAME, DEFAULTS
+from tests.property import examples
 
 NAMES = st.one_of(
     st.sampled_from(
@@ -81,7 +82,7 @@ def play(section: Any, calls: list[tuple[str, dict[str, Any]]]) -> list[str]:
     return lines(section)
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=examples(2500), deadline=None)
 @given(SECTIONS, CALLS)
 def test_the_same_calls_give_the_same_lines(section: dict[str, Any], calls: list[tuple[str, dict[str, Any]]]):
     """For every parameter, in any order and number of calls, beginning with any section."""
@@ -89,7 +90,7 @@ def test_the_same_calls_give_the_same_lines(section: dict[str, Any], calls: list
     assert ours == play(uwsgiconf.Section(**section), calls)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(PARAMS, CALLS)
 def test_a_spooler_of_its_own_is_a_section_with_these_parameters(
     params: dict[str, Any], calls: list[tuple[str, dict[str, Any]]]
