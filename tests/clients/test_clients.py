@@ -11,7 +11,7 @@ import pytest
 from tests.clients.conftest import CLIENTS, Client, Environment
 from tests.conftest import Spawn, poll_until
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.clients]
 
 Make = Callable[[str], Client]
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import Spawn, Spawned, poll_until
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.clients]
 
 #: collects as the Agent does; the check and its base class are as they came, and what it submits is in their aggregator
 DATADOG = """

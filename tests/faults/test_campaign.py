@@ -31,7 +31,6 @@ KILLS = 2000
 pytestmark = pytest.mark.skipif(bool(ptrace.unavailable()), reason=ptrace.unavailable() or "ptrace works")
 
 
-@pytest.mark.timeout(900)
 def test_two_thousand_kills(tmp_path: Path, record_property: pytest.RecordProperty) -> None:
     """Nothing is lost, half-written, or run twice without a reason; the seed is a new one each time, and printed."""
     counts = tmp_path / "counts.json"

@@ -21,7 +21,7 @@ from .harness import Bench, Facts, Scenario, load_scenarios, run_scenario
 from .launchers import UwsgiLauncher
 from .recording import recorded
 
-pytestmark = [pytest.mark.oracle, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.oracle]
 
 SHIM = Path(spoolsim.__file__).parent / "shim"
 SCENARIOS = {name: s for name, s in load_scenarios().items() if name.startswith("deco_")}

@@ -19,7 +19,6 @@ def staged(uwsgi_binary: str) -> dict[str, tuple[Run, ...]]:
     return {fault.title: runs for fault, runs in stage_all()}
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.title)
 def test_a_row_is_true(staged: dict[str, tuple[Run, ...]], fault: Fault) -> None:
     """What is seen of both is what the row says."""

@@ -68,7 +68,6 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
     return Distribution(tmp_path_factory.mktemp("distribution"))
 
 
-@pytest.mark.timeout(600)  # it builds, and installs from the network
 def test_the_wheel_works_in_a_clean_environment(distribution: Distribution, tmp_path: Path):
     """Installed with nothing but its dependencies: the version, each help page, the quickstart from the sdist."""
     venv.create(tmp_path / "venv", with_pip=False, symlinks=True)

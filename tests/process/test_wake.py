@@ -50,7 +50,6 @@ def idle(start: Start, *options: str, processes: int = 2) -> Instance:
     return it
 
 
-@pytest.mark.timeout(120 + TASKS // 50)
 def test_no_wake_up_is_lost(start: Start) -> None:
     """Thousands of single tasks, each enqueued by another process when the last is gone: none waits for the poll."""
     it = idle(start)

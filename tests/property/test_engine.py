@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from freezegun import freeze_time
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -117,7 +116,6 @@ def _in_real_processes(
         return _state(live, out)
 
 
-@pytest.mark.timeout(300)
 @settings(
     max_examples=examples(12),
     phases=[Phase.explicit, Phase.generate],  # a failure waits for its time limit: no shrinking

@@ -6,8 +6,6 @@ import os
 import random
 from pathlib import Path
 
-import pytest
-
 from spoolsim.work.scoreboard import LEAVE, PID, WIDTH
 from tests.soak import look
 from tests.soak.flat import LIMITS, judge
@@ -15,7 +13,6 @@ from tests.soak.ledger import Ledger, add
 from tests.soak.run import Report, Soak
 
 
-@pytest.mark.timeout(600)
 def test_two_thousand_tasks(tmp_path: Path) -> None:
     """Recycling, reloads, harakiri, retries and poison: each task is done once, and nothing is left or held."""
     soak = Soak(tmp_path, seconds=4, tasks=2000, seed=int.from_bytes(os.urandom(3)), every=0.3, reload=1.5)

@@ -80,7 +80,6 @@ def test_it(request):
 """
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("way", WAYS)
 def test_workers_never_reach_the_configured_database(tmp_path: Path, way: str) -> None:
     """Rows of the test are seen and changed by the workers; the configured database is not even made."""

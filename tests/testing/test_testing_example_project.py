@@ -48,7 +48,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return python, home / "project"
 
 
-@pytest.mark.timeout(420)  # pip fetches packages
 @pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["alone", "xdist"])
 def test_the_sample_project_passes(project: tuple[Path, Path], arguments: tuple[str, ...]) -> None:
     """All of its 15 and more tests pass; its production directories were not made."""
