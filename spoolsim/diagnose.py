@@ -235,6 +235,11 @@ NOTES: tuple[Note, ...] = (
         "rename it",
     ),
     _note(
+        "other-user",
+        "uWSGI, started as root, would run the app and its tasks as this user or group; here they run as you",
+        "nothing here; in production this user needs access to the spool directory and to the app's files",
+    ),
+    _note(
         "import-failed",
         "uWSGI would have started without this module, and said for each task that it finds no function; where the "
         "module calls sys.exit, uWSGI ends with its status",

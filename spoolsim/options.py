@@ -43,6 +43,10 @@ class Option:
         "uwsgiconf",
     )
 
+    name: str
+    ours: bool
+    since: str
+
     def __init__(
         self,
         name: str,
@@ -155,6 +159,7 @@ OPTIONS: tuple[Option, ...] = (
         metavar="FILE",
         uwsgiconf="touch_reload",
     ),
+    _O("touch-reload", "list", "touch_all", "Reload everything when this file is touched.", metavar="FILE"),
     _O(
         "spooler-cheap",
         "flag",
@@ -212,11 +217,45 @@ OPTIONS: tuple[Option, ...] = (
         metavar="FILE",
     ),
     _O(
+        "callable",
+        "str",
+        "callable",
+        "The name of the app in the WSGI module or file, instead of application.",
+        metavar="NAME",
+    ),
+    _O("paste", "str", "paste", "Load an app with paste.deploy.", metavar="config:FILE"),
+    _O("paste-logger", "flag", "paste_logger", "Set up logging from the file of --paste."),
+    _O("eval", "str", "eval", "Load the app from this Python code.", metavar="CODE"),
+    _O(
         "mount",
         "list",
         "mounts",
         "Load a WSGI file (.py, .wsgi) or MODULE:CALLABLE at a mountpoint; each of them counts.",
+        aliases=("worker-mount",),
         metavar="/PATH=APP",
+    ),
+    _O(
+        "pyrun",
+        "str",
+        "pyrun",
+        "Run a script in the stand-in worker, and stop when it ends.",
+        aliases=("py", "python"),
+        metavar="FILE",
+    ),
+    _O("pyargv", "str", "pyargv", "Arguments for sys.argv, separated by blanks.", metavar="WORDS"),
+    _O(
+        "pymodule-alias",
+        "list",
+        "aliases",
+        "Make a module or a .py file (with a / in its path) importable as NAME, before anything is imported.",
+        metavar="NAME=MODULE",
+    ),
+    _O(
+        "post-pymodule-alias",
+        "list",
+        "late_aliases",
+        "The same, after the modules of --import.",
+        metavar="NAME=MODULE",
     ),
     _O(
         "pythonpath",
@@ -230,12 +269,27 @@ OPTIONS: tuple[Option, ...] = (
         "virtualenv",
         "str",
         "virtualenv",
-        "The virtual environment of the app.",
+        "Import packages from this virtual environment; it needs the Python version that runs spoolsim.",
         aliases=("venv", "home", "pyhome"),
         metavar="DIR",
     ),
+    _O(
+        "optimize",
+        "int",
+        "optimize",
+        "Python's optimization level: 1 drops assert statements, 2 docstrings as well.",
+        metavar="LEVEL",
+    ),
     _O("chdir", "str", "chdir", "Change to this directory before the app is loaded.", metavar="DIR"),
     _O("env", "list", "env", "Set an environment variable.", metavar="KEY=VALUE"),
+    _O("unenv", "list", "env", "Unset an environment variable.", metavar="KEY"),
+    _O("envdir", "list", "envdirs", "Set a variable from each file of a directory, after --env.", metavar="DIR"),
+    _O("early-envdir", "list", "early_envdirs", "The same, before --env.", metavar="DIR"),
+    _O("umask", "str", "umask", "File mode creation mask, in octal.", metavar="MASK"),
+    _O("limit-as", "int", "limit_as", "Limit the address space of each process, in MiB.", metavar="MIB"),
+    _O("max-fd", "int", "max_fd", "Limit the open file descriptors of each process.", metavar="N"),
+    _O("uid", "str", "uid", "The user whom uWSGI runs as; spoolsim runs as you, and says so.", metavar="USER"),
+    _O("gid", "str", "gid", "The group that uWSGI runs as; spoolsim runs as you, and says so.", metavar="GROUP"),
     _O("lazy-apps", "flag", "lazy_apps", "Load the app in each worker instead of the master.", aliases=("lazy",)),
     _O("master", "flag", "master", "Have a master process; a spooler option has one anyway."),
     _O("die-on-term", "flag", "die_on_term", "Stop, rather than reload, on SIGTERM."),
@@ -282,6 +336,14 @@ OPTIONS: tuple[Option, ...] = (
         metavar="ADDRESS",
     ),
     _O(
+        "buffer-size",
+        "int",
+        "buffer_size",
+        "The largest request that --socket takes, in bytes.",
+        default=4096,
+        metavar="BYTES",
+    ),
+    _O(
         "processes",
         "int",
         "web_processes",
@@ -325,6 +387,8 @@ OPTIONS: tuple[Option, ...] = (
     _O("yaml", "config", None, "Read settings from a yaml file.", aliases=("yml",)),
     _O("json", "config", None, "Read settings from a json file.", aliases=("js",)),
     _O("xml", "config", None, "Read settings from an xml file.", aliases=("xmlconfig",)),
+    _O("ini-paste", "config", "ini_paste", "Read settings from an ini file, and load its app with paste.deploy."),
+    _O("ini-paste-logged", "config", "ini_paste", "The same, and set up logging from the file."),
     _O("include", "config", None, "Read settings from a file of any format."),
     _O("inherit", "config", None, "Read settings from a file of any format, after all others."),
     _O("set", "placeholder", None, "Set a placeholder or an option."),
@@ -479,37 +543,49 @@ class Options:
     sockets, web_sockets: not empty means that uWSGI has a web worker.
     opt: what `uwsgi.opt` shows: the last value of each name, as typed (2.1: a list of all, if there are several);
         True for a flag of the command line.
-    ignored: uWSGI's options that do not concern the spooler, in order.
+    not_run: (name, source) of uWSGI's options that act on spoolers or on what they load, and do nothing here.
+    without_effect: uWSGI's options without effect on spoolers, in order.
     unknown_ini: (key, source) of the keys in configuration files that uWSGI silently ignores.
     notes: (code of `spoolsim.diagnose`, detail) for each value that reads differently from how it looks.
+    note_places: where each of `notes` stands: "uwsgi.ini:3".
     """
 
     __slots__ = (
+        "aliases",
         "auto_procname",
+        "buffer_size",
         "cache_blocksize",
         "cache_items",
         "caches",
+        "callable",
         "chdir",
         "chdir_task",
         "cheap",
         "die_on_term",
         "drain",
         "durable",
+        "early_envdirs",
         "env",
+        "envdirs",
+        "eval",
         "faithful",
         "frequency",
+        "gid",
         "harakiri",
-        "ignored",
         "imports",
+        "ini_paste",
         "inline",
         "inline_harakiri",
+        "late_aliases",
         "lazy_apps",
+        "limit_as",
         "locks",
         "log_json",
         "map",
         "master",
         "max_attempts",
         "max_body",
+        "max_fd",
         "max_tasks",
         "metrics",
         "metrics_enabled",
@@ -519,13 +595,20 @@ class Options:
         "no_journal",
         "no_orphans",
         "not_emulated",
+        "not_run",
+        "note_places",
         "notes",
         "opt",
+        "optimize",
         "ordered",
+        "paste",
+        "paste_logger",
         "preloads",
         "processes_per_spooler",
         "procname_prefix",
         "py_autoreload",
+        "pyargv",
+        "pyrun",
         "pythonpath",
         "quiet",
         "reload_mercy",
@@ -541,7 +624,10 @@ class Options:
         "stats_http",
         "stop_grace",
         "strict",
+        "touch_all",
         "touch_reload",
+        "uid",
+        "umask",
         "unknown_ini",
         "uwsgi",
         "virtualenv",
@@ -549,6 +635,7 @@ class Options:
         "watch_polling",
         "web_processes",
         "web_sockets",
+        "without_effect",
         "wsgi_files",
     )
 
@@ -614,7 +701,28 @@ class Options:
     stop_grace: float
     log_json: bool
     opt: dict[str, bytes | bool | list[bytes | bool]]
-    ignored: tuple[str, ...]
+    without_effect: tuple[str, ...]
+    callable: str | None
+    paste: str | None
+    paste_logger: bool
+    ini_paste: str | None
+    eval: str | None
+    pyrun: str | None
+    pyargv: str | None
+    aliases: tuple[str, ...]
+    late_aliases: tuple[str, ...]
+    optimize: int
+    envdirs: tuple[str, ...]
+    early_envdirs: tuple[str, ...]
+    umask: str | None
+    limit_as: int
+    max_fd: int
+    uid: str | None
+    gid: str | None
+    touch_all: tuple[str, ...]
+    buffer_size: int
+    not_run: tuple[tuple[str, str], ...]
+    note_places: tuple[str, ...]
     unknown_ini: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...]
 
@@ -653,7 +761,7 @@ class Options:
 
 #: field -> its value when nothing sets it
 DEFAULTS: dict[str, object] = {option.field: option.default for option in OPTIONS if option.field}
-DEFAULTS.update(preloads=(), opt={}, ignored=(), unknown_ini=(), notes=())
+DEFAULTS.update(preloads=(), opt={}, not_run=(), without_effect=(), unknown_ini=(), notes=(), note_places=())
 
 
 def atoi(text: str) -> int:
@@ -699,6 +807,7 @@ def build(settings: Iterable[Setting]) -> Options:
     # the end.
     strict = truth(next((s.value for s in reversed(settings) if s.name == "strict"), False))
     explicit_master: bool | None = None
+    sockets: list[tuple[str, str]] = []
     for setting in settings:
         option = BY_NAME.get(setting.name)
         if setting.role == "placeholder":
@@ -707,33 +816,54 @@ def build(settings: Iterable[Setting]) -> Options:
             _unknown(options, setting, strict or options.strict)
             option = None
         elif option is None:
-            options.ignored += (setting.name,)
+            _leave_out(options, setting)
         elif option.name == "master":
             explicit_master = truth(setting.value)
         if option is not None:
             _apply(options, option, setting)
+            if option.field == "sockets":
+                sockets.append((setting.name, setting.source))
+            elif option.field == "mounts" and mounted(str(setting.value)) is None:
+                options.not_run += ((f"{setting.name} = {setting.value}", setting.source),)
             if option.since == "2.1" and options.uwsgi == "2.0":
                 _note(options, "version-2.1", setting)
         if (option is None or not option.ours) and setting.source != "argument":
             _show(options, setting)
     # uWSGI turns the master on for a spooler, but lets an explicit false win wherever it stands.
     options.master = bool(options.spoolers) if explicit_master is None else explicit_master
+    options.stand_in_worker = options.stand_in_worker or bool(options.pyrun)
+    if not options.stand_in_worker:
+        options.not_run += tuple(sockets)
     options.preloads = (
         *(("shared-import", name) for name in options.shared_imports),
         *(("import", name) for name in options.imports),
         *(("module", name) for name in options.modules[-1:]),
         *(("wsgi-file", name) for name in options.wsgi_files[-1:]),
+        *(("paste", name) for name in (options.paste, options.ini_paste and f"config:{options.ini_paste}") if name),
+        *(("eval", code) for code in (options.eval,) if code),
         *(app for mount in options.mounts if (app := mounted(mount)) is not None),
     )
     return options
+
+
+def _leave_out(options: Options, setting: Setting) -> None:
+    """An option that spoolsim does not act on: what is not run here is named at the start of a run."""
+    from spoolsim.effects import ALWAYS, NOT_RUN
+
+    if setting.name in NOT_RUN:
+        options.not_run += ((setting.name, setting.source),)
+    elif setting.name not in ALWAYS:
+        options.without_effect += (setting.name,)
 
 
 def mounted(mount: str) -> tuple[str, str] | None:
     """What a `mount` loads, as an entry of `preloads`; None where it is nothing for Python, as in uWSGI."""
     app = mount.partition("=")[2]
     if app.endswith((".py", ".wsgi")):
-        return "wsgi-file", app
-    return ("module", app) if ":" in app else None
+        return "mount-file", app
+    if ":" not in app:
+        return None
+    return ("paste" if app.endswith(".ini") else "mount"), app
 
 
 def _show(options: Options, setting: Setting) -> None:
@@ -766,11 +896,16 @@ def _note(options: Options, code: str, setting: Setting, detail: str = "") -> No
     note = (code, f"{given} ({setting.source}){detail}")
     if note not in options.notes:
         options.notes += (note,)
+        options.note_places += (setting.source,)
 
 
 def _apply(options: Options, option: Option, setting: Setting) -> None:
     field, value = option.field, setting.value
     if field is None:
+        return
+    if option.kind == "config":
+        options.ini_paste = str(value)
+        options.paste_logger = options.paste_logger or setting.name == "ini-paste-logged"
         return
     if option.kind == "flag":
         if isinstance(value, str) and value.lower() not in FALSE and value.lower() not in TRUE:
@@ -800,7 +935,27 @@ def _apply(options: Options, option: Option, setting: Setting) -> None:
     elif option.kind == "seconds":
         setattr(options, field, _seconds(option, setting, text))
     else:
+        if field == "umask":
+            _check_umask(options, setting, text)
+        elif field in ("uid", "gid"):
+            _note(options, "other-user", setting)
         setattr(options, field, text)
+
+
+def umask_of(text: str) -> int:
+    """A umask as uWSGI reads it: three octal digits, or the last three of four; 0 for a shorter text."""
+    if len(text) < 3:
+        return 0
+    mask = 0
+    for digit in text[:3] if len(text) == 3 else text[1:4]:
+        mask = (mask << 3) + ord(digit) - ord("0")
+    return mask & 0o777
+
+
+def _check_umask(options: Options, setting: Setting, text: str) -> None:
+    read = umask_of(text)
+    if len(text) not in (3, 4) or f"{read:04o}" != text.rjust(4, "0"):
+        _note(options, "option-value", setting, f" is read as {read:03o}")
 
 
 def _int(options: Options, option: Option, setting: Setting, text: str) -> int:
@@ -815,6 +970,8 @@ def _int(options: Options, option: Option, setting: Setting, text: str) -> int:
         _note(options, "frequency-zero", setting, "" if text.strip() == "0" else " is read as 0")
     elif text.strip().lstrip("+").lstrip("0") != (str(number) if number else ""):
         _note(options, "option-value", setting, f" is read as {number}")
+    if option.field == "buffer_size":
+        return min(number, 65535)
     if option.field == "processes_per_spooler":
         if number > MOST_PROCESSES and not options.faithful:
             raise _bad_number(options, setting, f"at most {MOST_PROCESSES} processes")

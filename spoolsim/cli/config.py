@@ -7,12 +7,13 @@ import sys
 
 import click
 
+from spoolsim.cli.out import exactly
 from spoolsim.config.check import SEVERITIES, Finding
 from spoolsim.config.check import check as find
 from spoolsim.config.export import FORMS, export
-from spoolsim.config.readers import DISCOVERED, discover, gather
+from spoolsim.config.readers import DISCOVERED, configuration
 from spoolsim.errors import UsageError
-from spoolsim.options import DEFAULTS, FALSE, OPTIONS, TRUE, Option, Options, Setting, build
+from spoolsim.options import BY_NAME, DEFAULTS, FALSE, OPTIONS, TRUE, Option, Options, Setting, build
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -146,8 +147,12 @@ def effective(settings: list[Setting], options: Options) -> list[tuple[str, str,
             rows += [(option.name, _shown(option, s, options), s.source) for s in given]
         elif _worth_showing(option):
             rows.append((option.name, _default(option), "default"))
-    others = [s for s in settings if s.role == "option" and s.name in options.ignored]
-    rows += [(s.name, _plain(s), f"{s.source} (not for the spooler)") for s in others]
+    not_run = {name for name, _ in options.not_run}
+    others = [s for s in settings if s.role == "option" and s.name not in BY_NAME]
+    rows += [(s.name, _plain(s), f"{s.source} (not run here)") for s in others if s.name in not_run]
+    rows += [
+        (s.name, _plain(s), f"{s.source} (no effect on spoolers)") for s in others if s.name in options.without_effect
+    ]
     rows += [
         (s.name, _plain(s), f"{s.source} (a placeholder)") for s in settings if s.role in ("placeholder", "assigned")
     ]
@@ -181,18 +186,15 @@ def _shown(option: Option, setting: Setting, options: Options) -> str:
 
 
 def _settings(words: tuple[str, ...]) -> list[Setting]:
-    settings = gather(list(words), os.environ)
-    if any(setting.source in ("command line", "argument") for setting in settings) or words:
-        return settings
-    found = discover(os.getcwd())
-    if found is None:
+    settings, file = configuration(list(words), os.environ)
+    if file is None:
         raise UsageError(f"no configuration: name a file, or have one of {', '.join(DISCOVERED)} here")
-    return found[1] + settings
+    return settings
 
 
 def _write(text: str, output: str | None) -> None:
     if output is None:
-        click.echo(text, nl=False)
+        exactly(text)
         return
     try:
         with open(output, "w", encoding="utf-8", errors="surrogateescape") as file:

@@ -7,7 +7,7 @@ import os
 import click
 from click.shell_completion import CompletionItem
 
-from spoolsim import options
+from spoolsim import effects, options
 from spoolsim.diagnose import NOTES
 from spoolsim.emulate import surface
 from spoolsim.errors import UsageError
@@ -87,7 +87,7 @@ def production_notes() -> str:
         rows += [heading, "", "| code | what uWSGI does | what to do |", "|---|---|---|"]
         rows += [f"| `{note.code}` | {note.uwsgi} | {note.advice} |" for note in NOTES if note.safer is safer]
         rows.append("")
-    return "\n".join(rows)
+    return "\n".join([*rows, _not_run()])
 
 
 _ABOUT_NOTES = """\
@@ -115,8 +115,24 @@ def option_table() -> str:
 
 _ABOUT_OPTIONS = """\
 The names are uWSGI's. On the command line they are written `--name value`, `--name=value` or, for a flag, `--name`; in
-an ini file `name = value`. All other options of uWSGI are accepted, counted and left out; an unknown one is an error
-that names the nearest real one."""
+an ini file `name = value`. An unknown option is an error that names the nearest real one.
+
+uWSGI has more options than these. The ones that act on spoolers, on what they load or beside them, and that spoolsim
+does nothing for, are listed at the end of this page: a run names those that your configuration uses, with file and
+line, as *not run here*. All others concern web requests, sockets, routers, logs or other instances: they have no effect
+on spoolers, and a run does not mention them.
+
+`$(ENV)`, `@(file)` and `%(name)` in values are replaced as in uWSGI, which is not everywhere: options that uWSGI applies
+while it reads them (`spooler-processes`, `umask`, `listen`, `set-placeholder`, `include`, `ini`, `plugins`, ...) keep
+them as they stand. So `spooler-processes = $(N)` means one process."""
+
+
+def _not_run() -> str:
+    from textwrap import wrap
+
+    names = ", ".join(f"`{name}`" for name in sorted(effects.NOT_RUN))
+    return "\n".join(["## Not run here", "", *wrap(names, 118, break_on_hyphens=False), ""])
+
 
 GENERATED = {"production-notes": production_notes, "options": option_table, "uwsgi-module": surface.page}
 

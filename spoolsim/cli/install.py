@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from spoolsim.cli import run as runs
-from spoolsim.config.readers import discover, gather
+from spoolsim.config.readers import configuration as find
 from spoolsim.diagnose import Notes
 from spoolsim.errors import AppError, UsageError
 from spoolsim.log import Log
@@ -36,13 +35,11 @@ def configuration(argv: list[str], log: Log) -> list[Setting]:
 
     Raises UsageError when there are none at all.
     """
-    settings = gather(argv, os.environ)
-    if not runs.says_what(settings):
-        found = discover(os.getcwd())
-        if found is None:
-            raise UsageError(NOTHING)
-        log.say(f"configuration: {found[0]}")
-        settings = found[1] + settings
+    settings, file = find(argv, os.environ)
+    if file is None:
+        raise UsageError(NOTHING)
+    if file:
+        log.say(f"configuration: {file}")
     return settings
 
 

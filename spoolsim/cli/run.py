@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import sys
 
-from spoolsim.config.readers import discover, gather
+from spoolsim.config.readers import configuration
 from spoolsim.diagnose import Notes
 from spoolsim.errors import SpoolDirError, SpoolsimError, UsageError
 from spoolsim.log import Log
-from spoolsim.options import BY_NAME, OPTIONS, build, mounted
+from spoolsim.options import BY_NAME, build, umask_of
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.names import is_number
 from spoolsim.spool.scan import DEPTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from spoolsim.options import Options, Setting
 
@@ -38,36 +38,18 @@ def main(argv: list[str]) -> int:
     """The command; returns its exit status. Errors are one line on standard error."""
     log = Log()
     try:
-        settings = gather(argv, os.environ)
-        found = None
-        if not says_what(settings):
-            found = discover(os.getcwd())
-            if found is None:
-                log.say(NOTHING, error=True)
-                log.raw(_TO_BEGIN_WITH)
-                return UsageError.exit_code
-            settings = found[1] + settings
+        settings, file = configuration(argv, os.environ)
+        if file is None:
+            log.say(NOTHING, error=True)
+            log.raw(_TO_BEGIN_WITH)
+            return UsageError.exit_code
         log = Log(as_json=any(setting.name == "log-json" for setting in settings))
-        if found is not None:
-            log.say(f"configuration: {found[0]}")
+        if file and not any(setting.name == "faithful" for setting in settings):
+            log.say(f"configuration: {file}")
         return run(settings, log)
     except SpoolsimError as error:
         _refuse(error, log)
         return error.exit_code
-
-
-#: options that make a configuration: with one of these nothing is looked for
-_SAYS_WHAT = frozenset(
-    {"spooler", "spooler-external", "faithful", "py", "toml"}
-    | {option.name for option in OPTIONS if option.kind == "config"}
-    | {alias for option in OPTIONS if option.kind == "config" for alias in option.aliases}
-)
-
-
-def says_what(settings: list[Setting]) -> bool:
-    """Do these settings make a configuration, also an incomplete one that came from a file?"""
-    typed = ("command line", "environment ")
-    return any(setting.name in _SAYS_WHAT or not setting.source.startswith(typed) for setting in settings)
 
 
 def run(settings: list[Setting], log: Log | None = None) -> int:
@@ -79,6 +61,8 @@ def run(settings: list[Setting], log: Log | None = None) -> int:
     options = build(settings)
     log = log or Log(as_json=options.log_json)
     notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful)
+    if options.umask is not None:
+        os.umask(umask_of(options.umask))
     directories = _directories(options, log)
     _say_what_differs(options, log, notes)
     if all(directory.external for directory, _ in directories):
@@ -172,7 +156,8 @@ def _directories(options: Options, log: Log) -> list[tuple[SpoolDir, int]]:
 def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
     """What uWSGI reads differently from how it looks, and how much of the configuration is not for us."""
     for code, detail in options.notes:
-        notes.give(code, detail)
+        if code != "other-user" or not _is_ours(options):
+            notes.give(code, detail)
     from spoolsim.config.known import KINDS, nearest
 
     for key, source in options.unknown_ini:
@@ -187,21 +172,43 @@ def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
             notes.give("unknown-key", f"{key} ({source})", f"did you mean {near}?" if near else "")
     if options.inline_harakiri and not options.inline:
         log.say("--inline-harakiri does nothing without --inline: spooler processes have their harakiri anyway")
-    names = sorted({*options.ignored, *_without_effect(options)})
-    if names and not options.faithful:
-        shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-        log.say(f"{len(names)} options of uWSGI do not concern the spooler and are left out: {shown}")
+    if options.not_run and not options.faithful:
+        log.say(f"not run here: {_listed(options.not_run)}")
+    if options.optimize and options.inline:
+        log.say("optimize does nothing with --inline: this Python has started already; assert statements run")
 
 
-def _without_effect(options: Options) -> Iterator[str]:
-    """What we know, but do nothing with here: the sockets of workers that there are not, another environment."""
-    if options.web_sockets or (options.sockets and not options.stand_in_worker):
-        yield "socket"
-    for mount in options.mounts:
-        if mounted(mount) is None:
-            yield f"mount = {mount} (no .py, .wsgi or MODULE:CALLABLE)"
-    if options.virtualenv and os.path.realpath(options.virtualenv) != os.path.realpath(sys.prefix):
-        yield "virtualenv" if os.path.isdir(options.virtualenv) else "virtualenv (missing)"
+def _is_ours(options: Options) -> bool:
+    """Are uid and gid those of this process?"""
+    import grp
+    import pwd
+
+    try:
+        user = "" if options.uid is None else pwd.getpwuid(os.getuid()).pw_name
+        group = "" if options.gid is None else grp.getgrgid(os.getgid()).gr_name
+    except KeyError:
+        return False
+    return options.uid in (None, user, str(os.getuid())) and options.gid in (None, group, str(os.getgid()))
+
+
+def _listed(found: Iterable[tuple[str, str]]) -> str:
+    """Names with the places where they stand, each name once: "cron (uwsgi.ini:12, 14), mule (command line)"."""
+    places: dict[str, list[str]] = {}
+    for name, source in found:
+        places.setdefault(name, []).append(source)
+    shown = [f"{name} ({_places(sources)})" for name, sources in list(places.items())[:_SHOWN]]
+    return ", ".join(shown) + (", …" if len(places) > _SHOWN else "")
+
+
+def _places(sources: list[str]) -> str:
+    """The file once for all its lines."""
+    shown: list[str] = []
+    last = ""
+    for source in dict.fromkeys(sources):
+        file, colon, line = source.rpartition(":")
+        shown.append(line if colon and file == last else source)
+        last = file if colon else ""
+    return ", ".join(shown)
 
 
 def _refuse(error: SpoolsimError, log: Log) -> None:

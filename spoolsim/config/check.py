@@ -410,6 +410,10 @@ def _process(settings: list[Setting], options: Options) -> list[Finding]:
     return [Finding("sigterm", "warning", explicit.source, why, "set die-on-term = true, or stop it with SIGINT")]
 
 
+#: kinds of `Options.preloads` that are told apart, or name no module
+_NO_MODULES = ("shared-import", "paste", "eval")
+
+
 class _Loaded:
     """What a configuration loads: into its spoolers, into its spoolers only, and anywhere at all.
 
@@ -428,7 +432,7 @@ class _Loaded:
             if setting.role == "option" and _named(setting) == "pythonpath" and isinstance(setting.value, str)
         ]
         self.path = [*more, self.base]
-        loaded = [(kind, name) for kind, name in options.preloads if kind != "shared-import"]
+        loaded = [(kind, name) for kind, name in options.preloads if kind not in _NO_MODULES]
         self.shared = [self.name("shared-import", name) for name in options.shared_imports]
         self.late = [self.name("spooler-import", name) for name in options.spooler_imports]
         self.all = [self.name(kind, name) for kind, name in loaded]
@@ -444,7 +448,7 @@ class _Loaded:
     def name(self, kind: str, name: str) -> str:
         """A module's name, or the whole path of a file."""
         name = _without_comment(name)
-        return os.path.join(self.base, name) if kind == "wsgi-file" or is_file(name) else name
+        return os.path.join(self.base, name) if kind in ("wsgi-file", "mount-file") or is_file(name) else name
 
 
 def _named(setting: Setting) -> str:

@@ -82,7 +82,7 @@ class Collector:
             if name == "inherit":
                 self.inherited[id(setting)] = list(self.chain), list(self.paths)
             elif option is not None and option.kind == "config":
-                self.named(setting, None if option.name == "include" else option.name)
+                self.named(setting, _KINDS.get(option.name, option.name))
             elif option is not None and option.kind == "placeholder":
                 made = self.assignment(setting)
                 self.add(made)
@@ -188,7 +188,7 @@ class Collector:
         if kind == "xml":
             from spoolsim.config.formats import xml
 
-            return xml.rows(text, path), True
+            return xml.rows(text, path, section), True
         if kind == "json":
             from spoolsim.config.formats import json
 
@@ -255,13 +255,14 @@ class Collector:
             raise ConfigError(f"{self.block.source}: {self.block.name} is not closed; expected {end}")
         self.replace("$", os.environ.get)
         for setting in self.done:
-            if isinstance(setting.value, str) and _is_late(setting):
+            if isinstance(setting.value, str) and "@(" in setting.value and _is_late(setting):
 
-                def content(path: str, of: Setting = setting) -> str:
+                def content(path: str, of: Setting = setting) -> str | None:
                     return self.file(path, of)
 
                 setting.value = placeholders.fill_value(setting.value, "@", content)
         self.replace("%", lambda expression: placeholders.evaluate(expression, self.first_value))
+        self.refuse_addresses()
         if not self.faithful:
             self.override()
         for setting in self.done:  # grows as it is read: an inherited file may name another
@@ -286,12 +287,26 @@ class Collector:
 
     def replace(self, sign: str, lookup: Lookup) -> None:
         for setting in self.done:
-            if isinstance(setting.value, str) and _is_late(setting):
-                setting.value = placeholders.fill_value(setting.value, sign, lookup)
+            if isinstance(setting.value, str) and f"{sign}(" in setting.value and _is_late(setting):
+                try:
+                    setting.value = placeholders.fill_value(setting.value, sign, lookup)
+                except ConfigError as error:
+                    raise ConfigError(f"{setting.name} ({setting.source}): {error}") from None
 
-    def file(self, path: str, setting: Setting) -> str:
+    def refuse_addresses(self) -> None:
+        """@(exec://...) and the like stay as they are; an option that acts needs their content, and is refused."""
+        for setting in self.done:
+            option = BY_NAME.get(setting.name)
+            address = _address(_text(setting))
+            if address and setting.role == "option" and option is not None and _is_late(setting):
+                raise ConfigError(
+                    f"{setting.name} ({setting.source}): {address}: spoolsim runs no commands and fetches nothing; "
+                    "write the text into a file and name it: @(FILE)"
+                )
+
+    def file(self, path: str, setting: Setting) -> str | None:
         if "://" in path:
-            raise ConfigError(f"{setting.name} ({setting.source}): @({path}): expected the name of a file")
+            return None
         try:
             text = _slurp(path)
         except OSError as error:
@@ -299,7 +314,8 @@ class Collector:
                 f'open("{path}"): {error.strerror}',
                 f"{setting.name} ({setting.source}): @({path}): cannot be read: {error.strerror}",
             ) from None
-        return text.removesuffix("\n")
+        text = text.partition("\0")[0]
+        return text[:-1] if text.endswith(("\n", "\r")) else text
 
     def error(self, uwsgi: str, ours: str) -> ConfigError:
         error = ConfigError(uwsgi if self.faithful else ours)
@@ -308,12 +324,23 @@ class Collector:
         return error
 
 
+#: how the file that an option names is read, where its own name does not say so; None: by the file's ending
+_KINDS = {"include": None, "ini-paste": "ini", "ini-paste-logged": "ini"}
+
+
+def _address(text: str) -> str:
+    """The first @(exec://...), @(http://...) or the like in a value, or ""."""
+    from re import search
+
+    found = search(r"@\([a-z]+://[^)]*\)?", text) if "@(" in text else None
+    return found[0] if found else ""
+
+
 def _is_late(setting: Setting) -> bool:
-    # What acts when it is added is not looked at again.
-    option = BY_NAME.get(setting.name)
-    if setting.role == "option" and option is not None and option.kind in ("config", "placeholder"):
-        return False
-    return setting.name not in logic.LOOPS and setting.name not in logic.ENDS and not logic.is_condition(setting.name)
+    # What acts when it is added (uWSGI calls these options immediate) is not looked at again.
+    from spoolsim.effects import IMMEDIATE
+
+    return setting.role != "placeholder" and setting.name not in IMMEDIATE and not logic.is_condition(setting.name)
 
 
 def _text(setting: Setting) -> str:

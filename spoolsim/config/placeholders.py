@@ -2,12 +2,14 @@
 
 uWSGI replaces the first kind in the whole text, comments included, before it looks at the lines: an unknown letter
 goes with its percent sign, and a percent sign at the end of a line takes the line's end with it. The second kind
-is replaced at the very end, in three passes over all options: $, then @, then %; each value once.
+is replaced at the very end, in three passes over all options: $, then @, then %.
 """
 
 from __future__ import annotations
 
 import os
+
+from spoolsim.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,25 +94,42 @@ def fill_text(text: str, letters: Mapping[str, str]) -> str:
     return "".join(parts[:-1] if escaped and text.endswith("%") and not rest[-1] else parts)
 
 
+#: replacements in one value; a value that contains itself has no end, and uWSGI hangs on it
+_MOST = 10_000
+
+
 def fill_value(value: str, sign: str, lookup: Callable[[str], str | None]) -> str:
     """A value with each SIGN(name) replaced by lookup(name), or left as it is when that gives None.
 
-    Brackets within a name are counted, so that $(A(B)) names A(B).
+    Brackets within a name are counted, so that $(A(B)) names A(B); a sign within a name begins a new one. After each
+    replacement uWSGI reads the value again from its second character on, so that what was put in is replaced as well.
+
+    Raises ConfigError for a value without end.
     """
-    opening = sign + "("
-    start = value.find(opening)
-    parts = []
-    position = 0
-    while start >= 0:
-        end = _closing(value, start + 2)
-        if end < 0:
-            break
-        found = lookup(value[start + 2 : end])
-        parts.append(value[position:start])
-        parts.append(value[start : end + 1] if found is None else found)
-        position = end + 1
-        start = value.find(opening, position)
-    return "".join(parts) + value[position:]
+    if sign + "(" not in value:
+        return value
+    position = seen = depth = start = count = 0
+    while position < len(value):
+        char = value[position]
+        if char == sign:
+            seen = 1
+        elif char == "(" and seen == 1:
+            seen, depth, start = 2, 0, position + 1
+        elif seen < 2:
+            seen = 0
+        elif char == ")" and not depth:
+            found = lookup(value[start:position]) if seen > 2 else None
+            seen = 0
+            if found is not None:
+                value = value[: start - 2] + found + value[position + 1 :]
+                position, count = 0, count + 1
+                if count > _MOST:
+                    raise ConfigError(f"{sign}(...) in it contains itself; uWSGI hangs on such a value")
+        else:
+            seen += 1
+            depth += (char == "(") - (char == ")")
+        position += 1
+    return value
 
 
 def evaluate(expression: str, lookup: Callable[[str], str | None]) -> str | None:
@@ -129,9 +148,7 @@ def evaluate(expression: str, lookup: Callable[[str], str | None]) -> str | None
             result = str(_calculate(result, word[0], "1")) if result else ""
             operator = ""
         elif word:
-            value = lookup(word)
-            if value is None:
-                value = word if word.isascii() and word.isdigit() else ""
+            value = word if word.isascii() and word.isdigit() else lookup(word) or ""
             result = str(_calculate(result, operator, value)) if operator else result + value
             operator = ""
     return result
@@ -152,16 +169,6 @@ def _number(text: str) -> int:
     while digits[end : end + 1].isdigit():
         end += 1
     return int(digits[:end] or "0") * (-1 if text.startswith("-") else 1)
-
-
-def _closing(value: str, position: int) -> int:
-    depth = 1
-    while position < len(value):
-        depth += (value[position] == "(") - (value[position] == ")")
-        if not depth:
-            return position
-        position += 1
-    return -1
 
 
 def _hash(text: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from spoolsim.config.collect import Collector, setting_of
-from spoolsim.options import Setting
+from spoolsim.options import OPTIONS, Setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,32 @@ def gather(argv: list[str], environ: Mapping[str, str], between: Iterable[Settin
     return expand(
         [*environment(environ), *between, *given], faithful=any(setting.name == "faithful" for setting in given)
     )
+
+
+#: options that make a configuration: with one of these nothing is looked for
+_SAYS_WHAT = frozenset(
+    {"spooler", "spooler-external", "py", "toml"}
+    | {name for option in OPTIONS if option.kind == "config" for name in (option.name, *option.aliases)}
+)
+
+
+def configuration(argv: list[str], environ: Mapping[str, str]) -> tuple[list[Setting], str | None]:
+    """The settings of a command line and, where it names no configuration, those of a file in this directory.
+
+    Returns the settings and the name of that file: "" where the command line says it all, None where there is none.
+    The file's settings stand before those of the command line, which see its placeholders.
+
+    Raises OptionError or ConfigError.
+    """
+    settings = gather(argv, environ)
+    typed = ("command line", "environment ")
+    if any(setting.name in _SAYS_WHAT or not setting.source.startswith(typed) for setting in settings):
+        return settings, ""
+    found = discover(os.getcwd())
+    if found is None:
+        return settings, None
+    file = found[0]
+    return gather(argv, environ, [Setting(file.rpartition(".")[2], file, "argument")]), file
 
 
 def environment(environ: Mapping[str, str]) -> list[Setting]:

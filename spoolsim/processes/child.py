@@ -11,7 +11,7 @@ import time
 from spoolsim.processes.leash import Tight
 from spoolsim.processes.network import bind, serve
 from spoolsim.work import handlers
-from spoolsim.work.app import SPOOLER, WORKER, print_error
+from spoolsim.work.app import IN_WORKERS, SPOOLER, WORKER, print_error
 from spoolsim.work.remains import reporter
 from spoolsim.work.scoreboard import DRAINED as THROUGH
 from spoolsim.work.scoreboard import HARAKIRI, LEAVE, STATE
@@ -310,7 +310,9 @@ def stand_in(app: App, leash: int, *, again: bool) -> NoReturn:
         with Tight(leash):
             app.post_fork()
             if app.options.lazy_apps:
-                app.load(("import", "module", "wsgi-file"))
+                app.load(IN_WORKERS)
+            if app.options.pyrun:
+                _run_script(app)
         wait = Wait(app, [], leash=leash)
         pipe = app.signals.workers
         if pipe is not None:
@@ -329,6 +331,15 @@ def stand_in(app: App, leash: int, *, again: bool) -> NoReturn:
     except BaseException:
         print_error()
     leave(status)
+
+
+def _run_script(app: App) -> None:
+    """--pyrun: the script is what the instance is for; when it has ended, the master is told to stop."""
+    try:
+        app.run_script()
+    except SystemExit as end:
+        exit_status(end)
+    os.kill(app.master_pid, signal.SIGQUIT)
 
 
 def _signals(faithful: bool) -> None:

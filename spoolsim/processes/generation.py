@@ -89,7 +89,9 @@ class Generation:
         inherited = environment.get("PYTHONPATH", "").split(os.pathsep)
         environment["PYTHONPATH"] = os.pathsep.join([SHIM, *(part for part in inherited if part and part != SHIM)])
         try:
-            pid = os.posix_spawn(sys.executable, [sys.executable, "-P", "-c", boot], environment)
+            level = setup["options"]["optimize"]
+            flags = ["-P", *(["-" + "O" * min(level, 2)] if level else ())]
+            pid = os.posix_spawn(sys.executable, [sys.executable, *flags, "-c", boot], environment)
         except OSError:
             ours.close()
             raise

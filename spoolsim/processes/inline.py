@@ -124,6 +124,7 @@ class Inline:
             "watch": options.watch,
             "py-autoreload": options.py_autoreload,
             "touch-spoolers-reload": options.touch_reload,
+            "touch-reload": options.touch_all,
             "stand-in-worker": options.stand_in_worker,
             "the app's timers, crons and file monitors": self.app.signals.timed,
         }

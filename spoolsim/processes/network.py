@@ -16,8 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spoolsim.work.app import App
 
-#: the largest request uWSGI takes, in bytes (its option buffer-size)
-BUFFER_SIZE = 4096
 #: seconds a client may take (uWSGI's socket-timeout)
 _PATIENCE = 4.0
 _ANSWER = b"\xff\x00\x00"
@@ -67,8 +65,9 @@ def _talk(client: socket.socket, app: App) -> None:
     if len(header) < HEADER:
         return
     size = header[1] | header[2] << 8
-    if size > BUFFER_SIZE:
-        app.log.line(f"invalid request block size: {size} (max {BUFFER_SIZE})...skip")
+    limit = app.options.buffer_size
+    if size > limit:
+        app.log.line(f"invalid request block size: {size} (max {limit})...skip")
         return
     variables = _read(client, size)
     if len(variables) < size or header[0] != MODIFIER1:
@@ -85,7 +84,7 @@ def _talk(client: socket.socket, app: App) -> None:
         answer = b"\1"
     client.sendall(_ANSWER + answer)
     client.setblocking(False)
-    client.recv(BUFFER_SIZE)  # what follows is ignored, but unread it would reset the line
+    client.recv(app.options.buffer_size)  # what follows is ignored, but unread it would reset the line
 
 
 def _read(client: socket.socket, size: int) -> bytes:

@@ -41,7 +41,8 @@ class Touch:
         self.faithful = master.options.faithful
         start = os.getcwd()
         #: path as given -> absolute
-        self.paths = {path: os.path.join(start, path) for path in master.options.touch_reload}
+        options = master.options
+        self.paths = {path: os.path.join(start, path) for path in (*options.touch_all, *options.touch_reload)}
         #: what was there before the app is imported: a touch amid the import is one. uWSGI looks after it
         self.seen: dict[str, Seen] = {} if self.faithful else {path: _look(full) for path, full in self.paths.items()}
         self.look_at: float | None = None
@@ -231,6 +232,13 @@ class Touch:
                 self._fire(path)
 
     def _fire(self, path: str) -> None:
+        if path in self.master.options.touch_all:
+            self.master.log.dated(f"*** {path} has been touched... grace them all !!! ***")
+            if self.faithful:
+                self.master.restart("...gracefully killing workers...")
+            else:
+                self.master.reload("")
+            return
         self.master.log.dated(f"*** {path} has been touched... spoolers reload !!! ***")
         if self.faithful:
             self.kill_at = _now() + _NO_MERCY

@@ -126,6 +126,7 @@ def configure(given: Any, home: str) -> tuple[Options, Places]:
         pythonpath=path,
         chdir=None,
         touch_reload=(),
+        touch_all=(),
         drain=False,
         inline=True,
         no_journal=not options.max_attempts,  # which counts attempts by it

@@ -27,6 +27,7 @@ WINGS = (
     ("work",),
     ("spool",),
     ("options", "diagnose", "log"),
+    ("effects",),
     ("errors",),
 )
 LEVEL = {name: level for level, names in enumerate(WINGS) for name in names}
@@ -44,6 +45,7 @@ PURE = (
     "tasks/ids.py",
     "tasks/pickles.py",
     "options.py",
+    "effects.py",
     "diagnose.py",
     "errors.py",
 )

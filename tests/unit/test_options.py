@@ -181,7 +181,7 @@ def test_opt_shows_the_last_value_of_each_name_as_written():
         "p": b"\xff",
     }
     assert options.inline is True
-    assert options.ignored == ("vacuum",)
+    assert options.without_effect == ("vacuum",) and options.not_run == ()
     assert options.unknown_ini == (("mine", "uwsgi.ini:3"),)
 
 
@@ -208,10 +208,11 @@ def test_preloads_are_in_uwsgis_order():
         ("import", "i2.py"),
         ("module", "m2"),
         ("wsgi-file", "w2.py"),
-        ("wsgi-file", "m.py"),
-        ("module", "m3:callable"),
-        ("wsgi-file", "x.wsgi"),
+        ("mount-file", "m.py"),
+        ("mount", "m3:callable"),
+        ("mount-file", "x.wsgi"),
     )
+    assert options.not_run == (("mount = /plain=m", "uwsgi.ini:3"),)
     assert options.modules == ("m1", "m2") and options.spooler_imports == ("late",)
 
 

@@ -18,19 +18,24 @@ def rows(text: str, path: str, section: str = "uwsgi", *, faithful: bool = False
     """
     found: list[Row] | None = None
     inside = False
+    names: list[str] = []
     for number, raw in enumerate(text.split("\n"), 1):
         line = raw.strip(_BLANKS)
         if not line or line[0] in ";#":
             continue
         if line[0] == "[":
-            inside = _header(raw, path, number, faithful) == section
+            name = _header(raw, path, number, faithful)
+            names.append(name)
+            inside = name == section
             if inside and found is None:
                 found = []
         elif inside and found is not None:
             key, _, value = line.partition("=")
             found.append((key.strip(_BLANKS), value.strip(_BLANKS), number))
     if found is None and not faithful:
-        raise ConfigError(f"{path}: no section [{section}]; expected one in an ini file")
+        choice = ", ".join(f"{path}:{name}" for name in dict.fromkeys(names))
+        advice = f"name one of its sections: {choice}" if names else "expected one in an ini file"
+        raise ConfigError(f"{path}: no section [{section}]; {advice}")
     return found or []
 
 

@@ -50,7 +50,7 @@ def test_each_effective_option_has_its_source(here: Path, monkeypatch: pytest.Mo
     assert found[("spooler-harakiri", "30")] == "environment UWSGI_SPOOLER_HARAKIRI"
     assert found[("spooler-max-tasks", "5")] == "uwsgi.ini:9"
     assert found[("spooler-ordered", "false")] == "default" and found[("spooler-processes", "1")] == "default"
-    assert found[("vacuum", "true")] == "uwsgi.ini:7 (not for the spooler)"
+    assert found[("vacuum", "true")] == "uwsgi.ini:7 (no effect on spoolers)"
     assert found[("x", "5")] == "uwsgi.ini:8 (a placeholder)"
     assert found[("odd_key", "1")] == "uwsgi.ini:11 (unknown, without effect)"
 

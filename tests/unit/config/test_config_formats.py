@@ -53,7 +53,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "[uwsgi]\nif-env = HOME\nfor = a\nendfor =\nendif =\n",
             "for (x.ini:3): if-env (x.ini:2) is still open",
         ),
-        ("x.ini", "[uwsgi]\na = @(exec://date)\n", "a (x.ini:2): @(exec://date): expected the name of a file"),
+        (
+            "x.ini",
+            "[uwsgi]\nspooler = @(exec://date)\n",
+            "spooler (x.ini:2): @(exec://date): spoolsim runs no commands and fetches nothing; write the text into",
+        ),
         ("x.ini", "[uwsgi]\na = @(none)\n", "a (x.ini:2): @(none): cannot be read: No such file"),
         ("x.ini", "[uwsgi]\nini = none.ini\n", "x.ini:2: ini = none.ini: none.ini: cannot be read: No such file"),
         ("x.ini", "[uwsgi]\ninclude = x.txt\n", "x.ini:2: include = x.txt: x.txt: expected a file ending in .ini"),

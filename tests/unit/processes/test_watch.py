@@ -85,7 +85,7 @@ def test_a_directory_that_is_not_there_yet(tmp_path: Path) -> None:
 def test_no_watches_left(tmp_path: Path) -> None:
     """Then the files are looked at, and that is said."""
     said: list[str] = []
-    options = SimpleNamespace(touch_reload=(), faithful=False, watch_polling=False)
+    options = SimpleNamespace(touch_reload=(), touch_all=(), faithful=False, watch_polling=False)
     touch = Touch(SimpleNamespace(options=options, log=SimpleNamespace(say=said.append)))
     ways = []
 
