@@ -87,7 +87,7 @@ def production_notes() -> str:
         rows += [heading, "", "| code | what uWSGI does | what to do |", "|---|---|---|"]
         rows += [f"| `{note.code}` | {note.uwsgi} | {note.advice} |" for note in NOTES if note.safer is safer]
         rows.append("")
-    return "\n".join([*rows, _not_run()])
+    return "\n".join(rows)
 
 
 _ABOUT_NOTES = """\
@@ -110,7 +110,7 @@ def option_table() -> str:
             default = "" if option.default in (None, (), False) else str(option.default)
             rows.append(f"| {names}{argument.replace('|', '/')} | {option.help}{since} | {default} |")
         rows.append("")
-    return "\n".join(rows)
+    return "\n".join([*rows, _not_run()])
 
 
 _ABOUT_OPTIONS = """\
@@ -122,9 +122,9 @@ does nothing for, are listed at the end of this page: a run names those that you
 line, as *not run here*. All others concern web requests, sockets, routers, logs or other instances: they have no effect
 on spoolers, and a run does not mention them.
 
-`$(ENV)`, `@(file)` and `%(name)` in values are replaced as in uWSGI, which is not everywhere: options that uWSGI applies
-while it reads them (`spooler-processes`, `umask`, `listen`, `set-placeholder`, `include`, `ini`, `plugins`, ...) keep
-them as they stand. So `spooler-processes = $(N)` means one process."""
+`$(ENV)`, `@(file)` and `%(name)` in values are replaced as in uWSGI, which is not everywhere: options that uWSGI
+applies while it reads them (`spooler-processes`, `umask`, `listen`, `set-placeholder`, `include`, `ini`, `plugins`,
+...) keep them as they stand. So `spooler-processes = $(N)` means one process."""
 
 
 def _not_run() -> str:

@@ -53,6 +53,7 @@ def export(settings: list[Setting], options: Options, form: str, *, comments: di
 def _kept(settings: list[Setting], options: Options) -> tuple[list[Setting], list[str]]:
     kept: list[Setting] = []
     warnings: list[str] = []
+    names = {setting.name for setting in settings}
     made = {_value(s).partition("=")[0] for s in settings if s.name in ("set-placeholder", "set-ph")}
     for setting in settings:
         name = setting.name
@@ -69,11 +70,24 @@ def _kept(settings: list[Setting], options: Options) -> tuple[list[Setting], lis
             if options.strict:
                 warnings[-1] += "; left out"
                 continue
-        if isinstance(setting.value, str) and any(sign in setting.value for sign in ("$(", "@(", "%(")):
+        if isinstance(setting.value, str) and _is_replaced(setting, names):
             given = f"{name} = {setting.value} ({setting.source})"
             warnings.append(f"{given}: whoever reads the export tries to replace what looks like a placeholder")
         kept.append(setting)
     return kept, warnings
+
+
+def _is_replaced(setting: Setting, names: set[str]) -> bool:
+    """Would a reader of the export replace a part of this value? %(ltime) of log-format is replaced by nobody."""
+    from re import findall
+
+    from spoolsim.effects import IMMEDIATE
+
+    value = _value(setting)
+    if setting.role == "placeholder" or setting.name in IMMEDIATE:
+        return False
+    expressions = findall(r"%\(([^)]+)", value)
+    return "$(" in value or "@(" in value or any(" " in text or text in names for text in expressions)
 
 
 def _as_placeholder(setting: Setting) -> Setting:

@@ -140,16 +140,17 @@ def evaluate(expression: str, lookup: Callable[[str], str | None]) -> str | None
     """
     if " " not in expression:
         return lookup(expression)
-    result, operator = "", ""
+    result: str | None = None
+    operator = ""
     for word in expression.split(" "):
         if word in ("+", "-", "*", "/"):
             operator = word
         elif word in ("++", "--"):
-            result = str(_calculate(result, word[0], "1")) if result else ""
+            result = None if result is None else str(_calculate(result, word[0], "1"))
             operator = ""
         elif word:
             value = word if word.isascii() and word.isdigit() else lookup(word) or ""
-            result = str(_calculate(result, operator, value)) if operator else result + value
+            result = str(_calculate(result or "", operator, value)) if operator else (result or "") + value
             operator = ""
     return result
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.oracle
 
 CASES = Path(__file__).with_name("config_cases")
 FILES = sorted(path.name for path in CASES.iterdir() if path.is_file())
-ENVIRON = {"FOO": "bar", "EMPTY": "", "NEST": "$(FOO)%(var)@(parts/one.txt)"}
+ENVIRON = {"FOO": "bar", "EMPTY": "", "NEST": "$(FOO)%(var)@(parts/one.txt)", "NUMBER": "4", "COMMON": "plain"}
 #: names of settings that our own words below bring in
 HARNESS = ("show-config", "no-server")
 
@@ -119,6 +119,11 @@ WORDS: list[tuple[list[str], dict[str, str]]] = [
     (["--yaml", "sections.yaml:last"], {}),
     (["--yaml", "plain.yaml:none"], {}),
     (["--xml", "nested_root.xml:two"], {}),
+    (["--xml", "parts/apps_odd.xml"], {}),
+    (["--xml", "ids.xml:two"], {}),
+    (["--xml", "ids.xml:one"], {}),
+    (["--spooler-processes", "$(NUMBER)", "--spooler", "x$(NUMBER)", "--umask", "$(NUMBER)22"], {}),
+    (["--spooler", "%(n)"], {"UWSGI_SPOOLER_PROCESSES": "$(NUMBER)", "UWSGI_SPOOLER_CHDIR": "$(NUMBER)"}),
     (["--ini", "letters.ini:uwsgi"], {}),
     (
         ["--if-env", "NOPE", "--spooler", "x", "--endif", "--for", "p q", "--spooler", "%(_)", "--endfor", "--master"],

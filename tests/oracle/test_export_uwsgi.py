@@ -62,7 +62,7 @@ def meaning(options: Options, unstable: set[str], *, by_option: bool = False) ->
     unstable: options whose values look like placeholders, of which the export warns. by_option: aliases count as the
     option, and flags as on or off, which is all that uwsgiconf keeps.
     """
-    plain = {name: getattr(options, name) for name in DEFAULTS if name not in ("opt", "notes", "unknown_ini")}
+    plain = {name: getattr(options, name) for name in DEFAULTS if name not in NAMING_FILES}
     opt: dict[str, object] = {}
     for name, value in options.opt.items():
         option = BY_NAME.get(name)
@@ -74,10 +74,15 @@ def meaning(options: Options, unstable: set[str], *, by_option: bool = False) ->
         else:
             opt[option.name if by_option and option else name] = b"true" if value is True else value
     plain["opt"] = opt
-    plain["ignored"] = [name for name in options.ignored if not DIRECTIONS.fullmatch(name)]
+    plain["not_run"] = [name for name, _ in options.not_run if not DIRECTIONS.fullmatch(name)]
+    plain["without_effect"] = [name for name in options.without_effect if not DIRECTIONS.fullmatch(name)]
     plain["notes"] = [] if by_option else [code for code, _ in options.notes]
     plain["unknown"] = sorted(name for name, _ in options.unknown_ini)
     return {name: value for name, value in plain.items() if name not in fields_of(unstable)}
+
+
+#: fields that name files and lines
+NAMING_FILES = ("opt", "notes", "note_places", "unknown_ini")
 
 
 def fields_of(names: set[str]) -> set[str | None]:
