@@ -154,7 +154,7 @@ def _directories(options: Options, log: Log) -> list[tuple[SpoolDir, int]]:
 
 
 def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
-    """What uWSGI reads differently from how it looks, and how much of the configuration is not for us."""
+    """What uWSGI reads differently from how it looks, and what of the configuration is not run here."""
     for code, detail in options.notes:
         if code != "other-user" or not _is_ours(options):
             notes.give(code, detail)

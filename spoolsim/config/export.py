@@ -109,9 +109,13 @@ def _line_of(setting: Setting, form: str) -> tuple[str, str]:
     elif setting.role == "assigned":
         name, value = "set", f"{name}={value}"
     if "\n" in value or "\n" in name:
-        raise ConfigError(f"{name} ({setting.source}): {value!r}: {form} cannot hold a value of several lines")
+        raise ConfigError(
+            f"{name} ({setting.source}): {value!r}: {form} cannot hold a value of several lines; choose another form"
+        )
     if value != value.strip(" \t\r"):
-        raise ConfigError(f"{name} ({setting.source}): {value!r}: {form} cannot hold blanks around a value")
+        raise ConfigError(
+            f"{name} ({setting.source}): {value!r}: {form} cannot hold blanks around a value; choose another form"
+        )
     # The text of a file is searched for percent signs before its lines are read.
     return name.replace("%", "%%"), value.replace("%", "%%")
 

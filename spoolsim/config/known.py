@@ -1,6 +1,6 @@
 """The long options of uWSGI 2.0.31, with the kind of their argument.
 
-An option that does not concern the spooler is accepted when it stands here, and an unknown one is
+An option that spoolsim does not act on is accepted when it stands here, and an unknown one is
 answered with the nearest name of these. The list was taken from `uwsgi --help` of the build on PyPI;
 the kinds were found by asking its command line parser. Imported only when a name is not in
 `spoolsim.options.OPTIONS`.

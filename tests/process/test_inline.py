@@ -242,7 +242,7 @@ def test_a_mounted_app_is_loaded(place: Place, mount: str):
     process = place.start("--drain", "--spooler", "spool", "--mount", mount, "--mount", "/other=place")
     assert process.wait_exit(30) == 0, process.output()
     assert place.notes() == [task.name]
-    one_line(process.output(), "options of uWSGI", "mount = /other=place (")
+    one_line(process.output(), "not run here: mount = /other=place (command line)")
 
 
 def test_every_directory_is_drained(place: Place):
@@ -367,11 +367,15 @@ def test_a_drain_on_a_terminal_shows_how_far_it_is(place: Place, inline: bool):
     assert (child.exitstatus, place.notes()) == (0, ["1"] * 3)
 
 
-def test_options_that_are_not_for_the_spooler_are_counted(place: Place):
-    """uWSGI options that do not concern the spooler are accepted, and said in one line."""
-    status, output = place.drain("--socket", "127.0.0.1:0", "--http-timeout", "3", "--buffer-size", "8192")
-    assert status == 0, output
-    one_line(output, "options of uWSGI", "http-timeout", "buffer-size")
+def test_what_is_not_run_here_is_named_with_its_places(place: Place):
+    """By the name that the file uses, each name once with all its lines; what has no effect on spoolers is not named."""
+    lines = ["cron = 1 -1 -1 -1 -1 date", "http = :8080", "mule = m.py", "cron = 2 -1 -1 -1 -1 @(exec://touch no)"]
+    (place.path / "uwsgi.ini").write_text("[uwsgi]\nspooler = spool\nimport = app\n" + "\n".join(lines) + "\n")
+    process = place.start("--drain", "uwsgi.ini", "--attach-daemon", "sleep 9", "--http-timeout", "3")
+    assert process.wait_exit(30) == 0, process.output()
+    line = one_line(process.output(), "not run here: ")
+    assert line.endswith("attach-daemon (command line), cron (uwsgi.ini:4, 7), mule (uwsgi.ini:6)"), line
+    assert not (place.path / "no").exists()
 
 
 def test_a_condition_that_is_none_is_said(place: Place):
