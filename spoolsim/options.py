@@ -547,7 +547,6 @@ class Options:
     without_effect: uWSGI's options without effect on spoolers, in order.
     unknown_ini: (key, source) of the keys in configuration files that uWSGI silently ignores.
     notes: (code of `spoolsim.diagnose`, detail) for each value that reads differently from how it looks.
-    note_places: where each of `notes` stands: "uwsgi.ini:3".
     """
 
     __slots__ = (
@@ -596,7 +595,6 @@ class Options:
         "no_orphans",
         "not_emulated",
         "not_run",
-        "note_places",
         "notes",
         "opt",
         "optimize",
@@ -722,7 +720,6 @@ class Options:
     touch_all: tuple[str, ...]
     buffer_size: int
     not_run: tuple[tuple[str, str], ...]
-    note_places: tuple[str, ...]
     unknown_ini: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...]
 
@@ -761,7 +758,7 @@ class Options:
 
 #: field -> its value when nothing sets it
 DEFAULTS: dict[str, object] = {option.field: option.default for option in OPTIONS if option.field}
-DEFAULTS.update(preloads=(), opt={}, not_run=(), without_effect=(), unknown_ini=(), notes=(), note_places=())
+DEFAULTS.update(preloads=(), opt={}, not_run=(), without_effect=(), unknown_ini=(), notes=())
 
 
 def atoi(text: str) -> int:
@@ -896,7 +893,6 @@ def _note(options: Options, code: str, setting: Setting, detail: str = "") -> No
     note = (code, f"{given} ({setting.source}){detail}")
     if note not in options.notes:
         options.notes += (note,)
-        options.note_places += (setting.source,)
 
 
 def _apply(options: Options, option: Option, setting: Setting) -> None:

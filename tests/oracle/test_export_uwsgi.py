@@ -82,7 +82,7 @@ def meaning(options: Options, unstable: set[str], *, by_option: bool = False) ->
 
 
 #: fields that name files and lines
-NAMING_FILES = ("opt", "notes", "note_places", "unknown_ini")
+NAMING_FILES = ("opt", "notes", "unknown_ini")
 
 
 def fields_of(names: set[str]) -> set[str | None]:

@@ -368,7 +368,7 @@ def test_a_drain_on_a_terminal_shows_how_far_it_is(place: Place, inline: bool):
 
 
 def test_what_is_not_run_here_is_named_with_its_places(place: Place):
-    """By the name that the file uses, each name once with all its lines; what has no effect on spoolers is not named."""
+    """By the name that the file uses, each name once with all its lines; what has no effect is not named."""
     lines = ["cron = 1 -1 -1 -1 -1 date", "http = :8080", "mule = m.py", "cron = 2 -1 -1 -1 -1 @(exec://touch no)"]
     (place.path / "uwsgi.ini").write_text("[uwsgi]\nspooler = spool\nimport = app\n" + "\n".join(lines) + "\n")
     process = place.start("--drain", "uwsgi.ini", "--attach-daemon", "sleep 9", "--http-timeout", "3")
