@@ -302,29 +302,43 @@ class Notes:
 
     say: called with (code, sentence).
     silenced: codes never said; `enabled=False` (--faithful) silences all.
+    first: called with (code, thing): is it to be said now? By default, what this object has not said.
 
     Raises OptionError for a code that is none.
     """
 
-    __slots__ = ("_enabled", "_said", "_say", "_silenced")
+    __slots__ = ("_enabled", "_said", "_say", "_silenced", "first")
 
-    def __init__(self, say: Callable[[str, str], None], *, silenced: Iterable[str] = (), enabled: bool = True) -> None:
+    def __init__(
+        self,
+        say: Callable[[str, str], None],
+        *,
+        silenced: Iterable[str] = (),
+        enabled: bool = True,
+        first: Callable[[str, str], bool] | None = None,
+    ) -> None:
         self._say = say
         self._silenced = frozenset(silenced)
         for code in self._silenced - BY_CODE.keys():
             raise _no_code(code)
         self._enabled = enabled
         self._said: dict[tuple[str, str], None] = {}
+        self.first = first or self._first
 
     def give(self, code: str, about: str = "", detail: str = "") -> bool:
         """Say note `code` about `about` (a file, an option) unless that was said; True if it was said now."""
         note = BY_CODE[code]
+        if not self._enabled or code in self._silenced or not self.first(code, about):
+            return False
+        what = ": ".join(part for part in (about, detail) if part)
+        self._say(code, f"{what}: {note.uwsgi}; {note.advice}" if what else f"{note.uwsgi}; {note.advice}")
+        return True
+
+    def _first(self, code: str, about: str) -> bool:
         key = (code, about)
-        if not self._enabled or code in self._silenced or key in self._said:
+        if key in self._said:
             return False
         if len(self._said) >= _REMEMBERED:
             del self._said[next(iter(self._said))]
         self._said[key] = None
-        what = ": ".join(part for part in (about, detail) if part)
-        self._say(code, f"{what}: {note.uwsgi}; {note.advice}" if what else f"{note.uwsgi}; {note.advice}")
         return True

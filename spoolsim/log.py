@@ -9,8 +9,28 @@ from __future__ import annotations
 import os
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    class Turn(Protocol):
+        """How several processes take turns."""
+
+        def taken(self) -> bool:
+            """Is one of them writing a big text?"""
+            ...
+
+        def write(self, write: Callable[[], None]) -> None:
+            """Call `write` while no other one writes."""
+            ...
+
+
 #: ANSI colours by kind of line
 _COLOURS = {"note": "33", "say": "36", "error": "31", "done": "32", "dim": "2"}
+
+#: a pipe takes this many bytes in one piece, whoever else writes to it
+_ONE_WRITE = 4096
 
 
 class _Shown(dict[int, "int | str"]):
@@ -55,7 +75,7 @@ class Log:
     as_json: one JSON object a line instead of text: `time` (epoch seconds), `pid`, `kind`, `code`, `text`.
     """
 
-    __slots__ = ("as_json", "colour", "fd", "terminal")
+    __slots__ = ("as_json", "colour", "fd", "terminal", "turn")
 
     def __init__(self, fd: int = 2, *, colour: bool | None = None, as_json: bool = False) -> None:
         self.fd = fd
@@ -65,6 +85,8 @@ class Log:
         if colour is None:
             colour = self.terminal and not os.environ.get("NO_COLOR")
         self.colour = colour
+        #: how the processes of one run take turns where a text is too big for one write
+        self.turn: Turn | None = None
 
     def line(self, text: str, kind: str = "") -> None:
         """One of uWSGI's own lines."""
@@ -86,6 +108,13 @@ class Log:
         """Text of several lines, such as a traceback; as it is, but for a terminal."""
         self._emit("\n".join(map(printable, text.split("\n"))) if self.terminal else text)
 
+    def traceback(self, text: str) -> None:
+        """A whole traceback."""
+        if self.as_json:
+            self._write(text, "traceback", "")
+        else:
+            self.raw(text)
+
     def _write(self, text: str, kind: str, code: str) -> None:
         if self.as_json:
             import json
@@ -102,6 +131,13 @@ class Log:
 
     def _emit(self, text: str) -> None:
         data = encoded(text)
+        turn = self.turn
+        if turn is not None and (len(data) > _ONE_WRITE or turn.taken()):
+            turn.write(lambda: self._put(data))
+        else:
+            self._put(data)
+
+    def _put(self, data: bytes) -> None:
         try:
             while data:
                 data = data[os.write(self.fd, data) :]

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_said: set[str] = set()
-
 
 def refuse(name: str, where: str) -> None:
     """Raise NotEmulated for a call of uwsgi.NAME(); with --not-emulated=warn say so once and return None."""
@@ -19,8 +17,7 @@ def refuse(name: str, where: str) -> None:
     sentence = f"uwsgi.{name}() is not emulated: uWSGI runs it in {where}"
     if app.options.not_emulated != "warn":
         raise NotEmulated(sentence)
-    if name not in _said:
-        _said.add(name)
+    if app.said.first("not emulated", name):
         app.log.say(f"{sentence}; it returns None here")
 
 

@@ -1,11 +1,9 @@
-"""What an emulation says once in a process."""
+"""What an emulation says once in a run."""
 
 from __future__ import annotations
 
 from spoolsim.diagnose import BY_CODE
 from spoolsim.work import app as apps
-
-_said: set[tuple[str, str]] = set()
 
 
 def production(code: str, name: str) -> None:
@@ -15,8 +13,7 @@ def production(code: str, name: str) -> None:
 
 
 def once(name: str, text: str) -> None:
-    """A diagnosis about uwsgi.NAME(), once in a process, never under --faithful."""
+    """A diagnosis about uwsgi.NAME(), once in a run, never under --faithful."""
     app = apps.in_this_process()
-    if not app.faithful and (name, text) not in _said:
-        _said.add((name, text))
+    if not app.faithful and app.said.first(name, text):
         app.log.say(f"uwsgi.{name}(): {text}")

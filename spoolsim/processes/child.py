@@ -114,7 +114,7 @@ class Spooler:
         name_process(app, "uWSGI spooler")
         app.post_fork()
         for line in app.load_in_spooler():
-            if not faithful:
+            if not faithful and app.said.first("spooler-import", str(app.born), line):
                 app.log.say(f"{line}; the spooler goes on without it", error=True)
         try:
             os.nice(19)  # not before: the hook and spooler-import run in front of it
@@ -371,7 +371,8 @@ def name_process(app: App, name: str) -> None:
     try:
         from setproctitle import setproctitle
     except ImportError:
-        app.log.say("auto-procname needs setproctitle: pip install 'spoolsim[procname]'", error=True)
+        if app.said.first("auto-procname"):
+            app.log.say("auto-procname needs setproctitle: pip install 'spoolsim[procname]'", error=True)
         return
     setproctitle((app.options.procname_prefix or "") + name)
 

@@ -22,7 +22,7 @@ from spoolsim.processes.poison import Poison, ended
 from spoolsim.processes.wire import Wire
 from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work import attempted, handlers, program, tried
+from spoolsim.work import attempted, handlers, program, said, tried
 from spoolsim.work.app import App, install
 from spoolsim.work.remains import reporter
 from spoolsim.work.scoreboard import DRAINED as THROUGH
@@ -367,12 +367,13 @@ def main(wire_fd: int, board_fd: int) -> None:
         os.set_inheritable(fd, False)
     options = Options.from_plain(setup["options"])
     log = Log(as_json=options.log_json)
+    known = said.share(setup["said"], log)
     board = Scoreboard(board_fd, setup["slots"] * 2)
     directories = [
         (SpoolDir(path, external=external, bare=options.faithful), -1 if external else slot)
         for path, external, slot in setup["directories"]
     ]
-    app = install(App(options, directories, log, board=board))
+    app = install(App(options, directories, log, board=board, said=known))
     app.signals.words = board.words
     app.signals.spoolers = Pipe(*setup["spooler_pipe"])
     app.signals.teller = setup["told"]
@@ -389,7 +390,7 @@ def main(wire_fd: int, board_fd: int) -> None:
     except SystemExit as end:
         wire.send("exit", child.exit_status(end))
         child.leave(0)
-    _warn_of_threads(log)
+    _warn_of_threads(app)
     targets = {number: target for number, (target, _) in app.signals.handlers.items()}
     wire.send("ready", app.signals.report(), failures, _sources(app, before), targets)
     places = _places([(directory, slot) for directory, slot in directories if slot >= 0])
@@ -419,8 +420,9 @@ def _sources(app: App, before: list[str]) -> list[str]:
     return [*sources.of_modules(before, app.options.spooler_imports), *app.failed_in]
 
 
-def _warn_of_threads(log: Log) -> None:
+def _warn_of_threads(app: App) -> None:
     threading = sys.modules.get("threading")
     if threading is not None and threading.active_count() > 1:
         names = ", ".join(thread.name for thread in threading.enumerate()[1:])
-        log.say(f"the app started threads while it was imported ({names}): they do not live on in the spoolers")
+        if app.said.first("threads", names):
+            app.log.say(f"the app started threads while it was imported ({names}): they do not live on in the spoolers")

@@ -20,6 +20,7 @@ from spoolsim.processes.reload import Touch
 from spoolsim.processes.terminal import Terminal
 from spoolsim.processes.told import Told
 from spoolsim.spool.directory import SpoolDir
+from spoolsim.work import said
 from spoolsim.work.remains import Remains
 from spoolsim.work.scoreboard import DONE, FREQUENCY, HEAD, LEAVE, PID, STARTED, Scoreboard, read_task
 from spoolsim.work.signals import Pipe
@@ -108,6 +109,9 @@ class Master:
         self.remains = Remains()
         #: status of the process that died last, as os.waitstatus_to_exitcode
         self._died_of = 0
+        #: the file in which all processes of this run note what was said once
+        self.said = said.create()
+        notes.first = said.share(self.said, log).first
         self.board_path = ""
         self.board = self._make_board()
         self.spooler_pipe = Pipe.open()
@@ -185,7 +189,7 @@ class Master:
 
     def begin_generation(self) -> None:
         """Start a fork server; what becomes of it, its messages will tell."""
-        descriptors = [self.spooler_pipe.reader, self.spooler_pipe.writer, self.told.teller]
+        descriptors = [self.spooler_pipe.reader, self.spooler_pipe.writer, self.told.teller, self.said]
         if self.worker_pipe:
             descriptors += [self.worker_pipe.reader, self.worker_pipe.writer]
         if self.options.drain:
@@ -198,6 +202,7 @@ class Master:
             "worker_pipe": (self.worker_pipe.reader, self.worker_pipe.writer) if self.worker_pipe else None,
             "reports": self.reports[1],
             "told": self.told.teller,
+            "said": self.said,
             "descriptors": descriptors,
         }
         self.import_began = time.time()
@@ -745,7 +750,8 @@ class Master:
             self.stats.close()
         self.orphans.close()
         self._close_board()
-        for fd in (self.wakeup, self.wakeup_writer, *self.reports):
+        self.log.turn = None
+        for fd in (self.wakeup, self.wakeup_writer, self.said, *self.reports):
             if fd >= 0:
                 os.close(fd)
 

@@ -10,7 +10,8 @@ from spoolsim.errors import AppError
 from spoolsim.options import mounted
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.enqueue import Producer
-from spoolsim.work.outcome import class_name
+from spoolsim.work import trace
+from spoolsim.work.said import Said
 from spoolsim.work.signals import Signals
 
 TYPE_CHECKING = False
@@ -31,7 +32,7 @@ SHIM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 NO_HANDLER: object = object()
 
 #: how the paths of our own source files begin
-OURS = os.path.dirname(SHIM) + os.sep
+OURS = trace.OURS
 
 #: the kinds of `Options.preloads` that lazy-apps leaves to the web workers
 IN_WORKERS = ("import", "module", "wsgi-file", "paste", "eval", "mount", "mount-file")
@@ -51,10 +52,12 @@ class App:
         forked process, PROGRAM in a process of the user's own.
     directories: one entry for each spooler process, as in uwsgi.spoolers: (directory, slot), slot -1 if external.
     board: the scoreboard, None in a process without workers.
+    said: what all processes of a run have said; this process alone, if it is None.
     """
 
     __slots__ = (
         "board",
+        "born",
         "directories",
         "failed_in",
         "faithful",
@@ -66,6 +69,7 @@ class App:
         "options",
         "producer",
         "role",
+        "said",
         "set_frequency",
         "signals",
         "start",
@@ -82,6 +86,7 @@ class App:
         role: str = MASTER,
         board: Scoreboard | None = None,
         stamp: bool = False,
+        said: Said | None = None,
     ) -> None:
         self.options = options
         self.faithful = options.faithful
@@ -101,7 +106,11 @@ class App:
         self.start = ""
         #: where set_user_harakiri writes its deadline: a word of the scoreboard
         self.harakiri_word: Callable[[int], None] | None = None
-        self.notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful)
+        #: what was said once, in the whole run
+        self.said = said or Said()
+        #: the process that imports the app: a new one after each reload
+        self.born = os.getpid()
+        self.notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful, first=self.said.first)
         self.signals = Signals(log, self.notes, faithful=options.faithful, web_workers=max(options.web_processes, 1))
         unique = {directory.path: directory for directory, _ in reversed(self.directories)}
         self.producer = Producer(
@@ -464,46 +473,13 @@ def _set_from(directories: Sequence[str], option: str, environ: MutableMapping[s
             raise AppError(f"option {option} = {directory}: {error.strerror}: {error.filename}") from None
 
 
-def print_error() -> None:
+def print_error(about: str = "") -> None:
     """Print the exception being handled as Python would, through sys.excepthook, less our own frames at its top.
 
     A hook that fails, or a standard error that is not there, is not ours to die of: then it goes to descriptor 2.
+    about: what raised it, in words.
     """
-    kind, error, trace = sys.exc_info()
-    if kind is None or error is None:
-        return
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((OURS, "<frozen importlib")):
-        trace = trace.tb_next
-    BaseException.with_traceback(error, trace)
-    if getattr(sys.stderr, "closed", sys.stderr is None):
-        _print_plainly("", error)
-        return
-    try:
-        sys.excepthook(kind, error, trace)
-    except SystemExit:
-        raise  # it ends the process, as in Python
-    except BaseException as failure:
-        ours = failure.__traceback__
-        failure.__context__ = None
-        _print_plainly("Error in sys.excepthook:\n", failure.with_traceback(ours and ours.tb_next))
-        _print_plainly("\nOriginal exception was:\n", error)
-    try:
-        sys.stderr.flush()
-    except Exception:
-        pass
-
-
-def _print_plainly(before: str, error: BaseException) -> None:
-    """Print an exception to descriptor 2, through nothing that the app has set."""
-    import traceback
-
-    from spoolsim.log import Log
-
-    try:
-        text = "".join(traceback.format_exception(error))
-    except Exception:  # of its own methods
-        text = f"{class_name(error)}\n"
-    Log(colour=False).raw(before + text)
+    trace.show(current, about)
 
 
 def _pythonize(path: str) -> str:

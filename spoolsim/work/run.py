@@ -74,7 +74,7 @@ def call(handler: Any, env: dict[str | bytes, bytes]) -> Outcome:
             late.error = error
         except BaseException as error:
             if result is _NOTHING:
-                print_error()
+                print_error(_about(handler, env))
                 return outcomes.raised(error)
             late.error = error
 
@@ -85,6 +85,13 @@ def is_ours(error: BaseException) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is None or trace.tb_frame.f_code.co_filename.startswith(OURS)
+
+
+def _about(handler: Any, env: dict[str | bytes, bytes]) -> str:
+    try:
+        return f"task {os.fsdecode(env['spooler_task_name'])} (function {title(handler, env)})"
+    except Exception:  # the handler has put something else into its dictionary
+        return "a task"
 
 
 def title(handler: Any, env: dict[str | bytes, bytes]) -> str:

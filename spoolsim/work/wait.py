@@ -43,7 +43,7 @@ class Wait:
         self.watches: list[Watch] = []
         for spool in spools:
             watch = Watch(spool, bell_only=app.faithful)
-            if watch.why and not app.faithful:
+            if watch.why and not app.faithful and app.said.first("polling", watch.why):
                 app.log.say(f"{watch.why}: new tasks are found by polling, every {self.frequency():g} s")
             if watch.fd >= 0:
                 self._poll.register(watch.fd, select.POLLIN)

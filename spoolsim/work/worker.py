@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from spoolsim.work.tried import Tried
 
 _SECOND = 1_000_000_000
-#: how many tasks that stay are remembered as having been told of
-_REMEMBERED = 10_000
 
 #: what `Worker.report` is told of a task: it stays, to be tried again; it was moved out of the way; it was deleted, as
 #: uWSGI does with a broken one; it is done, but still there
@@ -85,7 +83,6 @@ class Worker:
         "_began",
         "_ended",
         "_overflowed",
-        "_said",
         "app",
         "around",
         "attempted",
@@ -170,7 +167,6 @@ class Worker:
         self._overflowed = False
         #: the number of the running task, twice; the scoreboard has it
         self.serial = 0
-        self._said: dict[tuple[str, str], None] = {}
         app.harakiri_word = self._arm_user
 
     def cycle(self, only: Container[str] | None = None, alone: str = "", but: str = "") -> int:
@@ -668,13 +664,8 @@ class Worker:
         )
 
     def _once(self, path: str, why: str, text: str) -> None:
-        key = (path, why)
-        if key in self._said:
-            return
-        if len(self._said) >= _REMEMBERED:
-            del self._said[next(iter(self._said))]
-        self._said[key] = None
-        self.app.log.say(text)
+        if self.app.said.first(path, why):
+            self.app.log.say(text)
 
 
 def _now() -> float:

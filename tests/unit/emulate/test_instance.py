@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from spoolsim.emulate import absent, missing, request, rpc, say
+from spoolsim.emulate import absent, request, rpc
 from spoolsim.emulate import instance as told
 from spoolsim.errors import NotEmulated
 from spoolsim.spool.packet import encode
@@ -21,8 +21,6 @@ from spoolsim.work import app as apps
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(say, "_said", set())
-    monkeypatch.setattr(missing, "_said", set())
     monkeypatch.setattr(rpc, "_functions", {})
 
 

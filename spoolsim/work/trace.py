@@ -1,0 +1,129 @@
+"""Printing what the app's code raised: in one write, and what was printed before in one line."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+from spoolsim.log import Log
+from spoolsim.work.outcome import class_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, TextIO
+
+    from spoolsim.work.app import App
+
+#: how the paths of our own source files begin
+OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+#: causes and contexts of an exception that are compared with those of another one
+_CHAIN = 8
+#: characters of an error's text that are repeated
+_LONG = 200
+
+
+class _Gathered(io.StringIO):
+    """Takes what sys.excepthook writes; to it we look like the stream that the text goes to."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override] # the class has it as a plain attribute that is None
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+
+def show(app: App | None, about: str = "") -> None:
+    """Print the exception being handled as Python would, through sys.excepthook, less our own frames at its top.
+
+    about: what raised it, for the line that takes the place of a traceback which was printed before.
+    """
+    kind, error, trace = sys.exc_info()
+    if kind is None or error is None:
+        return
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith((OURS, "<frozen importlib")):
+        trace = trace.tb_next
+    BaseException.with_traceback(error, trace)
+    if app is not None and app.folds and not app.said.first("traceback", str(app.born), _signature(error)):
+        app.log.say(f"{about or 'again'}: {_named(error)}; the traceback is the same as before")
+        return
+    stream = sys.stderr
+    if getattr(stream, "closed", stream is None):
+        stream = None
+        text = _plainly(error)
+    else:
+        text = _hooked(kind, error, trace, stream)
+    if stream is not None:
+        try:
+            if stream is not sys.__stderr__:  # the app's own
+                stream.write(text)
+                text = ""
+            stream.flush()
+        except Exception:
+            pass  # it fails: the log is still there
+    if text:
+        (Log() if app is None else app.log).traceback(text)
+
+
+def _hooked(kind: type[BaseException], error: BaseException, trace: TracebackType | None, stream: TextIO) -> str:
+    """What sys.excepthook prints; one that fails is followed by Python's own. Raises SystemExit if the hook does."""
+    gathered: Any = _Gathered(stream)
+    sys.stderr = gathered
+    try:
+        sys.excepthook(kind, error, trace)
+    except SystemExit:
+        raise  # it ends the process, as in Python
+    except BaseException as failure:
+        ours = failure.__traceback__
+        failure.__context__ = None
+        gathered.write(f"Error in sys.excepthook:\n{_plainly(failure.with_traceback(ours and ours.tb_next))}")
+        gathered.write(f"\nOriginal exception was:\n{_plainly(error)}")
+    finally:
+        if sys.stderr is gathered:
+            sys.stderr = stream
+    text: str = gathered.getvalue()
+    return text
+
+
+def _plainly(error: BaseException) -> str:
+    """The traceback as Python would print it, through nothing that the app has set."""
+    from traceback import format_exception
+
+    try:
+        return "".join(format_exception(error))
+    except Exception:  # of its own methods
+        return f"{class_name(error)}\n"
+
+
+def _signature(error: BaseException) -> str:
+    """The same for two exceptions of the same types from the same lines, whatever their texts."""
+    parts: list[str] = []
+    one: BaseException | None = error
+    for _ in range(_CHAIN):
+        if one is None:
+            break
+        parts.append(class_name(one))
+        trace = one.__traceback__
+        while trace is not None:
+            parts.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
+            trace = trace.tb_next
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+    return "\n".join(parts)
+
+
+def _named(error: BaseException) -> str:
+    try:
+        text = str(error).partition("\n")[0][:_LONG]
+    except Exception:
+        text = ""  # an error that cannot even say what it is
+    name = class_name(error)
+    return f"{name}: {text}" if text else name
