@@ -1,7 +1,8 @@
 """A time limit for tasks that run inside a test: one that is stuck is interrupted, and the test told where.
 
-A thread looks at the machine's clock, which no frozen time stops; it lives only while tasks run. Somebody who sits
-at a debugger's prompt is given all the time they want.
+A thread looks at the machine's clock, which no frozen time stops; it lives only while tasks run. A task that swallows
+the interrupt is interrupted again, until it ends. Somebody who sits at a debugger's prompt is given all the time they
+want.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import _thread
 import signal
 import sys
 import threading
+from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +29,24 @@ _SIGNAL = getattr(signal, "SIGURG", None)
 _AGAIN = 0.01
 
 
+#: a task that swallows every interrupt is given so many seconds for its cleanup, this many times; then no more
+_CLEANUP, _PATIENCE = 1.0, 3
+_RELENTLESS = 0.001
+
+
 class Interrupted(BaseException):
     """Raised inside a task that took too long."""
+
+
+class _Again(Interrupted):
+    """One that comes back when it is swallowed: where an `except` lets go of it, the signal comes again.
+
+    It then strikes behind that `except`, and so ends the loop around it. Cleanup is left alone: in a `finally`, and up
+    to the end of an `except`, the exception is still held. The function is one of C, or the signal would strike in it.
+    """
+
+    if _SIGNAL is not None:
+        __del__ = staticmethod(partial(_thread.interrupt_main, _SIGNAL))
 
 
 class Limit:
@@ -61,7 +79,7 @@ class Limit:
     def __exit__(self, *error: object) -> None:
         self._running.release()
         if self._by_signal and _SIGNAL is not None:
-            signal.signal(_SIGNAL, signal.SIG_DFL)
+            signal.signal(_SIGNAL, signal.SIG_DFL)  # which is to be ignored
 
     def end(self) -> bool:
         """A task has ended, by itself or not; True if it was interrupted."""
@@ -78,7 +96,9 @@ class Limit:
         return self._fired
 
     def _watch(self) -> None:
-        while not self._running.acquire(timeout=_AGAIN if self.expired else self.seconds):
+        strikes = 0
+        pause = self.seconds
+        while not self._running.acquire(timeout=pause):
             if _debugged(sys._current_frames().get(self._target)):
                 continue
             with self._lock:
@@ -86,11 +106,12 @@ class Limit:
                 if self.busy:
                     self._fired = True
                     self._interrupt()
-                    return
+                    strikes += 1
+            pause = _AGAIN if not strikes else _CLEANUP if strikes <= _PATIENCE else _RELENTLESS
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
-        if self._fired:
-            raise Interrupted
+        if self._fired and self.busy:
+            raise _Again
 
     def _interrupt(self) -> None:
         if self._by_signal and _SIGNAL is not None:

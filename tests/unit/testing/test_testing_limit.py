@@ -1,0 +1,126 @@
+"""The time limit ends every task: also one that swallows whatever is raised in it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spoolsim.errors import TaskTimeout
+from spoolsim.testing import SpoolerHarness
+
+
+def passes(env: Any) -> None:
+    while True:
+        try:
+            time.sleep(0.01)
+        except BaseException:
+            pass
+
+
+def blocks(env: Any) -> None:
+    while True:
+        try:
+            time.sleep(600)
+        except BaseException:
+            pass
+
+
+def spins(env: Any) -> None:
+    while True:
+        try:
+            sum(range(100))
+        except BaseException:
+            continue
+
+
+def nested(env: Any) -> None:
+    while True:
+        try:
+            blocks(env)
+        except BaseException:
+            pass
+        finally:
+            time.sleep(0.01)
+
+
+def step(env: Any) -> bool:
+    try:
+        time.sleep(600)
+    except BaseException:
+        return False
+    return True
+
+
+def retries(env: Any) -> None:
+    while not step(env):
+        pass
+
+
+def stores(env: Any) -> None:
+    errors = []
+    while True:
+        try:
+            sum(range(100))
+        except BaseException as error:
+            errors.append(error)
+
+
+def returns(env: Any) -> int:
+    try:
+        time.sleep(600)
+    except BaseException:
+        pass
+    return -2
+
+
+@pytest.mark.parametrize("handler", [passes, blocks, spins, nested, retries, stores, returns])
+@pytest.mark.parametrize("where", ["main thread", "another thread"])
+def test_a_task_that_swallows_everything_is_ended_and_named(tmp_path: Path, handler: Any, where: str) -> None:
+    """In a loop, in loops around it, blocked, spinning, or keeping what it caught."""
+    if where == "another thread" and handler in (blocks, nested, retries, returns):
+        pytest.skip("a call that blocks in another thread cannot be interrupted")
+    failed: list[str] = []
+
+    def test() -> None:
+        with SpoolerHarness(handler, directory=tmp_path) as spooler:
+            spooler.spool({"n": "greedy"})
+            with pytest.raises(TaskTimeout) as raised:
+                spooler.drain(timeout=0.1)
+            failed.append(str(raised.value))
+
+    if where == "main thread":
+        test()
+    else:
+        thread = threading.Thread(target=test)
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive()
+    assert "greedy" in failed[0]
+    assert "was still running after 0.1 s" in failed[0]
+
+
+def test_cleanup_is_left_alone(tmp_path: Path) -> None:
+    """A `finally`, and an `except` that raises again, run to their end, longer than it takes to strike again."""
+    cleaned = []
+
+    def handler(env: Any) -> None:
+        try:
+            try:
+                time.sleep(600)
+            except BaseException:
+                time.sleep(0.2)
+                cleaned.append("except")
+                raise
+        finally:
+            time.sleep(0.2)
+            cleaned.append("finally")
+
+    with SpoolerHarness(handler, directory=tmp_path) as spooler:
+        spooler.spool({"n": "careful"})
+        with pytest.raises(TaskTimeout):
+            spooler.drain(timeout=0.1)
+    assert cleaned == ["except", "finally"]
