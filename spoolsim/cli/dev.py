@@ -31,6 +31,13 @@ _MARGIN = 2.0
 _TERMINAL = 1.0
 
 
+def watched(options: Options) -> str:
+    """The directory whose Python source is watched where nobody said which; '' where that is not wanted, or no use."""
+    if options.watch or options.py_autoreload or options.faithful or options.inline or options.drain:
+        return ""
+    return os.path.abspath(options.chdir or os.curdir)
+
+
 class Program:
     """One of the two, in a process group of its own. name: before each of its lines. foreground: the terminal's."""
 

@@ -67,16 +67,23 @@ def exec_command(ours: list[str], command: list[str]) -> None:
     "dev",
     cls=_Split,
     options_metavar="[OPTIONS | FILE] -- COMMAND...",
-    epilog="\b\nExample:\n  spoolsim dev uwsgi.ini -- flask --app shop run --debug",
+    epilog="\b\nExample:\n  spoolsim dev uwsgi.ini -- flask --app shop run --debug\n\n"
+    "The spooler is reloaded when Python source below the working directory (or chdir) changes; --watch PATH watches "
+    "another place, --no-watch none.",
 )
 def dev_command(ours: list[str], command: list[str]) -> None:
     """`run` and `exec` at once, under one Ctrl-C; ends with the exit status of the command."""
-    from spoolsim.cli.dev import Dev
+    from spoolsim.cli.dev import Dev, watched
 
     log = Log()
     step_aside(command, log)
-    options, entries = install.prepare(install.configuration(ours, log))
+    words = [word for word in ours if word != "--no-watch"]
+    options, entries = install.prepare(install.configuration(words, log))
     warn(command, options, log)
+    if words == ours and (path := watched(options)):
+        log.say(f"reloading the spooler when Python source below {path} changes; --no-watch turns this off")
+        words += ["--watch", path]
+    ours = words
     sys.exit(Dev(ours, command, options, entries, log).run())
 
 

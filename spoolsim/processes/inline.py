@@ -49,7 +49,13 @@ class Foreground(Worker):
     def manage(self, claim: Claim) -> bool:
         self._running = claim.name
         self.app.harakiri_word = self._arm_user  # of all that share this process, the one whose task runs
-        return super().manage(claim)
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            return super().manage(claim)
+        finally:
+            # a debugger that was left by `continue` has put in its own, which would begin to debug us at a Ctrl-C
+            if before is not None and signal.getsignal(signal.SIGINT) != before:
+                signal.signal(signal.SIGINT, before)
 
     def guard(self, call: Callable[[], None]) -> None:
         self._running = "a signal handler"

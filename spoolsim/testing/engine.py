@@ -62,6 +62,7 @@ class SpoolerHarness(Runner):
         self.options, places = configure(options, self.directory)
         self.served = places.served
         self.app = App(self.options, places.entries, self.log, role=MASTER, stamp=True)
+        self.app.folds = False  # each test is a run of its own to its reader
         self.app.signals = stage.RecordingSignals(self.log, self.app.notes, faithful=self.app.faithful)
         self.app.signals.spoolers = self._queue  # type: ignore[assignment]  # a pipe within one process
         self.app.signals.up = True

@@ -181,6 +181,8 @@ class Runner(Record):
             who = f"spooler {os.getpid()}"
             self._workers[0].guard(lambda: app.signals.run(number, who, report))
         except Interrupted as interrupted:
+            if limit is not None:
+                limit.busy = False  # it is over: no other one may come
             self._error = interrupted
         finally:
             app.role, app.signals.in_master = WORKER, True

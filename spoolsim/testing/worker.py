@@ -170,6 +170,8 @@ class TestingWorker(Worker):
                 if limit is not None and limit.end():
                     harness._was_stuck(ran)
         except Interrupted:  # while we looked at what the handler had raised
+            if limit is not None:
+                limit.busy = False  # it is over: no other one may come
             harness._was_stuck(ran)
             result = outcomes.SPOOL_RETRY
         return outcomes.returned(result)

@@ -61,6 +61,7 @@ class App:
         "directories",
         "failed_in",
         "faithful",
+        "folds",
         "found_app",
         "harakiri_word",
         "log",
@@ -108,6 +109,8 @@ class App:
         self.harakiri_word: Callable[[int], None] | None = None
         #: what was said once, in the whole run
         self.said = said or Said()
+        #: a traceback that was printed before is one line
+        self.folds = not options.faithful
         #: the process that imports the app: a new one after each reload
         self.born = os.getpid()
         self.notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful, first=self.said.first)

@@ -253,10 +253,30 @@ def test_dev_runs_both_and_ends_with_the_command(spawn: Any, tmp_path: Path):
     assert process.wait_exit(30) == 5
     process.assert_nothing_left()
     name = os.path.basename(sys.executable)
-    lines = [[part.strip() for part in line.split("|", 1)] for line in process.output().splitlines()]
+    first, *rest = process.output().splitlines()
+    assert first.startswith(f"[spoolsim] reloading the spooler when Python source below {tmp_path.resolve()} changes")
+    lines = [[part.strip() for part in line.split("|", 1)] for line in rest]
     assert {line[0] for line in lines} == {"spooler", name}
     assert ["spooler", "task dev b'web'"] in lines
     assert not list((tmp_path / "sp").glob("uwsgi_spoolfile_on_*"))
+
+
+@pytest.mark.parametrize("options", [[], ["--no-watch"], ["--watch", "tasks.py"]])
+def test_dev_reloads_when_source_changes(spawn: Any, tmp_path: Path, options: list[str]):
+    """By itself, and says so in one line; --no-watch turns it off, and --watch says what to watch instead."""
+    process = dev(spawn, tmp_path, WAITING, *options)
+    process.wait_output("spawned the uWSGI spooler")
+    assert ("reloading the spooler when Python source" in process.output()) == (not options)
+    assert "--no-watch" not in process.output().replace("--no-watch turns this off", "")
+    (tmp_path / "tasks.py").write_text(TASKS + "print('new code')\n")
+    if options == ["--no-watch"]:
+        uwsgi = [*SPOOLSIM, "enqueue", "--spooler", "sp", "by=hand"]
+        subprocess.run(uwsgi, cwd=tmp_path, check=True, capture_output=True, timeout=30)
+        process.wait_output("done with task")
+        assert "new code" not in process.output()
+    else:
+        process.wait_output("new code")
+    process.stop(signal.SIGTERM)
 
 
 def test_a_program_under_dev_sees_the_spoolers(spawn: Any, tmp_path: Path):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pexpect
 
+from tests.conftest import poll_until
+
 APP = """
 import uwsgi
 
@@ -90,6 +92,25 @@ def test_pdb_in_a_handler_of_run_inline(tmp_path: Path) -> None:
     child.close()
     assert child.exitstatus == 0
     assert not list((tmp_path / "spool").glob("uwsgi_spoolfile*"))
+
+
+def test_ctrl_c_after_a_breakpoint_ends_run_inline(tmp_path: Path) -> None:
+    """Continued, pdb keeps SIGINT to itself; when the task is over Ctrl-C ends the run, and does not debug it."""
+    (tmp_path / "app.py").write_text(APP)
+    words = ["-m", "spoolsim", "run", "--inline", "--spooler", "spool", "--import", "app"]
+    child = _spawn(words, tmp_path)
+    child.expect_exact("(Pdb) ")
+    child.sendline("continue")
+    child.expect_exact("done with task")
+    poll_until(lambda: _sleeps(child.pid), 30, "the spooler to wait")
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert (child.exitstatus, "Program interrupted" in child.before) == (130, False)
+
+
+def _sleeps(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
 def test_pytest_pdb_ends_up_in_the_handler(tmp_path: Path) -> None:

@@ -311,10 +311,11 @@ def test_a_task_that_begins_as_the_time_is_over_is_interrupted() -> None:
     """Whoever looked just before saw that there was time."""
     with Limit(0.01) as limit:
         poll_until(lambda: limit.expired, 30, "the time to be over")
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interrupted) as held:
             limit.busy = True
             threading.Event().wait(60)
         assert limit.end()
+        assert held.type is not None
 
 
 def test_a_time_limit_that_strikes_while_an_error_is_printed(
