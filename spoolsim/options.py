@@ -462,7 +462,15 @@ OPTIONS: tuple[Option, ...] = (
         "max-attempts",
         "int",
         "max_attempts",
-        "Move a task that was tried so often to .spoolsim/failed/.",
+        "Move a task to .spoolsim/failed/ after it has failed N times in a row.",
+        metavar="N",
+        ours=True,
+    ),
+    _O(
+        "max-retries",
+        "int",
+        "max_retries",
+        "The same after it has asked N times in a row to be kept: SPOOL_RETRY, SPOOL_IGNORE, @spoolforever.",
         metavar="N",
         ours=True,
     ),
@@ -585,6 +593,7 @@ class Options:
         "max_attempts",
         "max_body",
         "max_fd",
+        "max_retries",
         "max_tasks",
         "metrics",
         "metrics_enabled",
@@ -693,6 +702,7 @@ class Options:
     not_emulated: str
     no_journal: bool
     max_attempts: int
+    max_retries: int
     retry_delay: float
     max_body: int
     durable: bool

@@ -44,6 +44,29 @@ _FIRST = b"\tdone\t1\t"
 DIED, FAILED = "died", "failed"
 
 
+class _Row:
+    """Of one task: attempts so far, how many came before the last row of the same kind, and that kind and its reason.
+
+    asked: the handler asked for the task to be kept, and did not fail.
+    """
+
+    __slots__ = ("asked", "attempt", "before", "why")
+
+    def __init__(self, attempt: int, before: int, asked: bool, why: str) -> None:
+        self.attempt = attempt
+        self.before = before
+        self.asked = asked
+        self.why = why
+
+
+_NONE = _Row(0, 0, False, "")
+
+
+def _asked(outcome: str, why: str) -> bool:
+    """Did the handler ask for its task to be kept (SPOOL_RETRY, which has no reason, or SPOOL_IGNORE)?"""
+    return outcome == "ignored" or (outcome == "retry" and not why)
+
+
 class Line:
     """One line, read back. time: epoch seconds. seconds: how long the task took."""
 
@@ -72,8 +95,8 @@ class Journal:
         self._spool = spool
         self.gathered: list[tuple[int, int, str]] = []
         self._pid = os.getpid()
-        #: task -> attempts so far, of tasks that stayed
-        self._attempts: dict[str, int] = {}
+        #: task -> what is known of its attempts, of tasks that stayed
+        self._attempts: dict[str, _Row] = {}
         #: how far the file has been read back
         self._inode = 0
         self._offset = 0
@@ -88,10 +111,10 @@ class Journal:
         """Any other outcome, after `took` nanoseconds; returns which attempt of this task it was."""
         self.flush()  # a task of that name that is done before counts no more
         if outcome == FAILED:
-            attempt = self._attempts.pop(task, 0)
+            attempt = self._attempts.pop(task, _NONE).attempt
         else:
             attempt = self.attempts(task) + 1
-            self._remember(task, attempt)
+            self._remember(task, attempt, _asked(outcome, why), why)
         why = why.replace("\t", " ").replace("\n", " ")[:_LONG]
         if "\\" in task or not task.isprintable():
             task = _escaped(task)
@@ -101,7 +124,12 @@ class Journal:
     def attempts(self, task: str) -> int:
         """How often a task was tried before, by any process, as far as the journal reaches back."""
         self._read_on()
-        return self._attempts.get(task, 0)
+        return self._attempts.get(task, _NONE).attempt
+
+    def row(self, task: str) -> tuple[int, bool, str]:
+        """How often in a row a task failed, or asked to be kept (True); and why, the last time; as far as was read."""
+        row = self._attempts.get(task, _NONE)
+        return row.attempt - row.before, row.asked, row.why
 
     def _read_on(self) -> None:
         """Take in what other processes have written since."""
@@ -124,12 +152,15 @@ class Journal:
         if line.outcome in ("done", FAILED):
             self._attempts.pop(line.task, None)
         else:
-            self._remember(line.task, max(line.attempt, self._attempts.get(line.task, 0)))
+            attempt = max(line.attempt, self._attempts.get(line.task, _NONE).attempt)
+            self._remember(line.task, attempt, _asked(line.outcome, line.why), line.why)
 
-    def _remember(self, task: str, attempt: int) -> None:
+    def _remember(self, task: str, attempt: int, asked: bool, why: str) -> None:
+        row = self._attempts.get(task)
+        before = 0 if row is None else row.before if row.asked == asked else row.attempt
         if len(self._attempts) >= _REMEMBERED and task not in self._attempts:
             del self._attempts[next(iter(self._attempts))]
-        self._attempts[task] = attempt
+        self._attempts[task] = _Row(attempt, before, asked, why)
 
     def flush(self) -> None:
         """Write what was gathered."""
@@ -146,7 +177,7 @@ class Journal:
 
     def _line(self, at: int, took: int, task: str) -> str:
         """Of one task that is done."""
-        attempt = self._attempts.pop(task, 0) + 1
+        attempt = self._attempts.pop(task, _NONE).attempt + 1
         if "\\" in task or not task.isprintable():
             task = _escaped(task)
         return f"{at}\t{self._pid}\tdone\t{attempt}\t{took}\t{task}\t\n"
@@ -182,8 +213,11 @@ class Journal:
                 os.close(fresh)
 
     def _unfinished(self) -> bytes:
-        """The last line of each task that was tried and is still there; the newest, where they are many."""
-        last: dict[str, bytes] = {}
+        """The last lines of each task that was tried and is still there; the newest, where they are many.
+
+        Of each the last by which it failed, and the last by which it asked to be kept: so both rows can be counted.
+        """
+        last: dict[tuple[str, bool], bytes] = {}
         for name in (OLDER, NAME):  # the older one too: the process that began this one may have died before it carried
             try:
                 with open(self._spool.corner(name), "rb") as file:
@@ -195,12 +229,16 @@ class Journal:
             for text in data.split(b"\n"):
                 if _FIRST in text or (line := parse(text.decode("utf-8", "surrogateescape"))) is None:
                     continue
-                last.pop(line.task, None)
-                if line.outcome not in ("done", FAILED):
-                    last[line.task] = text
+                if line.outcome in ("done", FAILED):
+                    last.pop((line.task, True), None)
+                    last.pop((line.task, False), None)
+                else:
+                    key = (line.task, _asked(line.outcome, line.why))
+                    last.pop(key, None)
+                    last[key] = text
         carried: list[bytes] = []
         room = LIMIT // 2
-        for task, text in reversed(last.items()):
+        for (task, _), text in reversed(last.items()):
             if os.path.lexists(f"{self._spool.path}/{task}"):
                 room -= len(text) + 1
                 if room < 0:

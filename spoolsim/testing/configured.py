@@ -129,6 +129,6 @@ def configure(given: Any, home: str) -> tuple[Options, Places]:
         touch_all=(),
         drain=False,
         inline=True,
-        no_journal=not options.max_attempts,  # which counts attempts by it
+        no_journal=not (options.max_attempts or options.max_retries),  # which counts attempts by it
     )
     return changed, places

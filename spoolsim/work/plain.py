@@ -61,7 +61,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
     """
     options = worker.options
     app = worker.app
-    general = app.faithful or not options.quiet or options.chdir_task or options.max_attempts
+    general = app.faithful or not options.quiet or options.chdir_task or options.max_attempts or options.max_retries
     observed = worker.around is not None or worker.settled is not None or worker.call is not run.call
     observed = observed or worker.attempted is not None or bool(worker.unremoved)
     if general or observed or options.max_body or lock.OFD_SETLK is None:

@@ -53,6 +53,7 @@ _SECOND = 1_000_000_000
 #: uWSGI does with a broken one; it is done, but still there
 KEPT, MOVED, DROPPED, STUCK = "kept", "moved", "dropped", "stuck"
 
+_ASKED = "asked to be retried (SPOOL_RETRY)"
 OVERFLOW = "OverflowError: Python int too large to convert to C long"
 UNFOUND = "unable to find the spooler function, have you loaded it into the spooler process ?"
 HORRIBLE = "[spooler] something horrible happened to the spooler. Better to kill it."
@@ -273,10 +274,10 @@ class Worker:
             self._short(claim)
             return False
         options = self.options
-        if options.max_attempts and self.journal is not None:
-            attempts = self.journal.attempts(claim.task)
-            if attempts >= options.max_attempts:  # the last one killed its spooler
-                self._fail(claim, "its spooler died", attempts)
+        if (options.max_attempts or options.max_retries) and self.journal is not None:
+            if self.journal.attempts(claim.task) and self._given_up(
+                claim, self.journal
+            ):  # the last one killed its spooler
                 return False
         if self.chdir and not self._enter(claim):
             return False
@@ -512,14 +513,12 @@ class Worker:
     def _keep(self, claim: Claim, outcome: Outcome, took: int) -> None:
         """A task that stays: for the next scan, for later (--retry-delay), or among the failed (--max-attempts)."""
         options = self.options
-        attempt = 0
+        why = outcome.why or _ASKED
         if self.journal is not None:
-            attempt = self.journal.add(claim.task, outcome.state, took, outcome.why)
-        why = outcome.why or "asked to be retried (SPOOL_RETRY)"
-        if 0 < options.max_attempts <= attempt:
-            if self._fail(claim, why, attempt):
+            self.journal.add(claim.task, outcome.state, took, outcome.why)
+            if self._given_up(claim, self.journal):
                 return
-        elif options.retry_delay and outcome.state is outcomes.RETRY:
+        if options.retry_delay and outcome.state is outcomes.RETRY:
             self._postpone(claim, options.retry_delay)
         elif not settle.release(claim):
             self.words[STARTED] = time.clock_gettime_ns(time.CLOCK_MONOTONIC)  # so it counts as its spooler's death
@@ -539,16 +538,19 @@ class Worker:
         except OSError as error:
             self._once(claim.path, "delay", f"{claim.path} cannot be given its --retry-delay: {error.strerror}")
 
-    def _fail(self, claim: Claim, why: str, attempts: int) -> bool:
-        """It was tried often enough (--max-attempts): to `.spoolsim/failed/`, from where `spoolsim retry` takes it.
+    def _given_up(self, claim: Claim, journal: Journal) -> bool:
+        """Has it failed so often in a row (--max-attempts), or asked so often to be kept (--max-retries)?
 
-        False when it cannot be moved.
+        Then it has been moved to `.spoolsim/failed/`, from where `spoolsim retry` takes it, or, where that cannot be
+        done, been released.
         """
-        why = f"{why}; tried {attempts} times"
-        if not self._move(claim, why, FAILED):
+        count, asked, why = journal.row(claim.task)
+        limit = self.options.max_retries if asked else self.options.max_attempts
+        if not 0 < limit <= count:
             return False
-        if self.journal is not None:
-            self.journal.add(claim.task, journals.FAILED, 0, why)
+        why = f"{why or _ASKED}; tried {count} times"
+        if self._move(claim, why, FAILED):
+            journal.add(claim.task, journals.FAILED, 0, why)
         return True
 
     def _move(self, claim: Claim, why: str, home: str) -> str:

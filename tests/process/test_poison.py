@@ -67,12 +67,12 @@ def test_a_signal_that_kills_is_no_task(start: Start, home_app: str) -> None:
     assert history(i.spool) == [("done", 1), ("done", 1)]
 
 
-def test_after_max_attempts_it_is_moved_and_comes_back_whole(start: Start) -> None:
-    """A task that is always retried: so many runs, then failed/, with its reason; `retry` brings it back whole."""
+def test_after_max_retries_it_is_moved_and_comes_back_whole(start: Start) -> None:
+    """A task that always asks to be retried: so many runs, then failed/, with its reason; `retry` brings it back whole."""
     code = (
         "note('run'); result = uwsgi.SPOOL_OK if os.path.exists(os.environ['GATES'] + '/well') else uwsgi.SPOOL_RETRY"
     )
-    i = start("--spooler-frequency", "1", "--max-attempts", "3")
+    i = start("--spooler-frequency", "1", "--max-retries", "3")
     path = Path(i.put(code))
     before = path.read_bytes()
     poll_until(lambda: failed(i.spool) == [path.name], 60, "the task in failed/")
@@ -90,6 +90,23 @@ def test_after_max_attempts_it_is_moved_and_comes_back_whole(start: Start) -> No
     assert list(home.iterdir()) == []
     poll_until(lambda: len(history(i.spool)) == 5, 30, "the journal")
     assert history(i.spool) == [("retry", 1), ("retry", 2), ("retry", 3), ("failed", 3), ("done", 1)]
+
+
+def test_max_attempts_leaves_those_alone_that_ask(start: Start, home: Path) -> None:
+    """SPOOL_RETRY and SPOOL_IGNORE on purpose are no failures, however often; what fails is moved all the same."""
+    i = start("--spooler-frequency", "1", "--max-attempts", "2")
+    asks = [Path(i.put("note('asks'); result = uwsgi.SPOOL_RETRY")), Path(i.put("result = uwsgi.SPOOL_IGNORE"))]
+    bad = {
+        Path(i.put("raise ValueError('no such user')")).name: "raised ValueError: no such user; tried 2 times",
+        Path(i.put("result = None")).name: "returned None",
+        Path(i.put("os.kill(os.getpid(), 11)")).name: "its spooler was killed by SIGSEGV; tried 2 times",
+        Path(i.put("uwsgi.set_user_harakiri(1); time.sleep(600)")).name: "killed by its harakiri; tried 2 times",
+    }
+    poll_until(lambda: failed(i.spool) == sorted(bad), 90, "the bad ones in failed/")
+    for name, why in bad.items():
+        assert why in (i.spool / ".spoolsim" / "failed" / f"{name}.why").read_text()
+    poll_until(lambda: i.runs().count("asks") >= 4, 60, "more tries than failures are allowed")
+    assert all(path.exists() for path in asks)
 
 
 def test_a_task_that_kills_is_moved_after_max_attempts(start: Start) -> None:

@@ -238,3 +238,26 @@ def test_a_rotation_that_died_halfway_is_made_good(spool: SpoolDir, monkeypatch:
         written.done(f"other{number}", 0)
     written.flush()
     assert Journal(spool).attempts(TASK) == 1
+
+
+def test_failures_in_a_row_are_counted(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apart from retries that were asked for, which end a row; over all processes, and across a rotation."""
+    one, two = Journal(spool), Journal(spool)
+    for _ in range(5):
+        one.add(TASK, "retry", 0)
+    two.add(TASK, "retry", 0, "raised ValueError")
+    assert two.row(TASK) == (1, False, "raised ValueError")
+    one.add(TASK, DIED, 0, "its spooler was killed by SIGKILL")
+    two.attempts(TASK)
+    assert two.row(TASK) == (2, False, "its spooler was killed by SIGKILL")
+    Path(spool.path, TASK).touch()
+    monkeypatch.setattr(journal, "LIMIT", 100)
+    one.done("another", 0)
+    one.flush()
+    three = Journal(spool)
+    assert three.attempts(TASK) == 7
+    assert three.row(TASK) == (2, False, "its spooler was killed by SIGKILL")
+    three.add(TASK, "ignored", 0, "returned SPOOL_IGNORE (0)")
+    assert three.row(TASK) == (1, True, "returned SPOOL_IGNORE (0)")
+    three.add(TASK, FAILED, 0)
+    assert three.row(TASK) == (0, False, "")
