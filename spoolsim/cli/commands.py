@@ -43,8 +43,8 @@ Examples:
   spoolsim help differences                    where this is not uWSGI, and why
 
 \b
-Exit status: 0 well; 1 not well (tasks are left, a directory or an app is unusable);
-2 not understood; 130 ended by Ctrl-C."""
+Exit status: 0 success; 1 failure (tasks left, unusable directory or app);
+2 usage error; 130 interrupted by Ctrl-C."""
 
 
 class _Lazy(click.Group):

@@ -156,7 +156,7 @@ class Dev:
                 if not self.stopping and (command.ended() or spooler.ended()):
                     self.failed = spooler.ended() and not command.ended()
                     if self.failed:
-                        self.log.say("the spooler has ended; the command is stopped", error=True)
+                        self.log.say("the spooler has exited; stopping the command", error=True)
                     self._stop()
                     (command if self.failed else spooler).send(signal.SIGINT)
                 if self.stopping:
@@ -202,7 +202,7 @@ class Dev:
         if now >= self.deadline:
             for one in self.programs:
                 if not one.ended():
-                    self.log.say(f"{one.name} does not end: killed", error=True)
+                    self.log.say(f"{one.name} does not exit; killed", error=True)
                     one.send(signal.SIGKILL)
 
     def _show(self, one: Program) -> bool:

@@ -135,7 +135,7 @@ class Inline:
             "the app's timers, crons and file monitors": self.app.signals.timed,
         }
         if unserved := [name for name, given in asked.items() if given]:
-            self.log.say(f"--inline is one process without a master, and does nothing for: {', '.join(unserved)}")
+            self.log.say(f"--inline runs without a master; these have no effect: {', '.join(unserved)}")
 
     def run(self) -> int:
         """Until Ctrl-C; draining, until a whole pass found nothing that was not tried."""

@@ -303,8 +303,8 @@ class Master:
         if slot.state == lifecycle.CROWDED != before.state:
             left = min((at - _now() for _, _, at in slot.leaving if at is not None), default=0.0)
             self.log.say(
-                f"{self.path(number)}: two old processes still finish their tasks; the new code waits for one of them, "
-                f"at most {max(left, 0):.0f} s"
+                f"{self.path(number)}: two processes from earlier reloads are still finishing their tasks; "
+                f"the new code starts when one exits, or after {max(left, 0):.0f} s"
             )
         for action in actions:
             self.act(number, action)
@@ -411,9 +411,9 @@ class Master:
             generation.retire(_now() + _OVERTIME)
             self.coming = None
             if not first:
-                self.log.say("the old code goes on; the next touch tries again")
+                self.log.say("still serving the old code; the next touch tries again")
             elif self.touch.watches() and not self.options.drain:
-                self.log.say("nothing runs yet: the next change tries again")
+                self.log.say("nothing runs yet; the next change tries again")
                 self.waiting = True
                 self.touch.start()
             else:
@@ -476,11 +476,9 @@ class Master:
         if self.coming is None or end is None or _now() < end:
             return
         then = (
-            "another touch has come: trying again"
-            if self._again
-            else "the old code goes on; the next touch tries again"
+            "another touch has come: trying again" if self._again else "still serving the old code until the next touch"
         )
-        self.log.say(f"the import is given up after {_now() - self.coming.began:.0f} s; {then}", error=True)
+        self.log.say(f"gave up importing the new code after {_now() - self.coming.began:.0f} s; {then}", error=True)
         self._give_up_import()
         self._reload_again()
 

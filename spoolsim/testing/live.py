@@ -140,7 +140,7 @@ class LiveSpooler(Record):
 
     def _started(self) -> bool:
         output = self.output
-        if "nothing runs yet: " in output:
+        if "nothing runs yet; " in output:
             raise HarnessError(f"the instance does not start; {self.report()}")
         return output.count("spawned the uWSGI spooler on dir") >= len(self.served) * self.processes
 

@@ -274,11 +274,9 @@ class Worker:
             self._short(claim)
             return False
         options = self.options
-        if (options.max_attempts or options.max_retries) and self.journal is not None:
-            if self.journal.attempts(claim.task) and self._given_up(
-                claim, self.journal
-            ):  # the last one killed its spooler
-                return False
+        journal = self.journal if options.max_attempts or options.max_retries else None
+        if journal is not None and journal.attempts(claim.task) and self._given_up(claim, journal):
+            return False  # the last attempt killed its spooler
         if self.chdir and not self._enter(claim):
             return False
         app = self.app
@@ -536,7 +534,7 @@ class Worker:
         try:
             settle.postpone(claim, time.time() + seconds)
         except OSError as error:
-            self._once(claim.path, "delay", f"{claim.path} cannot be given its --retry-delay: {error.strerror}")
+            self._once(claim.path, "delay", f"could not apply --retry-delay to {claim.path}: {error.strerror}")
 
     def _given_up(self, claim: Claim, journal: Journal) -> bool:
         """Has it failed so often in a row (--max-attempts), or asked so often to be kept (--max-retries)?
@@ -646,11 +644,11 @@ class Worker:
             self.settled(claim.path, outcomes.BROKEN)
 
     def _skipped(self, path: str, why: str) -> None:
-        self._once(path, why, f"{path} is {why}: uWSGI passes over it in silence, and so it never runs")
+        self._once(path, why, f"{path} is {why}; uWSGI silently skips it, so it never runs")
 
     def _unscanned(self, error: OSError) -> None:
         path = self.spool.path
-        self._once(path, str(error), f"{path} cannot be scanned: {error.strerror}; it is tried again at each scan")
+        self._once(path, str(error), f"{path} cannot be scanned: {error.strerror}; trying again at each scan")
 
     def _tell(self, claim: Claim, outcome: Outcome, function: str) -> None:
         """Say once why a task will come back."""

@@ -481,7 +481,7 @@ def test_nothing_of_the_command_outlives_a_ctrl_c(shell: Any, wait_for: Any):
     pid = grandchild(shell)
     shell.expect("spawned the uWSGI spooler")
     shell.sendintr()
-    shell.expect("sh does not end: killed")
+    shell.expect("sh does not exit; killed")
     shell.expect_exact("READY$ ")
     wait_for(lambda: state(pid) in ("", "Z"), 10, "the end of the command's child")
     shell.sendline("echo still $((40 + 2))")
@@ -555,7 +555,7 @@ def test_dev_ends_when_the_spooler_cannot_run(spawn: Any, tmp_path: Path):
     process = spawn([*SPOOLSIM, *words, "--", sys.executable, "app.py"], cwd=tmp_path)
     status = process.wait_exit(20)
     assert status == 1, process.output()
-    assert "the spooler has ended; the command is stopped" in process.output()
+    assert "the spooler has exited; stopping the command" in process.output()
     process.assert_nothing_left()
 
 

@@ -833,7 +833,7 @@ def test_options_that_need_a_master_are_named(place: Place):
     place.task("a")
     status, output = place.drain("--stats", "s", "--watch", ".", "--touch-spoolers-reload", "tf")
     assert (status, place.left()) == (0, [])
-    line = one_line(output, "--inline is one process without a master")
-    assert line.endswith("for: stats, watch, touch-spoolers-reload, the app's timers, crons and file monitors")
+    line = one_line(output, "--inline runs without a master")
+    assert line.endswith("no effect: stats, watch, touch-spoolers-reload, the app's timers, crons and file monitors")
     (place.path / "app.py").write_text(APP)
-    assert "--inline is one" not in place.drain()[1]
+    assert "--inline runs without" not in place.drain()[1]

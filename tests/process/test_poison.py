@@ -68,7 +68,7 @@ def test_a_signal_that_kills_is_no_task(start: Start, home_app: str) -> None:
 
 
 def test_after_max_retries_it_is_moved_and_comes_back_whole(start: Start) -> None:
-    """A task that always asks to be retried: so many runs, then failed/, with its reason; `retry` brings it back whole."""
+    """A task that always asks to be retried: N runs, then failed/, with its reason; `retry` brings it back."""
     code = (
         "note('run'); result = uwsgi.SPOOL_OK if os.path.exists(os.environ['GATES'] + '/well') else uwsgi.SPOOL_RETRY"
     )

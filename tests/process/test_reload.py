@@ -185,7 +185,7 @@ def test_an_import_that_hangs(start: Start, home_app: str, late: bool) -> None:
         poll_until(lambda: time.monotonic() - began > 6, 20, "the import to be an old one")
     version(it, home_app, "two")
     touch(it)
-    it.spawned.wait_output("the import is given up", timeout=60)
+    it.spawned.wait_output("gave up importing the new code", timeout=60)
     answered_by(it, "two")
     settled(it, 1)
     assert it.stop() == 0
@@ -237,7 +237,9 @@ def test_two_reloads_over_two_long_tasks(start: Start, home_app: str) -> None:
         it.wait_runs(f"long {name}")
         version(it, home_app, name)
         (it.home / "touched").touch()  # one event: opening and writing it may be two
-        it.spawned.wait_output("(fresh-code)" if name == "two" else "two old processes still finish their tasks")
+        it.spawned.wait_output(
+            "(fresh-code)" if name == "two" else "two processes from earlier reloads are still finishing"
+        )
     it.put("note('waits', VERSION)")
     it.open_gate("two")
     it.wait_runs("waits three")

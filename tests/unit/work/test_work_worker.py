@@ -80,7 +80,7 @@ def test_a_delay_that_cannot_be_set(
     """Said; the task comes back at the next scan."""
     monkeypatch.setattr("spoolsim.spool.settle.os.utime", _error)
     assert [worker.cycle(), worker.cycle()] == [1, 1]
-    assert "cannot be given its --retry-delay" in capfd.readouterr().err
+    assert "could not apply --retry-delay" in capfd.readouterr().err
 
 
 def test_a_lock_that_cannot_be_given_up_goes_with_its_descriptor(
