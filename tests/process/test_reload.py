@@ -132,7 +132,7 @@ def test_broken_code(start: Start, home_app: str) -> None:
     (pid,) = it.wait_workers(1)
     version(it, home_app, "broken")
     touch(it)
-    it.spawned.wait_output("the old code goes on", timeout=20)
+    it.spawned.wait_output("still serving the old code", timeout=20)
     assert "NameError: name 'no_such_name' is not defined" in it.output()
     answered_by(it, "one")
     settled(it, 1)
@@ -154,7 +154,7 @@ def test_a_touch_while_broken_code_is_imported(start: Start, home_app: str) -> N
     touch(it)
     it.spawned.wait_output("has been touched", n=2, timeout=20)
     it.open_gate("mended")
-    it.spawned.wait_output("the old code goes on", timeout=20)
+    it.spawned.wait_output("still serving the old code", timeout=20)
     answered_by(it, "two")
     assert it.stop() == 0
 
@@ -329,7 +329,7 @@ def test_a_storm_of_reloads(start: Start, home_app: str) -> None:
     unfinished = [words for words in lines if words[0] == "begin" and (words[1], words[2]) not in ended_by]
     assert len(unfinished) == killed
     assert it.output().count("has been touched") >= TOUCHES / 10
-    assert it.output().count("the old code goes on") >= 1
+    assert it.output().count("still serving the old code") >= 1
     assert [state(pid) for pid in children(it.pid)] == ["S"]
     assert descriptors(it.pid) == before or len(descriptors(it.pid)) == len(before)
     assert it.stop(signal.SIGINT) == 0

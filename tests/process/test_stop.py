@@ -158,7 +158,7 @@ def test_broken_code_does_not_replace_working_code(start: Start, home_app: str, 
     it.wait_workers(1)
     (it.home / "app.py").write_text("import uwsgi\nraise RuntimeError('not yet')\n")
     it.send(signal.SIGHUP)
-    it.spawned.wait_output("the old code goes on", timeout=30)
+    it.spawned.wait_output("still serving the old code", timeout=30)
     assert "not yet" in it.output()
     wait_for(lambda: len(it.fork_servers()) == 1, 30, "the end of the fork server that failed")
     it.put("note('version', VERSION)")

@@ -181,7 +181,7 @@ def test_py_autoreload_when_the_import_fails(start: Start, home_app: str, home: 
     it.put("note('version', part.VERSION)")
     it.wait_runs("version mended")
     (home / "part.py").write_text("this is no Python\n")
-    it.spawned.wait_output("the old code goes on")
+    it.spawned.wait_output("still serving the old code")
     it.put("note('still', part.VERSION)")
     it.wait_runs("still mended")
     (home / "part.py").write_text("VERSION = 'again'\n")
