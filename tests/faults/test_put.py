@@ -20,10 +20,10 @@ from spoolsim.log import Log
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.enqueue import Producer
 from spoolsim.spool.names import PREFIX
+from tests import FULL
 from tests.conftest import Spawn, poll_until
 from tests.faults.strace import Run, available, disturbed, trace
 from tests.oracle.packets import packet, unpack
-from tests.property import FULL
 
 PRODUCER = """
 import os

@@ -21,12 +21,13 @@ from spoolsim.log import Log
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.enqueue import Producer
 from spoolsim.spool.names import PREFIX
+from tests import size
 from tests.conftest import Spawn, Spawned, poll_until
 from tests.oracle.packets import NAME_RE, packet, unpack
 
 pytestmark = pytest.mark.oracle
 
-COUNT = 2_000
+COUNT = size(2_000, 600)
 #: due long after these tests
 FUTURE = 4_000_000_000
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from spoolsim.spool import file
+from tests import size
 from tests.conftest import Spawn, Spawned, WaitFor
 
 from .packets import PREFIX, packet
 
-BEFORE = 5000
-EACH = 1000
+BEFORE = size(5000, 1000)
+EACH = size(1000, 300)
 PROCESSES = 2
 
 #: notes each task in a file outside of the spool; the first one in each process waits until all have one
@@ -64,7 +65,9 @@ open(os.environ["RUNS"] + "-" + SIDE, "w").close()
 def test_each_task_runs_once_whoever_serves_it(
     spawn: Spawn, tmp_path: Path, uwsgi_binary: str, wait_for: WaitFor
 ) -> None:
-    """5,000 tasks there, 1,000 more from each side meanwhile, two spoolers each: every one runs once, all take part."""
+    """5,000 tasks there, 1,000 more from each side meanwhile (fewer without --full), two spoolers each: every one runs
+    once, all take part.
+    """
     spool, gates = tmp_path / "spool", tmp_path / "gates"
     for place in (spool, gates, tmp_path / "own-uwsgi", tmp_path / "own-spoolsim"):
         place.mkdir()

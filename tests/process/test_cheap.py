@@ -10,6 +10,7 @@ from pathlib import Path
 
 from spoolsim.spool.names import PREFIX
 from spoolsim.work.scoreboard import SPAWNS
+from tests import size
 from tests.conftest import WaitFor, poll_until
 from tests.oracle.packets import packet
 from tests.process.conftest import Instance, Start, children, put
@@ -28,6 +29,9 @@ def ready(it: Instance) -> None:
 def processes(it: Instance) -> list[int]:
     """The children of the fork server, which are spoolers."""
     return [child for server in it.fork_servers() for child in children(server)]
+
+
+TASKS = size(200, 60)
 
 
 def spawns(it: Instance) -> int:
@@ -189,10 +193,10 @@ def test_a_file_monitor_spawns(start: Start, home_app: str, home: Path) -> None:
 
 
 def test_no_task_is_lost_in_the_moment_of_dying(start: Start, wait_for: WaitFor) -> None:
-    """150 single tasks, each put just when a process is about to end: all run once, never by two at a time."""
+    """150 single tasks (40 without --full), each put when a process is about to end: all run once, never by two."""
     it = start("--spooler-cheap", "--spooler-frequency", "0", "--spooler-quiet")  # 0.1 s between two scans
     ready(it)
-    total = 150
+    total = size(150, 40)
     for n in range(total):
         it.put(f"note('ran', {n})")
         it.wait_count(n + 1, timeout=20)
@@ -211,11 +215,11 @@ def test_one_process_for_each_slot(start: Start, wait_for: WaitFor) -> None:
     it = start("--spooler-cheap", "--spooler-frequency", "0", "--spooler-processes", "2", "--spooler-quiet")
     ready(it)
     most = 0
-    for n in range(200):
+    for n in range(TASKS):
         it.put(f"note('ran', {n}); time.sleep(0.002)")
         most = max(most, len(processes(it)))
     it.wait_empty()
-    assert Counter(it.runs()) == Counter(f"ran {n}" for n in range(200))
+    assert Counter(it.runs()) == Counter(f"ran {n}" for n in range(TASKS))
     assert 1 <= most <= 2
     wait_for(lambda: not processes(it), 20, "the end of both")
     assert it.stop() == 0

@@ -11,11 +11,12 @@ from collections import defaultdict
 
 import pytest
 
+from tests import size
 from tests.conftest import Spawn, WaitFor
 from tests.process.conftest import Instance, Start, state
 
 WORKERS = 12
-RACES = 150
+RACES = size(150, 48)
 #: harakiri in seconds, and how far around it the staged tasks end
 LIMIT = 1.0
 AROUND = 0.020

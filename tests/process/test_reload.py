@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import size
 from tests.conftest import WaitFor, poll_until
 from tests.process.conftest import Instance, Start, children, descriptors, state
 from tests.process.test_stats import document
@@ -277,7 +278,7 @@ def test_frequency_at_run_time(start: Start) -> None:
 
 # ---- the storm ----
 
-TOUCHES, TASKS, SECONDS = 200, 2000, 20.0
+TOUCHES, TASKS, SECONDS = size((200, 2000, 20.0), (40, 400, 4.0))
 #: one task in so many takes longer than the mercy, when it is run for the first time
 LONG = 250
 
@@ -293,8 +294,9 @@ note("end", n, os.getpid())
 
 
 def test_a_storm_of_reloads(start: Start, home_app: str) -> None:
-    """200 touches in 20 s, every tenth with broken code, while 2,000 tasks flow: none lost, none run twice but
-    those that mercy killed, the newest code serves in the end, and processes and descriptors are as before.
+    """200 touches in 20 s (40 in 4 s without --full), every tenth with broken code, while ten times as many tasks flow:
+    none lost, none run twice but those that mercy killed, the newest code serves in the end, and processes and
+    descriptors are as before.
     """
     files = [word for n in range(3) for word in ("--touch-spoolers-reload", f"t{n}")]
     options = ("--spooler-processes", "3", "--reload-mercy", "1", "--spooler-frequency", "600", "--spooler-quiet")

@@ -6,12 +6,13 @@ import os
 import signal
 
 from spoolsim.work.scoreboard import HARAKIRI, PID, SERIAL, SPAWNS, STARTED, TASKS
+from tests import size
 from tests.conftest import WaitFor
 from tests.process.conftest import Instance, Start, children, descriptors, state
 
 WORKERS = 4
-FROM_INSIDE = 400
-DEATHS = 500
+FROM_INSIDE = size(400, 80)
+DEATHS = size(500, 100)
 
 #: dies at the first run, in one of the ways below, and is done at the second
 DEADLY = """\
@@ -40,7 +41,9 @@ def consistent(it: Instance) -> None:
 
 
 def test_five_hundred_deaths(start: Start, home_app: str, wait_for: WaitFor) -> None:
-    """After 500 deaths of every kind all is done, and process table, descriptors and scoreboard are as before."""
+    """After 500 deaths of every kind (100 without --full) all is done, and process table, descriptors and scoreboard
+    are as before.
+    """
     it = start("--spooler-processes", str(WORKERS), "--spooler-quiet", app=home_app + QUIET)
     it.wait_workers(WORKERS)
     (server,) = it.fork_servers()

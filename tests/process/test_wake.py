@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from spoolsim.spool import file
+from tests import size
 from tests.conftest import WaitFor, poll_until
 from tests.oracle.packets import PREFIX, packet
 from tests.process.conftest import Instance, Start
 
 #: single tasks, one at a time; the long version is 20,000
-TASKS = int(os.environ.get("SPOOLSIM_WAKE_TASKS", "3000"))
+TASKS = int(os.environ.get("SPOOLSIM_WAKE_TASKS", size("3000", "600")))
 #: seconds between two polls: a task that waited for it would be seen
 POLL = 600
 #: far below POLL, far above what a busy machine needs
@@ -51,7 +52,7 @@ def idle(start: Start, *options: str, processes: int = 2) -> Instance:
 
 
 def test_no_wake_up_is_lost(start: Start) -> None:
-    """Thousands of single tasks, each enqueued by another process when the last is gone: none waits for the poll."""
+    """Many single tasks, each enqueued by another process when the last is gone: none waits for the poll."""
     it = idle(start)
     run = [sys.executable, "-c", PRODUCER, str(it.spool), str(TASKS), str(SOON)]
     done = subprocess.run(run, capture_output=True, text=True, timeout=300, check=False)
