@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from spoolsim.errors import OptionError
-from spoolsim.options import BY_NAME, DEFAULTS, OPTIONS, Options, Setting, atoi, build
+from spoolsim.options import BY_NAME, DEFAULTS, OPTIONS, Options, Setting, atoi, build, umask_of
 
 
 def ini(*pairs: tuple[str, str]) -> list[Setting]:
@@ -183,6 +183,17 @@ def test_opt_shows_the_last_value_of_each_name_as_written():
     assert options.inline is True
     assert options.without_effect == ("vacuum",) and options.not_run == ()
     assert options.unknown_ini == (("mine", "uwsgi.ini:3"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "mask", "noted"),
+    [("022", 0o022, False), ("0027", 0o027, False), ("22", 0, True), ("", 0, True), ("12345", 0o234, True)],
+)
+def test_a_umask_is_read_as_uwsgi_reads_it(text: str, mask: int, noted: bool):
+    """Three octal digits, or the last three of four; a shorter text is 000, which is noted."""
+    options = build(ini(("umask", text)))
+    assert umask_of(str(options.umask)) == mask
+    assert bool(options.notes) is noted
 
 
 def test_preloads_are_in_uwsgis_order():

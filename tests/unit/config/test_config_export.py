@@ -196,3 +196,31 @@ def test_for_production_needs_a_place_to_write(here: Path):
         run("uwsgi.ini", "--to", "ini", "--for", "production")
     with pytest.raises(UsageError, match=r"--output no/such: cannot be written"):
         run("uwsgi.ini", "--to", "ini", "--output", "no/such")
+
+
+def test_an_export_to_a_pipe_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Byte for byte what --output writes, escape sequences and bytes that are no text among them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "u.ini").write_bytes(b"[uwsgi]\nspooler = a\nlog-encoder = format %[[33m${msgnl}%[[0m\nenv = A=\xff\n")
+    shown = run("u.ini", "--to", "ini").stdout_bytes
+    run("u.ini", "--to", "ini", "--output", "out.ini")
+    assert shown == (tmp_path / "out.ini").read_bytes()
+    assert b"log-encoder = format \x1b[33m${msgnl}\x1b[0m\nenv = A=\xff\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "warned"),
+    [
+        ("log-format = %%(ltime) %%(status)", False),
+        ("log-format = $(NOT_SET_ANYWHERE)", True),
+        ("spooler-processes = $(HOME)", False),
+        ("set-placeholder = x=%%(spooler)", False),
+    ],
+)
+def test_only_what_would_be_replaced_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, warned: bool
+):
+    """log-format has a syntax of its own that looks like a placeholder, and immediate options replace nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "u.ini").write_text(f"[uwsgi]\n{line}\nspooler = a\n")
+    assert ("looks like a placeholder" in run("u.ini", "--to", "ini").stderr) is warned

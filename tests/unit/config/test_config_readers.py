@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spoolsim.config.readers import discover, environment, expand, gather, read
+from spoolsim.config.readers import configuration, discover, environment, expand, gather, read
 from spoolsim.errors import ConfigError
 from spoolsim.options import Setting, build
 
@@ -220,3 +220,51 @@ def test_set_overrides_a_file_given_bare(here: Path):
     assert (options.opt["x"], options.opt["y"]) == (b"2", b"2")
     faithful = build(gather(["--faithful", *words], {}))
     assert (faithful.frequency, faithful.quiet, faithful.opt["y"]) == (10, True, b"1")
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--faithful"], ["--drain", "--stop-grace", "3"], ["--set", "x=1"]], ids=" ".join
+)
+def test_a_configuration_is_found_beside_any_options(here: Path, words: list[str]):
+    """Options that make no configuration leave the search alone; the file's settings come before theirs."""
+    (here / "uwsgi.ini").write_text("[uwsgi]\nspooler = u\n")
+    settings, file = configuration(words, {})
+    assert file == "uwsgi.ini"
+    assert pairs(settings)[0] == ("spooler", "u") and len(settings) >= 1 + len([w for w in words if w[:2] == "--"])
+    assert configuration([*words, "--spooler", "c"], {})[1] == ""
+    (here / "uwsgi.ini").unlink()
+    assert configuration(words, {})[1] is None
+
+
+def test_options_beside_a_found_configuration_reach_it(here: Path):
+    """--map rewrites its paths, and its placeholders are known on the command line."""
+    (here / "uwsgi.ini").write_text("[uwsgi]\nbase = /srv/shop\nspooler = /srv/shop/spool\n")
+    settings, _ = configuration(["--map", "/srv/shop=/here", "--spooler-chdir", "%(base)/x"], {})
+    found = dict(pairs(settings))
+    assert (found["spooler"], found["spooler-chdir"]) == ("/here/spool", "/here/x")
+
+
+def test_a_value_without_end_is_refused(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """uWSGI reads a value again after each replacement, and hangs on one that contains itself."""
+    monkeypatch.setenv("SELF", "x$(SELF)")
+    (here / "x.ini").write_text("[uwsgi]\nspooler = a$(SELF)\n")
+    with pytest.raises(ConfigError, match=r"^spooler \(x.ini:2\): \$\(...\) in it contains itself"):
+        read("x.ini")
+
+
+def test_commands_and_addresses_stay_as_they_are_where_nothing_reads_them(here: Path):
+    """@(exec://...) of what is not run here is neither run nor refused; what spoolsim acts on needs the text."""
+    (here / "x.ini").write_text("[uwsgi]\ncron = @(exec://touch made)\nown = @(http://x/y)\nspooler = s\n")
+    assert pairs(read("x.ini"))[:2] == [("cron", "@(exec://touch made)"), ("own", "@(http://x/y)")]
+    (here / "x.ini").write_text("[uwsgi]\nown = @(exec://touch made)\nspooler = %(own)\n")
+    with pytest.raises(ConfigError, match=r"^spooler \(x.ini:3\): @\(exec://touch made\): spoolsim runs no commands"):
+        read("x.ini")
+    assert not (here / "made").exists()
+
+
+def test_a_file_without_the_section_names_those_it_has(here: Path):
+    """As they are to be written."""
+    (here / "x.ini").write_text("[dev]\nspooler = a\n[prod]\nspooler = b\n")
+    with pytest.raises(ConfigError, match=r"no section \[uwsgi\]; name one of its sections: x.ini:dev, x.ini:prod$"):
+        read("x.ini")
+    assert pairs(read("x.ini:prod")) == [("spooler", "b")]
