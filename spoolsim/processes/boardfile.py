@@ -1,54 +1,129 @@
-"""Where a master's scoreboard is: `.spoolsim/run/<pid>` of its first directory, locked for its life.
+"""Where a master's scoreboard is: `.spoolsim/run/<pid>` of its first directory, with a lock beside it for its life.
 
-So other programs find it, and recognise one whose master is gone: nobody holds its lock.
+So other programs find it, and recognise one whose master is gone: nobody holds `<pid>.lock`. Two masters may have one
+pid, as process 1 of two containers: the second takes the name `<pid>-2`.
+
+The scoreboard itself is memory that nobody can cut, as a process that has a file mapped dies when another one cuts it;
+its name is a link to it. Where the system has no such memory (it is Linux's) it is a file.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.lock import try_lock
+from spoolsim.spool.regular import open_regular
 from spoolsim.work import signalbox
 from spoolsim.work.scoreboard import Scoreboard
 
+_LOCK = ".lock"
+_NAME = re.compile(r"[0-9]+(-[0-9]+)?\Z")
+#: so many masters may have one pid
+_MANY = 1000
 
-def make(spool: SpoolDir | None, slots: int) -> tuple[Scoreboard, str, str]:
-    """A new scoreboard with so many slots.
 
-    Returns it, its path, and why it has none ('' when it has): no directory is served, or it cannot be written to.
+class BoardFile:
+    """A scoreboard and its place.
+
+    board: the scoreboard. path: its name, '' when it has none. why: the reason for that, '' where there is none.
     """
-    if spool is None:
-        return Scoreboard.create(None, slots), "", ""
-    try:
-        run = spool.make_corner("run")
+
+    __slots__ = ("_lock", "board", "path", "why")
+
+    def __init__(self, spool: SpoolDir | None, slots: int) -> None:
+        """A new one with so many slots; spool: the directory whose corner has it, None for no directory."""
+        self.path = self.why = ""
+        self._lock = -1
+        board = None
+        if spool is not None:
+            try:
+                board = self._make(spool.make_corner("run"), slots)
+            except OSError as error:
+                self._remove()
+                self.why = f"no scoreboard in {spool.corner()}: {error.strerror}; other programs cannot see us"
+        self.board = board or Scoreboard.create(None, slots)
+
+    def _make(self, run: str, slots: int) -> Scoreboard:
         sweep(run)
-        path = os.path.join(run, str(os.getpid()))
-        board = Scoreboard.create(path, slots)
-        try_lock(board.fd, record=True)  # not the kind that forked processes share
-        return board, path, ""
-    except OSError as error:
-        why = f"no scoreboard in {spool.corner()}: {error.strerror}; other programs cannot see us"
-        return Scoreboard.create(None, slots), "", why
+        self.path, self._lock = _take_name(run)
+        _unlink(self.path)
+        if not _has_memory():
+            return Scoreboard.create(self.path, slots)
+        board = Scoreboard.create(None, slots)
+        try:
+            os.symlink(f"/proc/{os.readlink('/proc/self')}/fd/{board.fd}", self.path)
+        except OSError:
+            board.close()
+            raise
+        return board
+
+    def close(self) -> None:
+        """Give it back; nothing of it stays."""
+        self._remove()
+        self.board.close()
+
+    def _remove(self) -> None:
+        if self.path:
+            _unlink(self.path)
+            _unlink(self.path + _LOCK)
+            self.path = ""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _has_memory() -> bool:
+    return hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd")
+
+
+def _take_name(run: str) -> tuple[str, int]:
+    """A name that no living master has, and the descriptor that locks it."""
+    for number in range(1, _MANY):
+        path = os.path.join(run, f"{os.getpid()}-{number}" if number > 1 else str(os.getpid()))
+        try:
+            fd = open_regular(path + _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            continue
+        # not the kind of lock that forked processes share
+        if try_lock(fd, record=True) and os.fstat(fd).st_nlink:
+            return path, fd
+        os.close(fd)  # another one that starts took it for a dead one's
+    raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), run)
 
 
 def sweep(run: str) -> None:
-    """Remove what masters that are gone left: scoreboards that nobody locks, FIFOs that nobody reads."""
-    for name in os.listdir(run):
+    """Remove what masters that are gone left: locks that nobody holds, scoreboards without, FIFOs that nobody reads."""
+    names = sorted(os.listdir(run), key=lambda name: name.endswith(_LOCK))
+    for name in names:
         path = os.path.join(run, name)
-        if name.endswith(signalbox.SUFFIX) and not signalbox.is_read(path):
-            try:
-                os.unlink(path)
-            except FileNotFoundError:
-                pass  # another one starts, and does the same
-        if not name.isdigit():
-            continue
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        try:
-            if try_lock(fd, record=True):
-                os.unlink(path)
-        finally:
-            os.close(fd)
+        if name.endswith(signalbox.SUFFIX):
+            if not signalbox.is_read(path):
+                _unlink(path)
+        elif name.endswith(_LOCK):
+            if _is_free(path):
+                _unlink(path.removesuffix(_LOCK))
+                _unlink(path)
+        elif _NAME.match(name) and not os.path.lexists(path + _LOCK) and (os.path.islink(path) or _is_free(path)):
+            _unlink(path)
+
+
+def _is_free(path: str) -> bool:
+    """Whether nobody holds the lock of a file, which is let go again at once."""
+    try:
+        fd = open_regular(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return try_lock(fd, record=True)
+    finally:
+        os.close(fd)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # another one starts, and does the same; or it is nothing of ours

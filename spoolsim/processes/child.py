@@ -9,7 +9,7 @@ import sys
 import time
 
 from spoolsim.processes.leash import Tight
-from spoolsim.processes.network import bind, serve
+from spoolsim.processes.network import Network, bind, who_runs_code
 from spoolsim.work import handlers
 from spoolsim.work.app import IN_WORKERS, SPOOLER, WORKER, print_error
 from spoolsim.work.remains import reporter
@@ -317,14 +317,19 @@ def stand_in(app: App, leash: int, *, again: bool) -> NoReturn:
         pipe = app.signals.workers
         if pipe is not None:
             wait.listen(pipe.reader)
+        for line in filter(None, map(who_runs_code, app.options.sockets)):
+            if not again and not app.faithful:
+                app.log.say(line)
         servers = [bind(address) for address in app.options.sockets]
-        for server in servers:
-            wait.also(server.fileno())
-        while (why := wait.wait(limit=3600)) != LEASH:
+        network = Network(servers, app, poll=wait.also, forget=wait.no_more, now=_now)
+        while True:
+            deadline = network.next_deadline()
+            why = wait.wait(limit=3600 if deadline is None else max(deadline - _now(), 0))
+            if why == LEASH:
+                break
             if why == SIGNAL and pipe is not None and (number := pipe.receive()) >= 0:
                 app.signals.run(number, "worker 1", print_error)
-            for server in servers:
-                serve(server, app)
+            network.turn()
         status = OK
     except SystemExit as end:
         status = exit_status(end)
@@ -340,6 +345,10 @@ def _run_script(app: App) -> None:
     except SystemExit as end:
         exit_status(end)
     os.kill(app.master_pid, signal.SIGQUIT)
+
+
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def _signals(faithful: bool) -> None:

@@ -379,7 +379,7 @@ def main(wire_fd: int, board_fd: int) -> None:
     app.signals.teller = setup["told"]
     if setup["worker_pipe"]:
         app.signals.workers = Pipe(*setup["worker_pipe"])
-    os.environ[program.VARIABLE] = program.describe(options, directories)
+    os.environ[program.VARIABLE] = program.describe(options, directories, board=setup["board"])
     before = list(sys.modules)
     try:
         with Tight(wire.fd):

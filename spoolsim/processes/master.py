@@ -10,7 +10,8 @@ import select
 import signal
 import time
 
-from spoolsim.processes import boardfile, lifecycle
+from spoolsim.processes import lifecycle
+from spoolsim.processes.boardfile import BoardFile
 from spoolsim.processes.cheap import Cheap
 from spoolsim.processes.clockwork import Clockwork
 from spoolsim.processes.generation import Generation
@@ -112,8 +113,7 @@ class Master:
         #: the file in which all processes of this run note what was said once
         self.said = said.create()
         notes.first = said.share(self.said, log).first
-        self.board_path = ""
-        self.board = self._make_board()
+        self._board_file = self._make_board()
         self.spooler_pipe = Pipe.open()
         self.worker_pipe = Pipe.open() if options.stand_in_worker else None
         self.reports = os.pipe() if options.drain else (-1, -1)
@@ -154,14 +154,23 @@ class Master:
 
     # ---- start ----
 
-    def _make_board(self) -> Scoreboard:
+    def _make_board(self) -> BoardFile:
         """The scoreboard, at a path where other programs find it."""
         served = next((path for path, external, _ in self.entries if not external), None)
-        home = SpoolDir(served, bare=self.options.faithful) if served else None
-        board, self.board_path, why = boardfile.make(home, len(self.slots) * 2)
-        if why:
-            self.log.say(why)
-        return board
+        made = BoardFile(SpoolDir(served, bare=self.options.faithful) if served else None, len(self.slots) * 2)
+        if made.why:
+            self.log.say(made.why)
+        return made
+
+    @property
+    def board(self) -> Scoreboard:
+        """The scoreboard that the serving spoolers write to."""
+        return self._board_file.board
+
+    @property
+    def board_path(self) -> str:
+        """Where it is; '' for nowhere."""
+        return self._board_file.path
 
     def run(self) -> int:
         """Until the end; returns the exit status."""
@@ -203,6 +212,7 @@ class Master:
             "reports": self.reports[1],
             "told": self.told.teller,
             "said": self.said,
+            "board": os.path.basename(self.board_path),
             "descriptors": descriptors,
         }
         self.import_began = time.time()
@@ -250,7 +260,8 @@ class Master:
         now = _now()
         looks = [at for slot in self.slots if (at := lifecycle.next_look(slot)) is not None]
         parts = (self.touch, self.clockwork, self.cheap, self.orphans)
-        looks += [at for at in (self._begin_at, *(part.next_look() for part in parts)) if at is not None]
+        ends = (self._begin_at, *(part.next_look() for part in parts), self.stats.next_look() if self.stats else None)
+        looks += [at for at in ends if at is not None]
         looks += [generation.end_by for generation in self.generations if generation.end_by is not None]
         if (end := self._import_ends()) is not None:
             looks.append(end)
@@ -606,8 +617,8 @@ class Master:
             self.board.slot(seat)[LEAVE] = 1
         kept = self.board.words[FREQUENCY:HEAD].tolist()
         unremoved = self.board.unremoved.tobytes()
-        self._close_board()
-        self.board = self._make_board()
+        self._board_file.close()
+        self._board_file = self._make_board()
         self.board.unremoved.cast("B")[:] = unremoved
         for word, value in enumerate(kept, FREQUENCY):
             self.board.words[word] = value
@@ -747,19 +758,11 @@ class Master:
         if self.stats:
             self.stats.close()
         self.orphans.close()
-        self._close_board()
+        self._board_file.close()
         self.log.turn = None
         for fd in (self.wakeup, self.wakeup_writer, self.said, *self.reports):
             if fd >= 0:
                 os.close(fd)
-
-    def _close_board(self) -> None:
-        if self.board_path:
-            try:
-                os.unlink(self.board_path)
-            except OSError:
-                pass  # the directory has gone, and it with it
-        self.board.close()
 
 
 def _bury(pid: int) -> None:

@@ -14,6 +14,7 @@ import sys
 import time
 
 from spoolsim.errors import OptionError
+from spoolsim.processes.addresses import bind_unix, remove
 from spoolsim.work.scoreboard import BUSY, DONE, DROPPED, KEPT, PID, SPAWNS, STARTED, STATE, TASKS
 
 TYPE_CHECKING = False
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 #: so many readers may be slow at a time; the one that has been so for longest goes first
 _READERS = 16
-#: seconds an HTTP client has for its request
-_REQUEST = 0.05
+#: seconds after which an HTTP client is answered that has sent no request; and that a reader has for its answer
+_REQUEST, _PATIENCE = 0.05, 10.0
 _HTTP = (
     "HTTP/1.0 200 OK\r\nConnection: close\r\nAccess-Control-Allow-Origin: *\r\nContent-Type: application/json\r\n\r\n"
 )
@@ -41,8 +42,9 @@ class Stats:
         self.master = master
         self.socket: socket.socket | None = None
         self.path = ""
-        #: readers that have not taken all yet: descriptor -> (socket, the rest)
-        self.answers: dict[int, tuple[socket.socket, memoryview]] = {}
+        self._inode = 0
+        #: readers that have not taken all yet, by descriptor
+        self.readers: dict[int, _Reader] = {}
 
     def start(self) -> None:
         """Bind and listen. Raises OptionError when the address cannot be had."""
@@ -68,97 +70,111 @@ class Stats:
             server = socket.socket(socket.AF_UNIX)
             server.bind(f"\0{address[1:]}\0")  # the last byte is a part of the name, as uWSGI gives it
         else:
-            server = socket.socket(socket.AF_UNIX)
-            _remove_stale(address)
-            umask = os.umask(0o177)
-            try:
-                server.bind(address)
-            finally:
-                os.umask(umask)
+            server = bind_unix(address, replace=False)
             self.path = address
+            self._inode = os.lstat(address).st_ino
         server.listen(16)
         return server
 
     def collect(self, ready: set[int]) -> None:
         """Answer those who wait; the rest of an answer goes to each as it reads, and nobody is waited for."""
-        for fd in ready & self.answers.keys():
-            self._send(fd)
+        for fd in ready & self.readers.keys():
+            self._go_on(self.readers[fd])
+        self.tick()
         if self.socket is None or self.socket.fileno() not in ready:
             return
         try:
-            reader, _ = self.socket.accept()
+            found, _ = self.socket.accept()
         except OSError:
             return  # gone again
+        found.setblocking(False)
+        if len(self.readers) >= _READERS:
+            self._end(next(iter(self.readers.values())))
+        reader = _Reader(found, _now())
+        self.readers[reader.fd] = reader
+        self.master.poll.register(reader.fd, select.POLLIN)
+        if not self.master.options.stats_http:
+            self._answer(reader)
+
+    def next_look(self) -> float | None:
+        """When the time of a reader is over, by the monotonic clock."""
+        return min((reader.end for reader in self.readers.values()), default=None)
+
+    def tick(self) -> None:
+        """Answer those who send no request, and leave those whose time is over."""
+        for reader in list(self.readers.values()):
+            if _now() < reader.end:
+                continue
+            if reader.text is None:
+                self._answer(reader)
+            else:
+                self._end(reader)
+
+    def _go_on(self, reader: _Reader) -> None:
+        """It has sent its request, or taken a part of its answer."""
+        if reader.text is not None:
+            self._send(reader)
+            return
+        try:  # to a client that sends it to a socket already closed, the answer would be lost
+            reader.socket.recv(65536)
+        except OSError:
+            pass
+        self._answer(reader)
+
+    def _answer(self, reader: _Reader) -> None:
         import json
 
-        reader.setblocking(False)
         text = json.dumps(snapshot(self.master), indent="\t")
-        if self.master.options.stats_http:
-            _hear(reader)
-            text = _HTTP + text
-        if len(self.answers) >= _READERS:
-            self._end(next(iter(self.answers)))
-        fd = reader.fileno()
-        self.answers[fd] = (reader, memoryview(text.encode()))
-        self._send(fd)
-        if fd in self.answers:
-            self.master.poll.register(fd, select.POLLOUT)
+        reader.text = memoryview(((_HTTP if self.master.options.stats_http else "") + text).encode())
+        reader.end = _now() + _PATIENCE
+        self._send(reader)
+        if reader.fd in self.readers:
+            self.master.poll.modify(reader.fd, select.POLLOUT)
 
-    def _send(self, fd: int) -> None:
+    def _send(self, reader: _Reader) -> None:
         """What the reader takes at once; when that is all, or it is gone, that was it."""
-        reader, text = self.answers[fd]
+        text = reader.text
+        if text is None:
+            return
         try:
-            text = text[reader.send(text) :]
+            reader.text = text[reader.socket.send(text) :]
         except BlockingIOError:
-            pass
+            return
         except OSError:
-            text = text[:0]
-        self.answers[fd] = (reader, text)
-        if not text:
-            self._end(fd)
+            reader.text = text[:0]
+        if not reader.text:
+            self._end(reader)
 
-    def _end(self, fd: int) -> None:
-        reader, _ = self.answers.pop(fd)
-        try:
-            self.master.poll.unregister(fd)
-        except KeyError:
-            pass  # it took everything at once
-        reader.close()
+    def _end(self, reader: _Reader) -> None:
+        del self.readers[reader.fd]
+        self.master.poll.unregister(reader.fd)
+        reader.socket.close()
 
     def close(self) -> None:
         """Stop listening."""
-        for fd in list(self.answers):
-            self._end(fd)
+        for reader in list(self.readers.values()):
+            self._end(reader)
         if self.socket is not None:
             self.socket.close()
             self.socket = None
         if self.path:
-            try:
-                os.unlink(self.path)
-            except OSError:
-                pass
+            remove(self.path, self._inode)
 
 
-def _hear(reader: socket.socket) -> None:
-    """Take the request: to a client that sends it to a socket already closed, the answer would be lost."""
-    select.select([reader], [], [], _REQUEST)
-    try:
-        reader.recv(65536)
-    except OSError:
-        pass  # it sends none
+class _Reader:
+    """A client. text: what it has yet to take, None before it is answered. end: when its time is over."""
+
+    __slots__ = ("end", "fd", "socket", "text")
+
+    def __init__(self, client: socket.socket, now: float) -> None:
+        self.socket = client
+        self.fd = client.fileno()
+        self.text: memoryview | None = None
+        self.end = now + _REQUEST
 
 
-def _remove_stale(path: str) -> None:
-    """A socket that nobody listens at any more is in the way; anything else stays."""
-    probe = socket.socket(socket.AF_UNIX)
-    try:
-        probe.connect(path)
-    except ConnectionRefusedError:
-        os.unlink(path)
-    except OSError:
-        pass
-    finally:
-        probe.close()
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def snapshot(master: Master) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import time
 from itertools import chain
 
 from spoolsim.log import encoded
+from spoolsim.spool import regular
 from spoolsim.spool.lock import try_lock
 
 TYPE_CHECKING = False
@@ -36,7 +37,8 @@ _LONG = 1000
 #: attempts of so many tasks that stay are remembered
 _REMEMBERED = 10_000
 
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+#: without waiting, should a FIFO lie in its place
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 #: in the line of a task that is done at the first try, and in no other
 _FIRST = b"\tdone\t1\t"
 
@@ -220,8 +222,7 @@ class Journal:
         last: dict[tuple[str, bool], bytes] = {}
         for name in (OLDER, NAME):  # the older one too: the process that began this one may have died before it carried
             try:
-                with open(self._spool.corner(name), "rb") as file:
-                    data = file.read()
+                data = regular.read(self._spool.corner(name))
             except OSError:
                 continue
             if data.count(_FIRST) == data.count(b"\n"):
@@ -256,7 +257,7 @@ def read(spool: SpoolDir) -> Iterator[Line]:
 def _added(path: str, inode: int, offset: int) -> tuple[int, bytes]:
     """A file's inode, and what is behind the offset; all where the inode is another one; (-1, b"") for no file."""
     try:
-        with open(path, "rb") as file:
+        with open(regular.open_regular(path, os.O_RDONLY), "rb") as file:
             found = os.fstat(file.fileno()).st_ino
             if found == inode:
                 file.seek(offset)
@@ -267,7 +268,8 @@ def _added(path: str, inode: int, offset: int) -> tuple[int, bytes]:
 
 def _lines_of(path: str) -> Iterator[Line]:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        fd = regular.open_regular(path, os.O_RDONLY)
+        with open(fd, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             for text in file:
                 if (line := parse(text)) is not None:
                     yield line

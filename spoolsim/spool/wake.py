@@ -12,6 +12,8 @@ import os
 import select
 import sys
 
+from spoolsim.spool.regular import open_regular
+
 if sys.platform == "linux":
     from spoolsim.spool import inotify  # here, so that a fork server has it for all its spoolers
 
@@ -158,5 +160,5 @@ def _kqueue(paths: list[str]) -> tuple[Any, int]:
 def _hang_bell(spool: SpoolDir) -> str:
     spool.make_corner()
     path = spool.corner(BELL)
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    os.close(open_regular(path, os.O_WRONLY | os.O_CREAT))
     return path

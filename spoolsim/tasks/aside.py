@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from spoolsim.spool import regular
 from spoolsim.spool.directory import TRASH
 
 TYPE_CHECKING = False
@@ -57,8 +58,7 @@ def _is_note(spool: SpoolDir, home: str, name: str, there: set[str]) -> bool:
     if name.removesuffix(SUFFIX) in there:
         return True
     try:
-        with open(spool.corner(home, name), "rb") as file:
-            return file.read(1) == b"/"
+        return regular.read(spool.corner(home, name))[:1] == b"/"
     except OSError:
         return True
 
@@ -66,8 +66,7 @@ def _is_note(spool: SpoolDir, home: str, name: str, there: set[str]) -> bool:
 def note_of(spool: SpoolDir, home: str, name: str) -> Note:
     """What stands beside a task that was set aside; for one without a note, where it would go by its name."""
     try:
-        with open(spool.corner(home, name + SUFFIX), encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().split("\n")
+        lines = regular.read(spool.corner(home, name + SUFFIX)).decode("utf-8", "surrogateescape").split("\n")
     except OSError:
         lines = []
     origin = _origin(spool, name, lines[0] if lines else "")

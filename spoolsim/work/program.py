@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from spoolsim.work.scoreboard import Scoreboard
 
 #: a marshalled dict, in hex: {"options": ..., "directories": [(path, external), ...], "master": pid,
-#: "served": is the master one that takes signals, "run": pid of the `spoolsim run` behind it, "instance": see below};
-#: marshal, since json costs 7 ms at the start of every process, in a version that every Python reads
+#: "served": is the master one that takes signals, "run": pid of the `spoolsim run` behind it, "board": the name of its
+#: scoreboard if that is not the pid, "instance": see below}; marshal, since json costs 7 ms at the start of every
+#: process, in a version that every Python reads
 VARIABLE = "SPOOLSIM"
 #: set by dev for both of its commands, so that they share what one instance shares
 INSTANCE = "SPOOLSIM_INSTANCE"
@@ -48,11 +49,17 @@ _named = ("", "")
 
 
 def describe(
-    options: Options, directories: Sequence[tuple[SpoolDir, int]], *, master: int = 0, served: bool | None = None
+    options: Options,
+    directories: Sequence[tuple[SpoolDir, int]],
+    *,
+    master: int = 0,
+    served: bool | None = None,
+    board: str = "",
 ) -> str:
     """The value of the environment variable.
 
     master: pid of the master, by default this process. served: does it take signals; by default unless inline.
+    board: the name of its scoreboard, by default that pid.
     """
     found = [(directory.path, directory.external) for directory, _ in directories]
     if served is None:
@@ -63,6 +70,7 @@ def describe(
         "master": master or os.getpid(),
         "served": served,
         "run": (master or os.getppid()) if served else 0,  # a fork server describes itself: its parent is the run
+        "board": board,
         # taken out: an instance started by this one is another
         "instance": os.environ.pop(INSTANCE, "") or new_instance(),
     }
@@ -71,7 +79,17 @@ def describe(
 
 def _described() -> dict[str, Any] | None:
     text = os.environ.get(VARIABLE)
-    return marshal.loads(bytes.fromhex(text)) if text else None
+    if not text:
+        return None
+    try:
+        described = marshal.loads(bytes.fromhex(text))
+    except (ValueError, EOFError, TypeError):
+        described = None
+    if isinstance(described, dict):
+        return described
+    Log().say(f"the environment variable {VARIABLE} is not what `spoolsim run` or `exec` set: it is ignored; unset it")
+    del os.environ[VARIABLE]
+    return None
 
 
 def instance() -> str:
@@ -98,7 +116,7 @@ def scoreboard(app: App) -> Scoreboard | None:
     own = next((directory for directory, _ in app.directories if not directory.external), None)
     if described is None or not described["run"] or own is None:
         return None
-    return board.Scoreboard.open(own.corner("run", str(described["run"])))
+    return board.Scoreboard.open(own.corner("run", described["board"] or str(described["run"])))
 
 
 def spooler_pids(app: App) -> list[int]:
@@ -137,10 +155,14 @@ def signal_registered(app: App, number: int) -> bool:
     """Has the app of that master a handler for a uwsgi signal?"""
     for path in _masters(app):
         try:
-            with open(path, "rb") as file:
-                words = memoryview(file.read(8 * board.HEAD)).cast("Q")
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             continue
+        try:
+            data = os.pread(fd, 8 * board.HEAD, 0) if board.count(fd) >= 0 else b""
+        finally:
+            os.close(fd)
+        words = memoryview(data).cast("Q")
         if len(words) == board.HEAD and words[board.LOADED]:
             return bool(words[board.SIGNALS + number // 64] >> number % 64 & 1)
     return False
@@ -156,10 +178,11 @@ def _masters(app: App) -> Iterator[str]:
         return
     described = _described()
     pid = described["run"] if described else 0
+    name = (described and described["board"]) or str(pid)
     run = own.corner("run")
     end = time.clock_gettime(time.CLOCK_MONOTONIC) + _STARTING
     while pid and alive(pid) and time.clock_gettime(time.CLOCK_MONOTONIC) < end:
-        path = os.path.join(run, str(pid))
+        path = os.path.join(run, name)
         if signalbox.is_read(path + signalbox.SUFFIX):
             yield path
         select.select((), (), (), 0.01)

@@ -25,9 +25,11 @@ slot changes, and a reader that meets that reads again.
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import sys
+from stat import S_ISREG
 from struct import Struct
 
 from spoolsim.work import unremoved
@@ -75,6 +77,8 @@ class Scoreboard:
         fd = _nameless() if path is None else os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             _fill(fd, size(slots))
+            if path is None:
+                _seal(fd)
             board = cls(fd, slots)
         except BaseException:
             os.close(fd)
@@ -89,11 +93,11 @@ class Scoreboard:
     def open(cls, path: str) -> Scoreboard | None:
         """Another instance's, to look at, and to be closed; None where there is none, or it is still being made."""
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             return None
-        slots = int.from_bytes(os.pread(fd, 8, 8 * SLOTS), sys.byteorder)
-        if os.fstat(fd).st_size != size(slots):
+        slots = count(fd)
+        if slots < 0:
             os.close(fd)
             return None
         return cls(fd, slots)
@@ -127,6 +131,15 @@ class Scoreboard:
         os.close(self.fd)
 
 
+def count(fd: int) -> int:
+    """How many slots the scoreboard behind a descriptor has; -1 for something else."""
+    status = os.fstat(fd)
+    if not S_ISREG(status.st_mode):
+        return -1
+    slots = int.from_bytes(os.pread(fd, 8, 8 * SLOTS), sys.byteorder)
+    return slots if status.st_size == size(slots) else -1
+
+
 def deadline(words: memoryview) -> int:
     """The nearer of the two deadlines of a worker, in monotonic nanoseconds; 0 for none."""
     harakiri, user = words[HARAKIRI], words[USER]
@@ -136,12 +149,21 @@ def deadline(words: memoryview) -> int:
 def _nameless() -> int:
     """An empty file that goes with the last process that has it open: in memory, where the system has that."""
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("scoreboard")
+        return os.memfd_create("scoreboard", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     import tempfile
 
     fd, name = tempfile.mkstemp()
     os.unlink(name)
     return fd
+
+
+def _seal(fd: int) -> None:
+    """Nobody can cut it any more, which would kill every process that has it mapped."""
+    if hasattr(fcntl, "F_ADD_SEALS"):
+        try:
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+        except OSError:
+            pass  # a file without a name, which nobody finds
 
 
 def _fill(fd: int, count: int) -> None:

@@ -68,6 +68,10 @@ class Wait:
         """End a wait when this descriptor is readable, too."""
         self._poll.register(fd, select.POLLIN)
 
+    def no_more(self, fd: int) -> None:
+        """The opposite of `also`."""
+        self._poll.unregister(fd)
+
     def frequency(self) -> float:
         """Seconds between two polls: what set_spooler_frequency said, else the option."""
         app = self._app
