@@ -6,7 +6,7 @@ import signal
 import sys
 
 
-def main() -> None:
+def command() -> None:
     """Run a command and exit with its status: 0 well, 1 not well, 2 not understood.
 
     `run` is dispatched without the command line library: it starts in milliseconds.
@@ -26,6 +26,24 @@ def main() -> None:
     from spoolsim.cli.commands import commands
 
     commands(prog_name="spoolsim")
+
+
+def main() -> None:
+    """As `command`; nothing but a line reaches whoever typed it: the system's refusals and Ctrl-C have no traceback."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler and sys.argv[1:2] != ["run"]:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it is loaded; cli/commands.py sets it back
+    try:
+        from spoolsim.cli.ends import end_of  # before there is perhaps no descriptor left to read it
+
+        try:
+            command()
+        except OSError as error:
+            sys.exit(end_of(error))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    finally:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -58,6 +59,8 @@ class _Lazy(click.Group):
 
         module, attribute, _ = COMMANDS[cmd_name]
         found: click.Command = getattr(import_module(module), attribute)
+        if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -40,6 +40,8 @@ class _Split(click.Command):
         command = args[len(ours) + 1 :]
         if not command:
             raise UsageError(f"spoolsim {self.name}: no command behind `--`")
+        if not command[0]:
+            raise UsageError(f"spoolsim {self.name}: the name of the command behind `--` is empty; name a program")
         ctx.params = {"ours": ours, "command": command}
         return []
 

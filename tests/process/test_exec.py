@@ -352,7 +352,9 @@ def test_signals_of_a_program_beside_a_run(spawn: Any, tmp_path: Path):
     assert "NotEmulated" in execute(tmp_path, sys.executable, "-c", code).stderr
     again = spawn([*SPOOLSIM, "run", "--spooler", "sp", "--import", "tasks"], cwd=tmp_path)
     again.wait_output("spawned the uWSGI spooler")
-    assert {path.name for path in (tmp_path / "sp/.spoolsim/run").iterdir()} == {str(again.pid), f"{again.pid}.signals"}
+    assert {path.name for path in (tmp_path / "sp/.spoolsim/run").iterdir()} == {
+        f"{again.pid}{suffix}" for suffix in ("", ".lock", ".signals")
+    }
     assert again.stop() == 0
 
 
