@@ -56,11 +56,8 @@ def test_limits_that_leave_nothing(tmp_path: Path, limit: str) -> None:
     """A run that cannot start says why."""
     (tmp_path / "spool").mkdir()
     (tmp_path / "app.py").write_text("import uwsgi\nuwsgi.spooler = lambda env: -2\n")
-    ended_well(
-        shell(f"ulimit {limit}; $S run --drain --spooler spool --import app 2>&1 | cat; exit $PIPESTATUS", tmp_path),
-        0,
-        1,
-    )
+    run = "$S run --drain --spooler spool --import app 2>&1 | cat; exit $PIPESTATUS"
+    ended_well(shell(f"ulimit {limit}; {run}", tmp_path), 0, 1)
 
 
 def test_an_empty_name_of_a_program(tmp_path: Path) -> None:
