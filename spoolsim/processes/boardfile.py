@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.lock import try_lock
@@ -20,7 +19,6 @@ from spoolsim.work import signalbox
 from spoolsim.work.scoreboard import Scoreboard
 
 _LOCK = ".lock"
-_NAME = re.compile(r"[0-9]+(-[0-9]+)?\Z")
 #: so many masters may have one pid
 _MANY = 1000
 
@@ -106,7 +104,11 @@ def sweep(run: str) -> None:
             if _is_free(path):
                 _unlink(path.removesuffix(_LOCK))
                 _unlink(path)
-        elif _NAME.match(name) and not os.path.lexists(path + _LOCK) and (os.path.islink(path) or _is_free(path)):
+        elif (
+            name.replace("-", "").isdigit()
+            and not os.path.lexists(path + _LOCK)
+            and (os.path.islink(path) or _is_free(path))
+        ):
             _unlink(path)
 
 

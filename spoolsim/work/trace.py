@@ -100,7 +100,7 @@ def _plainly(error: BaseException) -> str:
 
     try:
         return "".join(format_exception(error))
-    except Exception:  # of its own methods
+    except BaseException:  # of its own methods, which may also end the process or interrupt
         return f"{class_name(error)}\n"
 
 
@@ -123,7 +123,7 @@ def _signature(error: BaseException) -> str:
 def _named(error: BaseException) -> str:
     try:
         text = str(error).partition("\n")[0][:_LONG]
-    except Exception:
+    except BaseException:
         text = ""  # an error that cannot even say what it is
     name = class_name(error)
     return f"{name}: {text}" if text else name
