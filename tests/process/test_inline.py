@@ -533,7 +533,7 @@ def test_children_of_a_task_find_uwsgi(place: Place, flag: str, inline: bool):
         import multiprocessing, subprocess
         import children
         child = multiprocessing.get_context('spawn').Process(target=children.spool, args=('spawned',))
-        child.start(); child.join(30)
+        child.start(); child.join(300)
         note('status', child.exitcode)
         subprocess.run([sys.executable, '-c', 'import children; children.spool("run")'], check=True)
         """,
