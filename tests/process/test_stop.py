@@ -441,13 +441,14 @@ def test_an_importing_spooler_does_not_outlive_its_fork_server(start: Start, hom
 def test_a_killed_fork_server_is_replaced(start: Start, wait_for: WaitFor) -> None:
     """Its spoolers finish their task and no more, a new fork server serves the rest, and the master goes on."""
     it = start("--spooler-harakiri", "30")
-    busy(it, "a", 1.0)
+    busy(it, "a")
     (pid,) = it.workers()
     for n in range(30):
         it.put(f"note('rest', {n}, os.getpid()); time.sleep(0.1)")
     (server,) = it.fork_servers()
     os.kill(server, signal.SIGKILL)
     it.spawned.wait_output("the fork server was killed", timeout=20)
+    it.open_gate("a")
     wait_for(lambda: ended(it, "a"), 20, "the end of the orphan's task")
     wait_for(lambda: state(pid) in ("", "Z"), REMAINS, "the end of the orphan")
     it.wait_count(32, timeout=60)
