@@ -246,7 +246,7 @@ def test_two_reloads_over_two_long_tasks(start: Start, home_app: str) -> None:
     it.wait_runs("waits three")
     it.open_gate("three")
     settled(it, 1)
-    assert it.output().count("two old processes") == 1
+    assert it.output().count("two processes from earlier reloads") == 1
     assert it.stop() == 0
 
 
