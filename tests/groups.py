@@ -104,13 +104,16 @@ def in_order(items: list[pytest.Item], times: Times) -> list[pytest.Item]:
 
 
 def load() -> Times:
-    """Return the times of the last run here, else those recorded with the project."""
-    last = ROOT / ".pytest_cache" / "v" / LAST
-    for source in (last, RECORD):
+    """Return the times recorded with the project, those of the last runs here in their place."""
+    times = Times({}, {})
+    for source in (RECORD, ROOT / ".pytest_cache" / "v" / LAST):
         if source.exists():
             read = json.loads(source.read_text())
-            return Times({path: (count, seconds) for path, (count, seconds) in read["files"].items()}, read["long"])
-    return Times({}, {})
+            times.long = {n: s for n, s in times.long.items() if n.partition("::")[0] not in read["files"]} | read[
+                "long"
+            ]
+            times.files |= {path: (count, seconds) for path, (count, seconds) in read["files"].items()}
+    return times
 
 
 class Clock:
