@@ -549,6 +549,7 @@ class Options:
         module, the last wsgi-file, every mount, as the module or the wsgi-file that it names. uWSGI leaves the file out
         when the module gave an app.
     sockets, web_sockets: not empty means that uWSGI has a web worker.
+    mules, farms: how many mules, and the names of the farms, that uWSGI would start (`mule`, `mules`, `farm`).
     opt: what `uwsgi.opt` shows: the last value of each name, as typed (2.1: a list of all, if there are several);
         True for a flag of the command line.
     not_run: (name, source) of uWSGI's options that act on spoolers or on what they load, and do nothing here.
@@ -576,6 +577,7 @@ class Options:
         "envdirs",
         "eval",
         "faithful",
+        "farms",
         "frequency",
         "gid",
         "harakiri",
@@ -599,6 +601,7 @@ class Options:
         "metrics_enabled",
         "modules",
         "mounts",
+        "mules",
         "need_app",
         "no_journal",
         "no_orphans",
@@ -730,6 +733,8 @@ class Options:
     touch_all: tuple[str, ...]
     buffer_size: int
     not_run: tuple[tuple[str, str], ...]
+    mules: int
+    farms: tuple[str, ...]
     unknown_ini: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...]
 
@@ -768,7 +773,7 @@ class Options:
 
 #: field -> its value when nothing sets it
 DEFAULTS: dict[str, object] = {option.field: option.default for option in OPTIONS if option.field}
-DEFAULTS.update(preloads=(), opt={}, not_run=(), without_effect=(), unknown_ini=(), notes=())
+DEFAULTS.update(preloads=(), opt={}, not_run=(), without_effect=(), mules=0, farms=(), unknown_ini=(), notes=())
 
 
 def atoi(text: str) -> int:
@@ -824,6 +829,7 @@ def build(settings: Iterable[Setting]) -> Options:
             option = None
         elif option is None:
             _leave_out(options, setting)
+            _count_mules(options, setting)
         elif option.name == "master":
             explicit_master = truth(setting.value)
         if option is not None:
@@ -861,6 +867,17 @@ def _leave_out(options: Options, setting: Setting) -> None:
         options.not_run += ((setting.name, setting.source),)
     elif setting.name not in ALWAYS:
         options.without_effect += (setting.name,)
+
+
+def _count_mules(options: Options, setting: Setting) -> None:
+    """How many mules and which farms uWSGI would start: what signals may be sent to."""
+    text = setting.value if isinstance(setting.value, str) else ""
+    if setting.name == "mule":
+        options.mules += 1
+    elif setting.name == "mules":
+        options.mules += max(atoi(text), 0)
+    elif setting.name == "farm":
+        options.farms += (text.partition(":")[0],)
 
 
 def mounted(mount: str) -> tuple[str, str] | None:

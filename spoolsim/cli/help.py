@@ -91,9 +91,9 @@ def production_notes() -> str:
 
 
 _ABOUT_NOTES = """\
-A production note is one line that begins with `[production]` and ends with its code. It is said once for each file or
-option it is about, the first time it matters. `--silence CODE` (several with commas) leaves it out; `--faithful` makes
-spoolsim do exactly what uWSGI does, and says none of them."""
+A production note is one line that begins with `[production]` and ends with its code. spoolsim logs it the first time
+it matters, once for each file or option it is about. `--silence CODE` (several with commas) turns a note off;
+`--faithful` makes spoolsim do exactly what uWSGI does, and turns all of them off."""
 
 
 def option_table() -> str:

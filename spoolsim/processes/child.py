@@ -10,7 +10,7 @@ import time
 
 from spoolsim.processes.leash import Tight
 from spoolsim.processes.network import Network, bind, who_runs_code
-from spoolsim.work import handlers
+from spoolsim.work import atexits, handlers
 from spoolsim.work.app import IN_WORKERS, SPOOLER, WORKER, print_error
 from spoolsim.work.remains import reporter
 from spoolsim.work.scoreboard import DRAINED as THROUGH
@@ -91,6 +91,7 @@ class Spooler:
                 with Tight(self.leash):
                     self._become()
             status = self._serve()
+            self._say_skipped()
         except Ended as ended:
             status = ended.status
         except SystemExit as end:
@@ -105,9 +106,7 @@ class Spooler:
     def _become(self) -> None:
         app = self.app
         faithful = app.faithful
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        os.close(null)
+        first = _close_stdin() if faithful else _stdin_from_null()
         app.become(SPOOLER)
         app.signals.in_master, app.signals.up = False, True
         app.log.line(f"spawned the uWSGI spooler on dir {self.spool.path} with pid {os.getpid()}")
@@ -116,6 +115,10 @@ class Spooler:
         for line in app.load_in_spooler():
             if not faithful and app.said.first("spooler-import", str(app.born), line):
                 app.log.say(f"{line}; the spooler goes on without it", error=True)
+        if faithful:
+            _stdin_from_null()
+        elif opened := _describe(first):
+            app.notes.give("descriptor-zero", opened)
         try:
             os.nice(19)  # not before: the hook and spooler-import run in front of it
         except OSError:
@@ -217,6 +220,11 @@ class Spooler:
         if isinstance(error, Ended | SystemExit) or self.app.faithful or self._strays > _STRAYS:
             raise error
         self.worker.astray()
+
+    def _say_skipped(self) -> None:
+        """The instance stops or reloads: uWSGI would have killed us, without the app's atexit functions."""
+        if atexits.registered and self._leaving() and not self.app.options.drain:
+            self.app.notes.give("atexit-skipped", ", ".join(dict.fromkeys(atexits.registered)))
 
     def _gone(self) -> int:
         """The directory is gone and nobody waits for it: uWSGI ends and comes back, a drain is over.
@@ -344,7 +352,41 @@ def _run_script(app: App) -> None:
         app.run_script()
     except SystemExit as end:
         exit_status(end)
-    os.kill(app.master_pid, signal.SIGQUIT)
+    # with die-on-term uWSGI's master takes SIGQUIT as a reload
+    os.kill(app.master_pid, signal.SIGTERM if app.options.die_on_term else signal.SIGQUIT)
+
+
+def _stdin_from_null() -> int:
+    """Open /dev/null as descriptor 0; return the lowest number that is free then."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    if null:
+        os.dup2(null, 0)
+        os.close(null)
+    free = os.dup(0)
+    os.close(free)
+    return free
+
+
+def _close_stdin() -> int:
+    """Leave descriptor 0 free, as uWSGI may, for what the hook or spooler-import opens first."""
+    try:
+        os.close(0)
+    except OSError:
+        pass  # the app has closed it
+    return 0
+
+
+def _describe(fd: int) -> str:
+    """What a descriptor is of; "" when it is not open."""
+    try:
+        os.fstat(fd)
+    except OSError:
+        return ""
+    try:
+        target = os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return "a file or socket"
+    return target if target.startswith("/") else f"a {target.partition(':')[0]}"
 
 
 def _now() -> float:
@@ -366,7 +408,8 @@ def _signals(faithful: bool) -> None:
 
 
 def _die(number: int, frame: object) -> None:
-    os._exit(OK)
+    """End at once, amid a task too; atexit functions run, as in uWSGI."""
+    leave(OK)
 
 
 def _nothing(number: int, frame: object) -> None:

@@ -9,7 +9,7 @@ import select
 import sys
 import time
 
-from spoolsim.work.signals import Post
+from spoolsim.work.signals import Crew, Post
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Clockwork:
         self.targets: dict[int, str] = {}
         options = master.options
         self.faithful = options.faithful
-        self._post = Post(master.log, faithful=options.faithful, web_workers=max(options.web_processes, 1))
+        self._post = Post(master.log, faithful=options.faithful, crew=Crew.of(options))
         self._watch: FileWatch | None = None
         self._monitors: Monitors | None = None
         self._files: dict[str, list[int]] = {}

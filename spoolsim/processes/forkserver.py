@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import stat
 import sys
 import time
 
@@ -22,7 +23,7 @@ from spoolsim.processes.poison import Poison, ended
 from spoolsim.processes.wire import Wire
 from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work import attempted, handlers, program, said, tried
+from spoolsim.work import atexits, attempted, handlers, program, said, tried
 from spoolsim.work.app import App, install
 from spoolsim.work.remains import reporter
 from spoolsim.work.scoreboard import DRAINED as THROUGH
@@ -53,6 +54,8 @@ _SECOND = 1_000_000_000
 _LOOK = 1.0
 #: how long a stopped spooler may take to be seen stopped, in seconds
 _STOP_DEADLINE = 0.1
+#: how a database file of SQLite begins
+_SQLITE = b"SQLite format 3\0"
 #: signals that somebody sent us, thinking we are uWSGI's master, and that the master is told of
 _PASSED_ON = (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 #: signals that uWSGI's master takes, and that would end a program that does not
@@ -381,6 +384,9 @@ def main(wire_fd: int, board_fd: int) -> None:
         app.signals.workers = Pipe(*setup["worker_pipe"])
     os.environ[program.VARIABLE] = program.describe(options, directories, board=setup["board"])
     before = list(sys.modules)
+    descriptors = _open_descriptors()
+    if not app.faithful:
+        atexits.watch()
     try:
         with Tight(wire.fd):
             app.prepare()
@@ -391,6 +397,7 @@ def main(wire_fd: int, board_fd: int) -> None:
         wire.send("exit", child.exit_status(end))
         child.leave(0)
     _warn_of_threads(app)
+    _warn_of_connections(app, descriptors)
     targets = {number: target for number, (target, _) in app.signals.handlers.items()}
     wire.send("ready", app.signals.report(), failures, _sources(app, before), targets)
     places = _places([(directory, slot) for directory, slot in directories if slot >= 0])
@@ -426,3 +433,43 @@ def _warn_of_threads(app: App) -> None:
         names = ", ".join(thread.name for thread in threading.enumerate()[1:])
         if app.said.first("threads", names):
             app.log.say(f"the app started threads while it was imported ({names}): they do not live on in the spoolers")
+
+
+def _open_descriptors() -> set[int]:
+    """The numbers of the open descriptors; empty where the system does not list them."""
+    try:
+        return {int(name) for name in os.listdir("/dev/fd")}
+    except OSError:
+        return set()
+
+
+def _warn_of_connections(app: App, before: set[int]) -> None:
+    """Name the connections and databases that the app has opened: all processes forked from us share them."""
+    if app.faithful or not before:
+        return
+    for fd in sorted(_open_descriptors() - before):
+        if what := _shared(fd):
+            app.notes.give("shared-connection", f"descriptor {fd}", what)
+
+
+def _shared(fd: int) -> str:
+    """What a descriptor is connected to; "" for what may well be shared: files, listening sockets, unnamed pairs."""
+    try:
+        kind = os.fstat(fd).st_mode
+        if stat.S_ISREG(kind):
+            # not opened again: closing it would drop the locks that this process has on it
+            found = os.pread(fd, len(_SQLITE), 0) == _SQLITE
+            return f"the SQLite database {os.path.realpath(f'/dev/fd/{fd}')}" if found else ""
+        if not stat.S_ISSOCK(kind):
+            return ""
+        import socket  # loaded: the app has opened one
+
+        with socket.socket(fileno=os.dup(fd)) as copy:
+            if copy.type != socket.SOCK_STREAM:
+                return ""
+            peer = copy.getpeername()
+    except OSError:
+        return ""
+    if isinstance(peer, tuple):
+        return f"to {peer[0]}:{peer[1]}"
+    return f"to {os.fsdecode(peer)}" if peer else ""

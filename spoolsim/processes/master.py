@@ -127,6 +127,8 @@ class Master:
             self.poll.register(self.reports[0], select.POLLIN)
         self._restart = False
         self._again = False
+        #: the newest fork server was begun for touch-spoolers-reload, and for nothing else
+        self._touched = False
         #: when to try again to start a fork server that could not be started
         self._begin_at: float | None = None
         #: how many more fork servers may die while they import code that has served before
@@ -450,7 +452,10 @@ class Master:
             self.touch.start()
             self.cheap.start()
         else:
-            self.notes.give("fresh-code")
+            if self._touched and self._imported_once():
+                self.notes.give("fresh-code")
+            if self._running():
+                self.notes.give("graceful-reload")
             self.each("reload")
             if old is not None:
                 old.retire(_now() + self.rules.mercy + _OVERTIME)
@@ -462,18 +467,33 @@ class Master:
         """The code was touched while it was being imported: once more."""
         if self._again:
             self._again = False
-            self.reload("")
+            self.reload("", touched=self._touched)
 
-    def reload(self, why: str) -> None:
-        """Let a new fork server import the app anew; when it is ready it takes over."""
+    def reload(self, why: str, *, touched: bool = False) -> None:
+        """Let a new fork server import the app again; when it is ready it takes over.
+
+        touched: touch-spoolers-reload asked for it, for which uWSGI imports nothing again but spooler-import.
+        """
         if self.stopping or self._restart:
             return
         if why:
             self.log.say(why)
         if self.coming is not None:
             self._again = True
+            self._touched = self._touched and touched
         else:
+            self._touched = touched
             self.begin_generation()
+
+    def _imported_once(self) -> bool:
+        """Would uWSGI's master import anything of the app, which its spoolers then inherit at each respawn?"""
+        lazy = self.options.lazy_apps
+        return any(kind == "shared-import" or not lazy for kind, _ in self.options.preloads)
+
+    def _running(self) -> int:
+        """How many tasks and signal handlers are running now."""
+        running = sum(1 for seat in range(len(self.slots) * 2) if self.board.slot(seat)[STARTED])
+        return running + self.orphans.running()
 
     def _import_ends(self) -> float | None:
         """When the import that is going on is given up: it hangs, or reads code that has been changed meanwhile."""
@@ -653,7 +673,7 @@ class Master:
     def asked_to_stop(self, number: int) -> None:
         """SIGINT, SIGTERM or SIGQUIT."""
         options = self.options
-        if options.faithful and number == signal.SIGTERM and not options.die_on_term:
+        if options.faithful and number == (signal.SIGQUIT if options.die_on_term else signal.SIGTERM):
             self.restart("...brutally killing workers...")
             return
         self.remains.stopped = self.remains.stopped or f"stopped by {_NAMES[signal.Signals(number)]}"
@@ -671,8 +691,9 @@ class Master:
             return
         if number == signal.SIGTERM and not options.die_on_term:
             self.notes.give("sigterm")
-        running = sum(1 for slot in range(len(self.slots) * 2) if self.board.slot(slot)[STARTED])
-        running += self.orphans.running()
+        elif number == signal.SIGQUIT and options.die_on_term:
+            self.notes.give("stop-reloads")
+        running = self._running()
         if running:
             self.notes.give("graceful-stop")
             self.log.say(

@@ -69,7 +69,10 @@ class Touch:
         if self.look_at is not None or not self.watches():
             return
         self.look_at = _now() + _LOOK
-        for path in self.master.options.watch:
+        options = self.master.options
+        if options.py_autoreload and not (options.sockets or options.web_sockets):
+            self.master.notes.give("autoreload-no-worker", "py-autoreload")
+        for path in options.watch:
             if not os.path.exists(path):
                 self.master.log.say(f"--watch {path}: there is no such file or directory", error=True)
         self._watch_sources()
@@ -243,7 +246,7 @@ class Touch:
         if self.faithful:
             self.kill_at = _now() + _NO_MERCY
         else:
-            self.master.reload("")
+            self.master.reload("", touched=True)
 
     def _no_mercy(self) -> None:
         master = self.master

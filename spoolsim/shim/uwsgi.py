@@ -21,6 +21,7 @@ except ModuleNotFoundError:  # a program of another environment, under exec: the
     sys.modules["spoolsim"] = _package = _util.module_from_spec(_spec)
     _spec.loader.exec_module(_package)
 
+from spoolsim.spool import enqueue as _enqueue
 from spoolsim.spool import jobs as _jobs
 from spoolsim.work import app as _app
 from spoolsim.work import outcome as _outcome
@@ -89,6 +90,19 @@ if TYPE_CHECKING:
     from spoolsim.emulate.rpc import call, register_rpc, rpc, rpc_list  # noqa: F401 - for type checkers
     from spoolsim.work.app import App
 
+#: names that uWSGI has only where a spooler is configured
+_NEED_A_SPOOLER = frozenset(
+    (
+        "send_to_spooler",
+        "set_spooler_frequency",
+        "spool",
+        "spooler_get_task",
+        "spooler_jobs",
+        "spooler_pid",
+        "spooler_pids",
+        "spoolers",
+    )
+)
 #: names here that are none of uWSGI's
 _PRIVATE = frozenset(("annotations", "os", "sys", "time", "TYPE_CHECKING"))
 #: what this module talks to; its presence tells our module from uWSGI's
@@ -128,13 +142,28 @@ def _spool(*args: dict[bytes, bytes], **kwargs: bytes) -> bytes:
         job = args[0]
         if len(args) > 1 or kwargs:
             _spoolsim.note("arguments-dropped")
-    elif kwargs or _empty_keywords():
+    elif kwargs:
+        raise _keywords(kwargs)
+    elif _empty_keywords():
         job = kwargs
     if not isinstance(job, dict):
         error = ValueError("The argument of spooler callable must be a dictionary")
         error.add_note(f"got {'nothing' if not args else type(job).__name__}; call uwsgi.spool({{b'key': b'value'}})")
         raise error
     return _spoolsim.producer.spool(job)
+
+
+def _keywords(given: dict[str, Any]) -> ValueError:
+    """The error for keyword arguments, which cannot work on Python 3: their names are str."""
+    shown = ", ".join(
+        f"{name.encode()!r}: {value if isinstance(value, bytes) else '...'!r}" for name, value in given.items()
+    )
+    error = ValueError(_enqueue.NOT_BYTES)
+    error.add_note(
+        "keyword arguments never work on Python 3, because their names are str and uWSGI takes bytes only; "
+        f"pass one dictionary: uwsgi.spool({{{shown}}})"
+    )
+    return error
 
 
 def _empty_keywords() -> bool:
@@ -364,6 +393,13 @@ def __getattr__(name: str) -> object:
         return [known for known in __dir__() if not known.startswith("_")]
     if name.startswith("_"):
         raise AttributeError(f"module 'uwsgi' has no attribute {name!r}")
+    if name in _NEED_A_SPOOLER:
+        error = AttributeError(f"module 'uwsgi' has no attribute {name!r}")
+        error.add_note(
+            f"no spooler is configured, and uWSGI has {name} only with one; add spooler = DIRECTORY to the "
+            "configuration (or spooler-external, if another instance serves the directory)"
+        )
+        raise error
     from spoolsim.emulate import surface
 
     found = surface.find(name, opt)
@@ -374,5 +410,6 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     from spoolsim.emulate import surface
 
-    own = (name for name in globals() if name not in _PRIVATE)
+    # no private name: Python's "Did you mean" would suggest it
+    own = (name for name in globals() if name not in _PRIVATE and (name[0] != "_" or name.startswith("__")))
     return sorted({*own, *surface.names(opt)})

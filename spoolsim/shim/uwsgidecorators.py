@@ -52,6 +52,23 @@ def _to_text(value: Any) -> Any:
     return value.decode("utf-8") if isinstance(value, bytes) else value
 
 
+def _no_spooler(decorator: str) -> Exception:
+    """The error of a decorator where no spooler is configured, with what to do under spoolsim."""
+    error = Exception(f"you have to enable the uWSGI spooler to use @{decorator} decorator")
+    runtime = getattr(uwsgi, "_spoolsim", None)
+    if runtime is not None and not runtime.faithful:
+        if "spooler-external" in uwsgi.opt:
+            error.add_note(
+                "only spooler-external is configured, and uWSGI's decorators ask for `spooler`; "
+                "add spooler = DIRECTORY, or enqueue with uwsgi.spool({b'ud_spool_func': b'NAME', ...})"
+            )
+        else:
+            error.add_note(
+                "no spooler is configured; add spooler = DIRECTORY to the configuration, or --spooler DIRECTORY"
+            )
+    return error
+
+
 class _spoolraw:
     """A function whose call enqueues a task; in the spooler its result, as an int, says what becomes of the task.
 
@@ -66,7 +83,7 @@ class _spoolraw:
 
     def __init__(self, f: Callable[..., Any], pass_arguments: bool) -> None:
         if "spooler" not in uwsgi.opt:
-            raise Exception(f"you have to enable the uWSGI spooler to use @{type(self).__name__} decorator")
+            raise _no_spooler(type(self).__name__)
         self.f = f
         self.pass_arguments = pass_arguments
         name = f.__name__
@@ -346,6 +363,9 @@ class lock:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if uwsgi.i_am_the_spooler():
+            runtime = getattr(uwsgi, "_spoolsim", None)
+            if runtime is not None:
+                runtime.note("lock-skipped", f"{getattr(self.f, '__name__', 'the function')}()")
             return None
         uwsgi.lock()
         try:

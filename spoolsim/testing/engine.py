@@ -63,7 +63,9 @@ class SpoolerHarness(Runner):
         self.served = places.served
         self.app = App(self.options, places.entries, self.log, role=MASTER, stamp=True)
         self.app.folds = False  # each test is a run of its own to its reader
-        self.app.signals = stage.RecordingSignals(self.log, self.app.notes, faithful=self.app.faithful)
+        self.app.signals = stage.RecordingSignals(
+            self.log, self.app.notes, faithful=self.app.faithful, crew=self.app.signals.crew
+        )
         self.app.signals.spoolers = self._queue  # type: ignore[assignment]  # a pipe within one process
         self.app.signals.up = True
         self.app.producer = RecordingProducer(self.app.producer, places.aliases, self._wrote)

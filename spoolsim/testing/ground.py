@@ -23,7 +23,7 @@ class Ground:
             options, places = configure(config, self.directory)
             log = MemoryLog()
             self.app = App(options, places.entries, log, role=MASTER, stamp=True)
-            self.app.signals = stage.RecordingSignals(log, self.app.notes)
+            self.app.signals = stage.RecordingSignals(log, self.app.notes, crew=self.app.signals.crew)
             env = [(key, value) for key, _, value in (pair.partition("=") for pair in options.env)]
             stage.enter(self.app, path=options.pythonpath, env=env)
         except BaseException:

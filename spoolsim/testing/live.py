@@ -90,7 +90,7 @@ class LiveSpooler(Record):
         self._write_ini(settings, app)
         self._imports = [app] if isinstance(app, str) else []
         self.app = App(self.options, self._places.entries, self.log, role=MASTER)
-        self.app.signals = stage.RecordingSignals(self.log, self.app.notes)
+        self.app.signals = stage.RecordingSignals(self.log, self.app.notes, crew=self.app.signals.crew)
         self.app.producer = _Producer(self.app.producer, self._places.aliases, self._wrote)
         self.process = self._start(databases)
         try:

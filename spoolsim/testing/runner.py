@@ -282,7 +282,7 @@ class Runner(Record):
         else:
             advice = outcomes.raised(one.error).advice if one.error else outcomes.returned(None).advice
             why = one.why
-        what = "ignored for ever" if one.state == outcomes.IGNORED else "retried for ever"
+        what = "handed to its handler again on every scan" if one.state == outcomes.IGNORED else "retried forever"
         others = len({other.task.path for other in ran}) - 1
         more = f" (and {others} more)" if others else ""
         task = f"{one.task!r}{more}, file {one.name}, function {one.function or 'none'}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from contextlib import contextmanager
 
 from spoolsim.spool import settle
 from spoolsim.spool.scan import _OPEN_DIR, Level, _unordered, scan
@@ -11,15 +13,15 @@ from spoolsim.testing import clock
 from spoolsim.testing.faults import AFTER, BEFORE, Killed, Lines
 from spoolsim.testing.limit import Interrupted
 from spoolsim.testing.task import BROKEN, KILLED, Ran
+from spoolsim.work import diagnosis, run
 from spoolsim.work import outcome as outcomes
-from spoolsim.work import run
 from spoolsim.work.app import SPOOLER, print_error
 from spoolsim.work.scoreboard import LEAVE
 from spoolsim.work.worker import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Generator
+    from collections.abc import Callable, Container, Generator, Iterator
     from typing import Any
 
     from spoolsim.spool.claim import Claim
@@ -40,6 +42,7 @@ class TestingWorker(Worker):
 
     def __init__(self, harness: Runner, spool: SpoolDir) -> None:
         super().__init__(harness.app, spool, in_process=True, settled=self._is_settled)
+        self.chdir = True  # as in production, where a relative path leads into the spool directory
         self.harness = harness
         self.walk = self._walk
         self.call = self._call
@@ -162,9 +165,10 @@ class TestingWorker(Worker):
             try:
                 if limit is not None:
                     limit.busy = True
-                result = handler(env)
+                with _no_event_loop():
+                    result = handler(env)
             except BaseException as error:
-                self._caught(error, ran)
+                self._caught(error, ran, env)
                 result = outcomes.SPOOL_RETRY
             finally:
                 if limit is not None and limit.end():
@@ -176,7 +180,10 @@ class TestingWorker(Worker):
             result = outcomes.SPOOL_RETRY
         return outcomes.returned(result)
 
-    def _caught(self, error: BaseException, ran: Ran) -> None:
+    def _caught(self, error: BaseException, ran: Ran, env: Any) -> None:
+        cause, advice = diagnosis.of(error, ran.handler, env)
+        if cause and not self.app.faithful:
+            error.add_note(f"{cause}; {advice}")
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("spoolsim.testing."):
             trace = trace.tb_next
@@ -211,6 +218,21 @@ def _rewind(path: str) -> None:
             inner = os.path.join(root, name)
             if not os.path.islink(inner) and os.stat(inner).st_mtime > now:
                 os.utime(inner, (now, now))
+
+
+@contextmanager
+def _no_event_loop() -> Iterator[None]:
+    """Hide the event loop of an async test from the task, which in production has none: asyncio.run() works in it."""
+    asyncio: Any = sys.modules.get("asyncio")
+    loop = asyncio.events._get_running_loop() if asyncio is not None else None
+    if loop is None:
+        yield
+        return
+    asyncio.events._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio.events._set_running_loop(loop)
 
 
 def _raise(error: BaseException) -> Callable[[object], object]:

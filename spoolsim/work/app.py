@@ -12,7 +12,7 @@ from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.enqueue import Producer
 from spoolsim.work import trace
 from spoolsim.work.said import Said
-from spoolsim.work.signals import Signals
+from spoolsim.work.signals import Crew, Signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class App:
         #: the process that imports the app: a new one after each reload
         self.born = os.getpid()
         self.notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful, first=self.said.first)
-        self.signals = Signals(log, self.notes, faithful=options.faithful, web_workers=max(options.web_processes, 1))
+        self.signals = Signals(log, self.notes, faithful=options.faithful, crew=Crew.of(options))
         unique = {directory.path: directory for directory, _ in reversed(self.directories)}
         self.producer = Producer(
             [unique[path] for path in dict.fromkeys(directory.path for directory, _ in self.directories)],

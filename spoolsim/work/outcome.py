@@ -24,7 +24,7 @@ SPOOL_RETRY = -1
 SPOOL_IGNORE = 0
 
 DONE, RETRY, IGNORED = "done", "retry", "ignored"
-#: so many characters of an error's text are told
+#: how many characters of an exception's text are kept
 _LONG = 200
 
 
@@ -52,7 +52,7 @@ class Outcome:
 _DONE = Outcome(DONE)
 _ASKED = Outcome(RETRY)
 _IGNORE = Outcome(IGNORED, "returned SPOOL_IGNORE (0)", "return uwsgi.SPOOL_OK (-2) when the task is done")
-_MEANT = "return uwsgi.SPOOL_OK (-2) when the task is done, SPOOL_RETRY (-1) to try again"
+_MEANT = "return uwsgi.SPOOL_OK (-2) when done, SPOOL_RETRY (-1) to retry"
 
 MISSING = Outcome(
     IGNORED,
@@ -74,7 +74,7 @@ def returned(value: object) -> Outcome:
         if value == SPOOL_IGNORE:
             return _IGNORE
     if not issubclass(type(value), int):  # isinstance() would believe a proxy that calls itself one (its __class__)
-        return Outcome(RETRY, f"returned {show(value)}, which is no int", _MEANT)
+        return Outcome(RETRY, f"returned {show(value)} instead of an int", _MEANT)
     number = int.__index__(value)  # type: ignore[arg-type]  # it is an int: the number itself, whatever operators a subclass has
     if not -(2**63) <= number < 2**63:
         return Outcome(RETRY, f"returned {show(value)}, too big for a C long", _MEANT, overflow=True)
@@ -83,14 +83,23 @@ def returned(value: object) -> Outcome:
         return _DONE
     if code == SPOOL_IGNORE:
         return Outcome(IGNORED, f"returned {show(value)}, which means SPOOL_IGNORE", _MEANT)
-    return _ASKED if code == SPOOL_RETRY else Outcome(RETRY, f"returned {show(value)}", _MEANT)
+    if code == SPOOL_RETRY:
+        return _ASKED
+    shown = f"{show(value)} (is it True?)" if type(value) is int and value == 1 else show(value)
+    return Outcome(RETRY, f"returned {shown}", _MEANT)
 
 
-def raised(error: BaseException) -> Outcome:
-    """The outcome of a handler that raised `error`."""
+def raised(error: BaseException, cause: str = "", advice: str = "") -> Outcome:
+    """The outcome of a handler that raised `error`.
+
+    cause: what is behind the exception, where that is known; advice: what to do about it.
+    """
     text = _text(str, error).partition("\n")[0][:_LONG]
     name = class_name(error)
-    return Outcome(RETRY, f"raised {name}: {text}" if text else f"raised {name}", "handle it, or let it be retried")
+    why = f"raised {name}: {text}" if text else f"raised {name}"
+    return Outcome(
+        RETRY, f"{why} ({cause})" if cause else why, advice or "handle the exception, or let the task be retried"
+    )
 
 
 def show(value: object) -> str:
@@ -119,6 +128,6 @@ def exited(code: object) -> Outcome:
     """The outcome where a handler called sys.exit and the process must not end (inline, tests)."""
     return Outcome(
         RETRY,
-        f"called sys.exit({'' if code is None else show(code)}), which ends a spooler process and restarts it at once",
+        f"called sys.exit({'' if code is None else show(code)}), which ends a spooler process; it is restarted at once",
         "return from the handler instead",
     )

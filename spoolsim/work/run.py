@@ -9,6 +9,7 @@ from types import FunctionType
 
 from spoolsim.errors import PacketError
 from spoolsim.spool.packet import decode
+from spoolsim.work import diagnosis
 from spoolsim.work import outcome as outcomes
 from spoolsim.work.app import OURS, print_error
 
@@ -74,8 +75,9 @@ def call(handler: Any, env: dict[str | bytes, bytes]) -> Outcome:
             late.error = error
         except BaseException as error:
             if result is _NOTHING:
+                cause, advice = diagnosis.of(error, handler, env)  # before our own frames are taken off its traceback
                 print_error(_about(handler, env))
-                return outcomes.raised(error)
+                return outcomes.raised(error, cause, advice)
             late.error = error
 
 

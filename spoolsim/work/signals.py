@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from spoolsim.diagnose import Notes
     from spoolsim.log import Log
+    from spoolsim.options import Options
 
 SPOOLER = "spooler"
 #: the longest target name uWSGI takes, in characters
@@ -32,7 +33,7 @@ _KINDS = {
     "file": ("file monitor", "file monitors"),
 }
 UNABLE = "unable to register signal"
-#: where a target leads: to web workers, to mules, farms and subscribers, or, when uWSGI knows none, nowhere
+#: where a target leads: to the web workers, to a mule or a farm, or nowhere: uWSGI starts no such process
 WORKER, ELSEWHERE, NOWHERE = "worker", "elsewhere", ""
 #: targets that are any web worker to us
 _IN_WORKERS = ("", "worker", "worker0", "workers", "active-workers")
@@ -98,27 +99,55 @@ class Pipe:
         os.close(self.writer)
 
 
-def route(number: int, target: str, workers: int) -> tuple[str, tuple[str, ...]]:
-    """Where a uWSGI with so many web workers, and without mules and farms, sends a signal; and what it says.
+class Crew:
+    """The processes of a uWSGI configuration that a signal can be sent to, apart from its spoolers.
 
-    It reads a prefix and a number: "worker2", but also "workerx", which is worker 0 and not there.
+    workers: web workers, the stand-in worker included. mules: how many. farms: their names.
+    web: uWSGI itself would start web workers; it does so for a socket only.
+    """
+
+    __slots__ = ("farms", "mules", "web", "workers")
+
+    def __init__(self, workers: int = 1, mules: int = 0, farms: tuple[str, ...] = (), *, web: bool = True) -> None:
+        self.workers = workers
+        self.web = web
+        self.mules = mules
+        self.farms = farms
+
+    @classmethod
+    def of(cls, options: Options) -> Crew:
+        """The crew that uWSGI would start for these options."""
+        web = bool(options.sockets or options.web_sockets)
+        workers = max(options.web_processes, 1) if web or options.stand_in_worker else 0
+        return cls(workers, options.mules, options.farms, web=web)
+
+
+def route(number: int, target: str, crew: Crew) -> tuple[str, tuple[str, ...]]:
+    """Where a uWSGI with this crew sends a signal, and the lines that it logs each time.
+
+    It reads a prefix and a number: "worker2", but also "workerx", which is worker 0 and does not exist.
     """
     if target == SPOOLER or target in _IN_WORKERS:
         return (SPOOLER if target == SPOOLER else WORKER), ()
     if target in ("mules", "subscribed"):
-        return ELSEWHERE, ()
+        return (ELSEWHERE if target == "mules" and crew.mules else NOWHERE), ()
     invalid = f"invalid signal target: {target}"
     if target.startswith("worker"):
         which = _leading_number(target[6:])
-        if 0 < which <= workers:
+        if 0 < which <= crew.workers:
             return WORKER, ()
         missing = (_NO_PIPE, f"could not deliver signal {number} to worker {which}")
-        return NOWHERE, (invalid, *missing) if which > workers else missing
+        return NOWHERE, (invalid, *missing) if which > crew.workers else missing
     if target.startswith("mule"):
-        missing = (_NO_PIPE, f"could not deliver signal {number} to a mule")
-        return ELSEWHERE, (invalid,) if _leading_number(target[4:]) > 0 else missing
+        which = _leading_number(target[4:])
+        if which > crew.mules:
+            return NOWHERE, (invalid,)
+        if which < 0 or not crew.mules:
+            return NOWHERE, (_NO_PIPE, f"could not deliver signal {number} to a mule")
+        return ELSEWHERE, ()
     if target.startswith("farm_"):
-        return ELSEWHERE, (f"unknown farm: {target[5:]}",)
+        known = target[5:] in crew.farms
+        return (ELSEWHERE, ()) if known else (NOWHERE, (f"unknown farm: {target[5:]}",))
     return NOWHERE, (invalid if target.startswith("farm") else f"^^^ UNSUPPORTED SIGNAL TARGET: {target} ^^^",)
 
 
@@ -133,25 +162,25 @@ def _leading_number(text: str) -> int:
 class Post:
     """Takes signals to the queue of their target, with uWSGI's lines about those that it cannot take there.
 
-    web_workers: how many web workers the configuration has.
+    crew: the processes that uWSGI would start.
     spoolers, workers: the queues, None where nobody is there.
     words: the head of the scoreboard, which counts what did not fit; None without one.
     """
 
-    __slots__ = ("_faithful", "_log", "_web_workers", "spoolers", "words", "workers")
+    __slots__ = ("_faithful", "_log", "crew", "spoolers", "words", "workers")
 
-    def __init__(self, log: Log, *, faithful: bool = False, web_workers: int = 1) -> None:
+    def __init__(self, log: Log, *, faithful: bool = False, crew: Crew | None = None) -> None:
         self._log = log
         self._faithful = faithful
-        self._web_workers = web_workers
+        self.crew = crew or Crew()
         self.spoolers: Pipe | None = None
         self.workers: Pipe | None = None
         self.words: memoryview | None = None
 
     def route(self, number: int, target: str) -> tuple[str, tuple[str, ...]]:
-        """As the function; unless faithful, the stand-in worker stands in for mules, farms and subscribers, too."""
-        where, lines = route(number, target, 0 if self._faithful and self.workers is None else self._web_workers)
-        return (WORKER, ()) if where == ELSEWHERE and not self._faithful else (where, lines)
+        """As the function; the stand-in worker also takes the signals for mules and farms that uWSGI would start."""
+        where, lines = route(number, target, self.crew)
+        return (WORKER, ()) if where == ELSEWHERE else (where, lines)
 
     def deliver(self, number: int, target: str) -> None:
         """Put a signal into the queue of its target; lost when there is none, or it is full."""
@@ -175,8 +204,8 @@ class Signals(Post):
 
     __slots__ = ("_notes", "handlers", "in_master", "received", "teller", "timed", "up", "worker_id")
 
-    def __init__(self, log: Log, notes: Notes, *, faithful: bool = False, web_workers: int = 1) -> None:
-        super().__init__(log, faithful=faithful, web_workers=web_workers)
+    def __init__(self, log: Log, notes: Notes, *, faithful: bool = False, crew: Crew | None = None) -> None:
+        super().__init__(log, faithful=faithful, crew=crew)
         self._notes = notes
         self.handlers: dict[int, tuple[str, Callable[[int], Any]]] = {}
         self.timed: list[tuple[Any, ...]] = []
@@ -217,10 +246,14 @@ class Signals(Post):
             f"target: {target or 'default, any worker'})"
         )
         where, _ = self.route(number, target)
-        if where == NOWHERE:
+        if where == NOWHERE or (where == WORKER and not self._is_there(target)):
             self._notes.give("signal-target", f"signal {number}", f"target {target!r}")
         elif where != SPOOLER and self.workers is None:
             self._notes.give("no-worker", f"signal {number}", f"target {target!r}")
+
+    def _is_there(self, target: str) -> bool:
+        """Would uWSGI start a process for this target? `route` sends all of them to the stand-in worker."""
+        return self.crew.web or route(0, target, self.crew)[0] == ELSEWHERE
 
     def add(self, kind: str, number: int, *spec: Any) -> None:
         """Fire a signal by time or by a file: "timer", "rb_timer", "ms_timer", "cron" or "file". Raises ValueError."""

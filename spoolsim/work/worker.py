@@ -654,13 +654,18 @@ class Worker:
         """Say once why a task will come back."""
         if self.app.faithful:
             return
-        what = "ignored for ever" if outcome.state is outcomes.IGNORED else "retried at each scan"
+        if outcome is outcomes.MISSING:
+            what = "so it stays"
+        elif outcome.state is outcomes.IGNORED:
+            what = "so it stays, and its handler is called again on every scan"
+        else:
+            what = "so it will be retried on every scan"
         if not os.path.lexists(claim.path):
             return  # it was moved to failed/, which was said
         self._once(
             claim.path,
             outcome.why,
-            f"task {claim.name} (function {function}) {outcome.why}: it is {what}; {outcome.advice}",
+            f"task {claim.name} (function {function}) {outcome.why}, {what}; {outcome.advice}",
         )
 
     def _once(self, path: str, why: str, text: str) -> None:

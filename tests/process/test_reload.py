@@ -239,7 +239,7 @@ def test_two_reloads_over_two_long_tasks(start: Start, home_app: str) -> None:
         version(it, home_app, name)
         (it.home / "touched").touch()  # one event: opening and writing it may be two
         it.spawned.wait_output(
-            "(fresh-code)" if name == "two" else "two processes from earlier reloads are still finishing"
+            "(graceful-reload)" if name == "two" else "two processes from earlier reloads are still finishing"
         )
     it.put("note('waits', VERSION)")
     it.open_gate("two")

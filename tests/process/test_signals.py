@@ -264,7 +264,7 @@ def test_targets_of_the_web_server(start: Start, home_app: str) -> None:
 
 
 def test_targets_of_the_web_server_without_one(start: Start, home_app: str) -> None:
-    """Without it they are accepted, with one note that says where they would run, and nothing is handled."""
+    """Without a socket uWSGI starts no worker: one note says that the handler never runs, and nothing is handled."""
     it = start(
         *LONG_POLL, app=home_app + WORKER + "uwsgi.register_signal(6, 'spooler', heard)\nuwsgi.add_timer(6, 2)\n"
     )
@@ -272,7 +272,18 @@ def test_targets_of_the_web_server_without_one(start: Start, home_app: str) -> N
     it.wait_runs("task")
     poll_until(lambda: "6" in heard(it), 30, "the other timer")
     assert "5" not in heard(it)
-    assert "(no-worker)" in it.output()
+    assert it.output().count("(signal-target)") == 1
+    assert "(no-worker)" not in it.output()
+    assert it.stop() == 0
+
+
+def test_targets_of_a_configured_web_server(start: Start, home_app: str) -> None:
+    """With a socket uWSGI has a web worker, and spoolsim has none: the note names the stand-in worker."""
+    it = start(
+        *LONG_POLL, "--http-socket", "127.0.0.1:0", app=home_app + WORKER + "uwsgi.register_signal(6, 'mule', heard)\n"
+    )
+    it.spawned.wait_output("(no-worker)")
+    it.spawned.wait_output("(signal-target)")  # the mule, which is not configured
     assert it.stop() == 0
 
 
@@ -287,7 +298,7 @@ def test_targets_that_nobody_knows(start: Start, home_app: str) -> None:
             "uwsgi.add_timer(0, 1)\n"
         )
     )
-    it = start(*LONG_POLL, "--stand-in-worker", app=app)
+    it = start(*LONG_POLL, "--stand-in-worker", "--mule", "--farm", "x:1", app=app)
     it.put("[uwsgi.signal(n) for n in range(5)]")
     poll_until(lambda: {"3", "4"} <= set(heard(it)), 30, "the signals that the stand-in worker takes")
     it.spawned.wait_output("^^^ UNSUPPORTED SIGNAL TARGET: nonsense ^^^", n=2)  # by the task, and by the timer

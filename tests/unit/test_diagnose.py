@@ -50,7 +50,7 @@ def test_a_code_that_is_none_cannot_be_silenced(code: str, hint: str):
     """It is a misspelling; the nearest code is named."""
     with pytest.raises(OptionError) as caught:
         given(silenced=["busy-wait", code])
-    assert str(caught.value) == f"silence: {code!r} is no code of a production note; {hint}"
+    assert str(caught.value) == f"silence: {code!r} is not the code of a production note; {hint}"
     assert caught.value.exit_code == 2
 
 

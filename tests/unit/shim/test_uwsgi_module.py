@@ -333,8 +333,8 @@ CALLS_OF_A_WORKER = [
 ]
 #: call, up to its bracket -> what a program says of it, or raises; each gives another answer than a web worker
 IN_A_PROGRAM = {
-    "cache": "uwsgi.cache_*(): uWSGI would have returned None: no cache is configured",
-    "metric": "uwsgi.metric_*(): uWSGI would have done nothing: metrics are not enabled",
+    "cache": "uwsgi.cache_*(): uWSGI would have returned None, because no cache is configured",
+    "metric": "uwsgi.metric_*(): uWSGI would have done nothing, because metrics are not enabled",
     "cache_get('k', 'x@127.0.0.1:1')": "NotEmulated",
     "cache_set('k', b'v', 0, 'x@127.0.0.1:1')": "NotEmulated",
     "signal(300)": "300: uWSGI would have wrapped this signal number modulo 256",

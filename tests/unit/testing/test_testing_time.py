@@ -217,7 +217,7 @@ def test_spoolers_that_end_again_and_again(tmp_path: Path, freeze: Freeze) -> No
 
     with SpoolerHarness(handler, directory=tmp_path / "spool", errors="collect") as harness, freeze(START):
         harness.spool({"n": "1"})
-        with pytest.raises(HarnessError, match=r"task\(n='1'\).*would be retried for ever"):
+        with pytest.raises(HarnessError, match=r"task\(n='1'\).*would be retried forever"):
             harness.advance(40)
 
 

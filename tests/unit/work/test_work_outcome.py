@@ -121,7 +121,7 @@ def test_how_long_a_value_may_be_to_be_told_whole(size: int, shown: int):
         def __repr__(self) -> str:
             return "x" * size
 
-    text = returned(Told()).why.removeprefix("returned ").removesuffix(", which is no int")
+    text = returned(Told()).why.removeprefix("returned ").removesuffix(" instead of an int")
     assert text == ("x" * size if size <= 60 else "x" * 57 + "...")
     assert len(text) == shown
 
