@@ -1,0 +1,176 @@
+"""What spoolsim says of a uWSGI that it does not emulate: mules, web workers, the auto-reloader, other releases.
+
+These run the real uWSGI alone. `statements.py` names the test of each statement.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from .harness import Bench
+from .launchers import UwsgiLauncher
+from .packets import PREFIX
+
+pytestmark = pytest.mark.oracle
+
+RELOADS = """
+import uwsgi, helper
+from oracleobs import *
+obs('app', v=helper.V)
+uwsgi.post_fork_hook = lambda: obs('pf', worker=uwsgi.worker_id())
+"""
+
+
+@pytest.fixture
+def h(uwsgi_binary: str) -> Iterator[Bench]:
+    """A bench of its own for the real uWSGI; everything ends with it."""
+    bench = Bench(UwsgiLauncher(uwsgi_binary), "2.0")
+    yield bench
+    bench.close()
+
+
+@pytest.mark.parametrize("worker", [False, True])
+def test_py_autoreload_needs_a_web_worker(h: Bench, worker: bool) -> None:
+    """A changed module is imported again where there is a web worker, and never without one."""
+    h.write("helper.py", "V = 1\n")
+    socket = [("http-socket", "127.0.0.1:0")] if worker else []
+    i = h.start([("spooler", h.mkdir("sp")), ("py-autoreload", 1), *socket], RELOADS)
+    assert i.wait_obs("pf", 2 if worker else 1, 20)
+    h.give_time(2.5)  # the reloader notes down what is there at its first look
+    h.write("helper.py", "V = 22\n")
+    assert i.wait_obs("app", 2, 20 if worker else 4) is worker
+    assert ("has been modified" in i.log()) is worker
+
+
+TARGETS = ("mule", "mule1", "mule3", "mules", "farm_f", "farm_g", "worker", "")
+HANDLERS = f"""
+import uwsgi
+from oracleobs import *
+TARGETS = {TARGETS!r}
+for n, target in enumerate(TARGETS):
+    uwsgi.register_signal(n, target, lambda n: obs('ran', target=TARGETS[n], mule=uwsgi.mule_id() > 0))
+    uwsgi.add_timer(n, 1)
+uwsgi.register_signal(99, 'spooler', lambda n: obs('beat'))
+uwsgi.add_timer(99, 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "run", "said"),
+    [
+        ([], set(), ("could not deliver signal 0 to a mule", "invalid signal target: mule1", "unknown farm: f")),
+        (
+            [("mules", 2), ("farm", "f:1")],
+            {"mule", "mule1", "mules", "farm_f"},
+            ("invalid signal target: mule3", "unknown farm: g"),
+        ),
+        ([("http-socket", "127.0.0.1:0")], {"worker", ""}, ("invalid signal target: mule1",)),
+    ],
+    ids=["nothing", "mules and a farm", "a web worker"],
+)
+def test_signals_run_where_the_process_is_configured(
+    h: Bench, options: list[tuple[str, object]], run: set[str], said: tuple[str, ...]
+) -> None:
+    """A handler for a web worker, a mule or a farm runs there; without such a process it never runs."""
+    i = h.start([("spooler", h.mkdir("sp")), ("spooler-frequency", 60), *options], HANDLERS)
+    assert i.wait_obs("beat", 3, 30)
+    h.wait(lambda: {x["target"] for x in i.obs("ran")} >= run, 10)
+    assert {x["target"] for x in i.obs("ran")} == run
+    assert all(x["mule"] == x["target"].startswith(("mule", "farm")) for x in i.obs("ran"))
+    for line in said:
+        assert line in i.log()
+
+
+def test_without_a_master_no_task_runs(h: Bench) -> None:
+    """master = false: the task stays, whatever else is configured."""
+    d = h.mkdir("sp")
+    h.drop(d, PREFIX + "x")
+    options: list[tuple[str, object] | str] = [("spooler", d), ("spooler-frequency", 1), ("master", "false")]
+    app = "import uwsgi\nfrom oracleobs import *\nobs('app')\ndef h(env): obs('task'); return -2\nuwsgi.spooler = h\n"
+    ini = "".join(f"{o[0]} = {o[1]}\n" for o in options)
+    path = h.write("c.ini", f"[uwsgi]\n{ini}http-socket = 127.0.0.1:0\n")
+    i = h.start([("ini", path)], app, master=False)
+    assert i.wait_obs("app", 1, 20)
+    h.give_time(3)
+    assert (len(i.obs("task")), len(h.ls(d))) == (0, 1)
+
+
+@pytest.mark.parametrize("at", [b"", b", b'at': b'1900000000'"])
+def test_a_large_task_is_written_under_its_own_name(h: Bench, at: bytes) -> None:
+    """It is seen there before it is whole; there is no file under another name."""
+    d = h.mkdir("sp")
+    size = 256 * 1024 * 1024
+    spool = f"uwsgi.spool({{b'body': b'x' * {size}{at.decode()}}})"
+    app = f"import uwsgi\nfrom oracleobs import *\n{spool}\nobs('end')\n"
+    i = h.start([("spooler", d)], app)
+    sizes: list[int] = []
+    names: set[str] = set()
+    end = time.monotonic() + 60
+    while not i.obs("end") and time.monotonic() < end:
+        for name in os.listdir(d):
+            names.add(name)
+            sizes.append(os.stat(os.path.join(d, name)).st_size)
+    assert {name.startswith(PREFIX) for name in names} == {True}
+    assert min(sizes) < size
+
+
+def test_an_import_that_hangs_in_a_reload(h: Bench) -> None:
+    """After SIGHUP the instance waits for it, without a spooler."""
+    app = "import uwsgi\nfrom oracleobs import *\nobs('app')\nif count('app') > 1: await_cue('never', 60)\n"
+    i = h.start([("spooler", h.mkdir("sp"))], app + "uwsgi.post_fork_hook = lambda: obs('pf')\n")
+    assert i.wait_obs("pf", 1, 20)
+    i.kill(signal.SIGHUP)
+    assert i.wait_obs("app", 2, 20)
+    h.give_time(7)  # longer than spoolsim waits after another touch
+    assert (len(i.obs("pf")), i.alive()) == (1, True)
+
+
+@pytest.mark.parametrize("mules", [0, 1])
+def test_mule_functions_need_a_mule(h: Bench, mules: int) -> None:
+    """A function decorated with @mule runs in that mule, and nowhere without it."""
+    app = "from uwsgidecorators import mule\nfrom oracleobs import *\nobs('app')\n"
+    app += "@mule(1)\ndef work(): obs('ran'); busy(60)\n"
+    i = h.start([("spooler", h.mkdir("sp")), *([("mules", mules)] if mules else [])], app)
+    assert i.wait_obs("app", 1, 20)
+    assert i.wait_obs("ran", 1, 20 if mules else 3) is bool(mules)
+
+
+def test_a_missing_chdir_ends_it(h: Bench) -> None:
+    """Nothing starts."""
+    i = h.start([("spooler", h.mkdir("sp")), ("chdir", h.path("missing"))], "")
+    assert i.wait_exit(20)
+    assert i.p.returncode == 1
+
+
+def test_the_executable_of_an_app(h: Bench) -> None:
+    """sys.executable is uWSGI itself."""
+    i = h.start([("spooler", h.mkdir("sp"))], "import sys\nfrom oracleobs import *\nobs('app', e=sys.executable)\n")
+    assert i.wait_obs("app", 1, 20)
+    assert "uwsgi" in os.path.basename(str(i.obs("app")[0]["e"]))
+
+
+@pytest.mark.parametrize("option", ["inline", "drain", "watch", "spooler-cheap", "spooler-signal-as-task"])
+def test_options_that_this_release_lacks(uwsgi_binary: str, option: str) -> None:
+    """The command line is refused."""
+    done = subprocess.run([uwsgi_binary, f"--{option}"], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert f"'--{option}'" in done.stderr
+
+
+def test_touch_reload_reads_the_app_again(h: Bench) -> None:
+    """Only touch-spoolers-reload keeps the old code: touch-reload starts everything anew."""
+    h.write("helper.py", "V = 1\n")
+    h.write("touched", "")
+    i = h.start([("spooler", h.mkdir("sp")), ("touch-reload", h.path("touched"))], RELOADS)
+    assert i.wait_obs("pf", 1, 20)
+    h.give_time(2.2)
+    h.write("helper.py", "V = 22\n")
+    os.utime(h.path("touched"))
+    assert i.wait_obs("app", 2, 20)
+    assert [x["v"] for x in i.obs("app")] == [1, 22]
