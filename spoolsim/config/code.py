@@ -37,13 +37,14 @@ class Module:
 
     handlers: functions decorated for the spooler, and an assignment to uwsgi.spooler.
     passing: those of them that are decorated with pass_arguments.
+    decorators: name of a decorated function -> "spool", "spoolraw" or "spoolforever".
     priorities: of calls that enqueue: the constant as text, or None where it is computed.
     calls: of other functions with a priority: name, value, line, whether it stands in a dictionary.
     registers: what registers a signal while the module is imported: (name, line).
     mules: functions for mules: (name, line).
     """
 
-    __slots__ = ("calls", "handlers", "imports", "mules", "passing", "path", "priorities", "registers")
+    __slots__ = ("calls", "decorators", "handlers", "imports", "mules", "passing", "path", "priorities", "registers")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -52,6 +53,7 @@ class Module:
         self.priorities: list[tuple[str | None, int]] = []
         self.calls: list[tuple[str, str | None, int, bool]] = []
         self.passing: set[str] = set()
+        self.decorators: dict[str, str] = {}
         self.registers: list[tuple[str, int]] = []
         self.mules: list[tuple[str, int]] = []
 
@@ -214,6 +216,12 @@ def _read(path: str) -> Module | None:
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             if any(_is_decorator(decorator, local, DECORATORS) for decorator in node.decorator_list):
                 module.handlers.append((node.name, node.lineno))
+                module.decorators[node.name] = next(
+                    name
+                    for name in sorted(DECORATORS)
+                    for decorator in node.decorator_list
+                    if _is_decorator(decorator, local, frozenset((name,)))
+                )
                 if any(_passes_arguments(decorator) for decorator in node.decorator_list):
                     module.passing.add(node.name)
             if any(_is_decorator(decorator, local, _MULES) for decorator in node.decorator_list):
