@@ -65,6 +65,7 @@ NOTES: dict[str, tuple[str, ...]] = {
     "unknown-key": ("config_ini_unknown_and_underscores",),
     "option-value": ("max_tasks_zero_and_text", CONFIG),
     "own-uwsgi": ("own_uwsgi_file",),
+    "other-user": ("tests/oracle/test_loading_uwsgi.py::test_uid_runs_tasks_as_another_user",),
     "lock-twice": ("lock_taken_twice",),
     "no-worker": (CREW,),
     "signal-target": ("signal_targets", "signal_targets_with_a_worker", CREW),
