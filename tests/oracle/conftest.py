@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from .harness import load_scenarios
-from .launchers import SpoolsimLauncher, UwsgiLauncher, find_uwsgi
+from .launchers import SpoolsimLauncher
 from .pool import Pool
 from .recording import stands
 from .sessions import signals_not_ignored
@@ -23,8 +23,7 @@ def conformance(request: pytest.FixtureRequest) -> Iterator[Pool]:
     selected = [everything[s.params["scenario_name"]] for s in specs if s and "scenario_name" in s.params]
     live = request.config.getoption("--live")
     asked = [one for one in selected if live or not stands(one)]
-    sides = [(one, SpoolsimLauncher()) for one in selected]
     with signals_not_ignored():
-        pool = Pool([*sides, *((one, UwsgiLauncher(find_uwsgi())) for one in asked)])
+        pool = Pool(selected, SpoolsimLauncher(), asked)
         yield pool
         pool.close()

@@ -84,7 +84,7 @@ def test_a_scenario_runs_once_and_a_wrong_answer_counts() -> None:
     """An answer that differs is a failure; nothing is run again."""
     answers = iter([2, 1])
     scenario = Scenario("made_up", lambda h: {"answer": next(answers)}, "2.0", 1)
-    pool = pools.Pool([(scenario, PythonLauncher())])
+    pool = pools.Pool([scenario], PythonLauncher())
     try:
         run = pool.run(scenario, "spoolsim")
     finally:
