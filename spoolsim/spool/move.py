@@ -1,7 +1,9 @@
 """Moving a task that nobody runs, safe against every spooler on its directory, real uWSGI included.
 
-A spooler opens a file and then locks it. If we only renamed the file in between and unlocked it, that spooler would
-still run what it has open. So a task that moves gets a new inode, and the old one is emptied before its lock goes:
+A spooler opens a file and then locks it. If we only renamed the file in between, a spooler of ours would still run
+what it has open; and where another file has the name by then, real uWSGI runs the old bytes and deletes the new file
+(it checks that the name is there, not whose it is). So a task that moves gets a new inode, and the old one is emptied
+before its lock goes:
 
     1  lock the file, without waiting; check that its name is still its own
     2  write a whole copy under a dotted temporary name in the target directory, synced to the disk

@@ -58,7 +58,7 @@ def _is_note(spool: SpoolDir, home: str, name: str, there: set[str]) -> bool:
     if name.removesuffix(SUFFIX) in there:
         return True
     try:
-        return regular.read(spool.corner(home, name))[:1] == b"/"
+        return regular.read(spool.corner(home, name))[:1] in (b"/", b"")  # empty: somebody writes it just now
     except OSError:
         return True
 

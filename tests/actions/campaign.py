@@ -25,11 +25,11 @@ from tests.oracle import sessions
 from tests.oracle.packets import packet
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS, ACTORS = 4, 2
+OURS, ACTORS = 4, 3
 #: tasks that wait at a time, at most
-BACKLOG = 300
+BACKLOG = 400
 #: actions between two looks at the directories: what an actor knows is meant to be stale
-EACH = 60
+EACH = 150
 #: seconds for what has to happen in the end
 DEADLINE = 240.0
 #: after these a task may not run, until one of BACK begins
@@ -125,14 +125,25 @@ def _tail(home: Path, name: str) -> str:
 
 
 def _produce(home: Path, tasks: int) -> None:
-    """Enqueue all tasks, a backlog at a time."""
+    """Enqueue all tasks, at the pace of the actors: one action for each task, as long as there is one to act on."""
     spool = str(home / "spool")
-    end = time.monotonic() + 3600
+    _wait(lambda: len(list(home.glob("ledger-*"))) == ACTORS)
     for n in range(tasks):
         file.write(spool, file.next_name(), packet({b"n": str(n).encode(), b"v": b"0"}), b"body" * (n % 3))
         if n % 50 == 0:
-            while _waiting(spool) > BACKLOG and time.monotonic() < end:
-                time.sleep(0.02)
+            _wait(lambda: _waiting(spool) < BACKLOG)
+            _wait(lambda n=n: _acted(home) > n - BACKLOG or not _waiting(spool))
+    _wait(lambda: _acted(home) >= tasks or len(_done(home)) == tasks)
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + DEADLINE
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def _acted(home: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in home.glob("ledger-*"))
 
 
 def _waiting(spool: str) -> int:
@@ -145,7 +156,8 @@ def act(home: Path, seed: str) -> None:
     spool, other = (SpoolDir.resolve(name, start=str(home), make=False) for name in ("spool", "other"))
     with (home / f"ledger-{seed}").open("a") as ledger:
         while not (home / "enough").exists():
-            rows = survey([spool, other], ordered=False, now=time.time())
+            # one whose number could not be read moved, or was being written, while it was looked at
+            rows = [row for row in survey([spool, other], ordered=False, now=time.time()) if _number(row) >= 0]
             for _ in range(min(EACH, len(rows))):
                 row = draw.choice(rows)
                 name, action = _drawn(draw, row, spool, other)

@@ -10,11 +10,10 @@ import pytest
 from tests.actions.campaign import Report, judge, run
 
 
-@pytest.mark.once
 @pytest.mark.oracle
 @pytest.mark.timeout(300)
 def test_nothing_is_lost_or_run_against_an_action(tmp_path: Path, uwsgi_binary: str) -> None:
-    """500 tasks, random actions by two actors, four spoolers of ours and a real uWSGI on one directory."""
+    """500 tasks, random actions by three actors, four spoolers of ours and a real uWSGI on one directory."""
     report = run(tmp_path, uwsgi_binary, tasks=500, seed=7)
     assert report.wrong == []
     sides = {key.split()[0] for key in report.runs}

@@ -274,6 +274,14 @@ def test_a_name_like_a_reason_is_a_task(spool: SpoolDir, run: Run) -> None:
     assert os.listdir(spool.corner(FAILED)) == []
 
 
+@pytest.mark.parametrize("note", ["", "/spool/x\nheld\n"])
+def test_a_note_without_its_task_is_no_task(spool: SpoolDir, run: Run, note: str) -> None:
+    """Another command has begun to set a task aside, or died: its note alone, empty yet, is not listed."""
+    put(spool, f"{PREFIX}a", TASK)
+    Path(spool.make_corner("held"), f"{PREFIX}a.why").write_text(note)
+    assert [record["state"] for record in records(run("ls", "--json"), "ls")] == ["queued"]
+
+
 @pytest.mark.parametrize(
     ("data", "size", "told"),
     [
