@@ -50,7 +50,7 @@ class _Shown(dict[int, "int | str"]):
 
 
 #: line and paragraph separators, and what turns the direction of writing: the text would look like another one
-_TURNING = frozenset((0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+_TURNING = frozenset((0x061C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 _shown = _Shown()
 
 

@@ -1,9 +1,11 @@
-"""Text for a terminal: nothing in it commands the terminal, ends a line or turns the direction of writing.
+"""Text for a terminal, cut: nothing in it commands the terminal, ends a line or turns the direction of writing.
 
 Pure.
 """
 
 from __future__ import annotations
+
+from spoolsim import log
 
 
 def printable(text: str, limit: int = 0) -> str:
@@ -13,6 +15,8 @@ def printable(text: str, limit: int = 0) -> str:
     """
     if limit and len(text) > limit:
         text = f"{text[:limit]}..."
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    shown = log.printable(text)
+    if shown.isprintable():
+        return shown
+    # what a log may show, such as a joiner inside an emoji, can still make one name look like another
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shown)
