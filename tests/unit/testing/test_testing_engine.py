@@ -749,3 +749,37 @@ def test_report(make: Callable[..., SpoolerHarness]) -> None:
     assert "task(n='1') done" in text
     assert "task(n='2') retry: returned None" in text
     assert "left in the spool: 1\n  task(n='2') waiting" in text
+
+
+def test_a_relative_path_fails_as_in_production(
+    make: Callable[..., SpoolerHarness], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task runs in its spool directory, the test where it was; the error says why the file is not found."""
+    (tmp_path / "data.txt").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    harness = make(lambda env: open("data.txt").read())  # noqa: SIM115 - it fails
+    harness.spool({"n": "1"})
+    with pytest.raises(FileNotFoundError) as caught:
+        harness.drain()
+    assert "the working directory of a task is its spool directory" in caught.value.__notes__[0]
+    assert os.getcwd() == str(tmp_path)
+
+
+def test_a_task_of_an_async_test_has_no_event_loop(make: Callable[..., SpoolerHarness]) -> None:
+    """asyncio.run() works in it, as in production; the test's own loop goes on."""
+    ran: list[str] = []
+
+    def handler(env: dict[Any, Any]) -> int:
+        asyncio.run(asyncio.sleep(0))
+        ran.append("task")
+        return OK
+
+    async def test() -> None:
+        harness = make(handler)
+        harness.spool({"n": "1"})
+        harness.drain()
+        await asyncio.sleep(0)
+        ran.append("test")
+
+    asyncio.run(test())
+    assert ran == ["task", "test"]
