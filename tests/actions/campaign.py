@@ -60,8 +60,12 @@ class Report:
         }
 
 
-def run(home: Path, uwsgi: str, *, tasks: int, seed: int) -> Report:
-    """Run a campaign in an empty directory. uwsgi: the real one's binary."""
+def run(home: Path, uwsgi: str, *, tasks: int, seed: int, slow: str = "") -> Report:
+    """Run a campaign in an empty directory. uwsgi: the real one's binary.
+
+    slow: the path of strace, to let 3 ms pass between the opening of each file and its lock, on both sides: what goes
+    wrong in between then happens often.
+    """
     report = Report(seed, tasks)
     places = {name: home / name for name in ("spool", "other", "tried")}
     for place in places.values():
@@ -79,6 +83,9 @@ def run(home: Path, uwsgi: str, *, tasks: int, seed: int) -> Report:
     ours = [sys.executable, "-m", "spoolsim", "run", *serve, "--spooler-processes", str(OURS), "--max-attempts", "3"]
     real = [uwsgi, "--master", "--pythonpath", str(ROOT), *serve]
     actor = [sys.executable, "-m", "tests.actions", "--actor", str(home)]
+    if slow:
+        delay = [slow, "-f", "-qq", "-o", os.devnull, "-e", "trace=fcntl", "-e", "inject=fcntl:delay_enter=3000"]
+        ours, real = [*delay, *ours], [*delay, *real]
     began = time.monotonic()
     started: list[subprocess.Popen[bytes]] = []
 
@@ -108,7 +115,7 @@ def run(home: Path, uwsgi: str, *, tasks: int, seed: int) -> Report:
         (home / "cured").touch()
         (home / "restoring").write_text(repr(time.clock_gettime(time.CLOCK_MONOTONIC)))
         _bring_all_back(home, tasks, report)
-        for process in servers:
+        for process in servers if not slow else ():  # strace does not pass signals on
             process.send_signal(signal.SIGINT)
             process.wait(60)
     finally:

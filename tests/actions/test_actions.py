@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.actions.campaign import Report, judge, run
+from tests.faults.strace import available
 
 
 @pytest.mark.oracle
 @pytest.mark.timeout(300)
-def test_nothing_is_lost_or_run_against_an_action(tmp_path: Path, uwsgi_binary: str) -> None:
+@pytest.mark.parametrize("slow", [False, True], ids=["as it is", "slow locks"])
+def test_nothing_is_lost_or_run_against_an_action(tmp_path: Path, uwsgi_binary: str, slow: bool) -> None:
     """500 tasks, random actions by three actors, four spoolers of ours and a real uWSGI on one directory."""
-    report = run(tmp_path, uwsgi_binary, tasks=500, seed=7)
+    report = run(tmp_path, uwsgi_binary, tasks=500, seed=7, slow=available() if slow else "")
     assert report.wrong == []
     sides = {key.split()[0] for key in report.runs}
     assert sides == {"spoolsim", "uwsgi"}
