@@ -1,12 +1,14 @@
 """Install every extra at the lowest version that pyproject.toml allows, all together, and run tests with what came.
 
-`python .ci/minimums.py [pytest arguments]`: a fresh environment in a temporary directory; the unit tests, or what is
-named. Needs Python 3.11: the oldest versions have no wheels for later ones. Then the extras of the long campaigns
-(bench, fuzz, mutation) are added, which are installed only.
+`python .ci/minimums.py [pytest arguments]` makes a fresh environment in a temporary directory, and runs the unit tests or
+what is named, with the real uWSGI of the environment that started it. Python 3.11 is needed: the oldest versions have
+no wheels for later ones. Without arguments the extras of the long campaigns (bench, fuzz, mutation) are then added;
+these are installed only.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -56,8 +58,8 @@ def install(home: Path, extras: tuple[str, ...]) -> str:
     return python
 
 
-def _run(command: list[str]) -> None:
-    status = subprocess.run(command, cwd=ROOT, check=False).returncode
+def _run(command: list[str], env: dict[str, str] | None = None) -> None:
+    status = subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
     if status:
         sys.exit(f"minimums: {' '.join(command[:6])} … ended with {status}")
 
@@ -68,7 +70,11 @@ def main(words: list[str]) -> None:
         sys.exit("minimums: this needs Python 3.11: the oldest versions have no wheels for later ones")
     with tempfile.TemporaryDirectory() as home:
         python = install(Path(home), TESTED)
-        _run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(words or ["tests/unit"])])
+        beside = Path(sys.executable).with_name("uwsgi")  # the real one of the environment that started this
+        env = {**os.environ, "ORACLE_UWSGI": str(beside)} if beside.exists() else dict(os.environ)
+        _run([python, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", *(words or ["tests/unit"])], env)
+        if words:
+            return
         install(Path(home), (*TESTED, *INSTALLED))
 
 
