@@ -1,9 +1,9 @@
 """Install every extra at the lowest version that pyproject.toml allows, all together, and run tests with what came.
 
-`python .ci/minimums.py [pytest arguments]` makes a fresh environment in a temporary directory, and runs the unit tests or
-what is named, with the real uWSGI of the environment that started it. Python 3.11 is needed: the oldest versions have
-no wheels for later ones. Without arguments the extras of the long campaigns (bench, fuzz, mutation) are then added;
-these are installed only.
+`python .ci/minimums.py [pytest arguments]` makes a fresh environment in a temporary directory and runs the unit tests,
+or what is named, with the real uWSGI of the environment that started it. Python 3.11 is needed: the oldest versions
+have no wheels for later ones. Without arguments the extras of the long campaigns (bench, fuzz, mutation) are then
+added; these are installed only.
 """
 
 from __future__ import annotations
