@@ -67,6 +67,8 @@ def run(settings: list[Setting], log: Log | None = None) -> int:
     _say_what_differs(options, log, notes)
     if all(directory.external for directory, _ in directories):
         _say_that_nothing_is_served(options, log)
+    if options.stand_in_worker:
+        _try_sockets(options)
     progress = None
     if options.drain and log.colour:
         from spoolsim.cli.progress import Progress
@@ -94,6 +96,15 @@ def run(settings: list[Setting], log: Log | None = None) -> int:
         left = report([directory for directory, _ in directories], options, remains, log)
         status = status or left
     return status
+
+
+def _try_sockets(options: Options) -> None:
+    """Raises OptionError, as uWSGI ends at its start, where a port of the stand-in worker is taken."""
+    from spoolsim.processes.network import bind
+
+    for address in options.sockets:
+        if address.rpartition(":")[2].isdigit() and ":" in address:
+            bind(address).close()
 
 
 def _say_that_nothing_is_served(options: Options, log: Log) -> None:

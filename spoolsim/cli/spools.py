@@ -10,7 +10,7 @@ import click
 
 from spoolsim.cli import complete
 from spoolsim.cli.out import out
-from spoolsim.errors import UsageError
+from spoolsim.errors import SpoolDirError, UsageError
 from spoolsim.tasks.listing import Filter, Row, seconds_of, survey
 from spoolsim.tasks.states import STATES
 from spoolsim.tasks.where import Where, find
@@ -50,6 +50,9 @@ def spool_options(command: Callable[..., None]) -> Callable[..., None]:
         directories: tuple[str, ...], config: str, ordered: bool, as_json: bool, quiet: bool, verbose: bool, **rest: Any
     ) -> None:
         where = find(directories, config, ordered=ordered, cwd=os.getcwd())
+        for spool in where.spools:
+            if not os.access(spool.path, os.R_OK | os.X_OK):  # nothing would be listed, as if nothing was there
+                raise SpoolDirError(f"spooler directory {spool.path}: Permission denied: this user cannot read it")
         command(Look(where, as_json=as_json, quiet=quiet, verbose=verbose), **rest)
 
     wrapped: Callable[..., None] = update_wrapper(call, command)

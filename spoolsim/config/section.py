@@ -224,9 +224,17 @@ def ini_of_module(path: str) -> tuple[str, str]:
     if hasattr(found, "as_configuration"):
         found = found.as_configuration()
     if not hasattr(found, "sections") or not hasattr(found, "format"):
-        raise ConfigError(f"{path}: expected it to define `configuration`, a Section of spoolsim or of uwsgiconf")
+        raise ConfigError(_no_configuration(path))
     name = str(found.sections[0])
     return name, found.format(stamp=False) or f"[{name}]\n"
+
+
+def _no_configuration(path: str) -> str:
+    module = os.path.splitext(os.path.basename(path))[0]
+    return (
+        f"{path}: expected it to define `configuration`, a Section of spoolsim or of uwsgiconf; "
+        f"if it is a module of tasks: spoolsim run --spooler spool --import {module}"
+    )
 
 
 def _configuration(path: str) -> object:
@@ -245,6 +253,8 @@ def _configuration(path: str) -> object:
         place = ":".join([error.filename or path, *(str(number) for number in (error.lineno, error.offset) if number)])
         raise ConfigError(f"{place}: expected Python: {error.msg}") from None
     except ModuleNotFoundError as error:
+        if error.name in ("uwsgi", "uwsgidecorators"):
+            raise ConfigError(_no_configuration(path)) from None
         raise ConfigError(f"{_place(error, path)}: {error}; install it to use this configuration") from None
     except (Exception, SystemExit) as error:
         raise ConfigError(f"{_place(error, path)}: {_what(error)}") from None

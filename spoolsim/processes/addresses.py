@@ -55,3 +55,13 @@ def _is_stale(path: str) -> bool:
         except OSError:
             pass
     return False
+
+
+def why_not_bound(error: Exception) -> str:
+    """Why an address cannot be listened at, and what to do."""
+    why = getattr(error, "strerror", None) or str(error)
+    if getattr(error, "errno", None) == errno.EADDRINUSE:
+        return f"{why}: another program listens there; end it, or choose another port or path"
+    if getattr(error, "errno", None) == errno.EEXIST:
+        return why
+    return f"{why}; write HOST:PORT, :PORT or the path of a socket"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 
 from spoolsim.errors import OptionError
-from spoolsim.processes.addresses import bind_unix
+from spoolsim.processes.addresses import bind_unix, why_not_bound
 from spoolsim.spool.packet import HEADER, MODIFIER1
 
 TYPE_CHECKING = False
@@ -41,8 +41,7 @@ def bind(address: str) -> socket.socket:
             server = bind_unix(address, replace=True)
         server.listen(100)
     except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise OptionError(f"socket = {address}: {why}") from None
+        raise OptionError(f"socket = {address}: {why_not_bound(error)}") from None
     server.setblocking(False)
     return server
 

@@ -14,7 +14,7 @@ import sys
 import time
 
 from spoolsim.errors import OptionError
-from spoolsim.processes.addresses import bind_unix, remove
+from spoolsim.processes.addresses import bind_unix, remove, why_not_bound
 from spoolsim.work.scoreboard import BUSY, DONE, DROPPED, KEPT, PID, SPAWNS, STARTED, STATE, TASKS
 
 TYPE_CHECKING = False
@@ -54,8 +54,7 @@ class Stats:
         try:
             self.socket = self._bind(address)
         except (OSError, ValueError, OverflowError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            raise OptionError(f"stats = {address}: {why}; write HOST:PORT, :PORT or the path of a socket") from None
+            raise OptionError(f"stats = {address}: {why_not_bound(error)}") from None
         self.socket.setblocking(False)
         self.master.poll.register(self.socket.fileno(), select.POLLIN)
 

@@ -78,14 +78,13 @@ class SpoolDir:
                     if not os.path.isdir(full):
                         raise
             elif not os.path.isdir(full):
-                raise FileNotFoundError(2, "No such file or directory")
+                os.stat(full)  # says why there is none
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             full = os.path.realpath(full, strict=True)
             if make and not os.access(full, os.R_OK | os.W_OK | os.X_OK):
-                raise PermissionError(13, "Permission denied")
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
-            raise SpoolDirError(
-                f"spooler directory {path}: {error.strerror}; it is needed to read and write"
-            ) from error
+            raise SpoolDirError(f"spooler directory {path}: {_why_not(full, error)}") from error
         return cls(full, external=external, bare=bare)
 
     def corner(self, *parts: str) -> str:
@@ -140,3 +139,19 @@ def own(path: str, *, root_may: bool) -> None:
     ours = os.getuid() in ((status.st_uid, 0) if root_may else (status.st_uid,))
     if not ours or not stat.S_ISDIR(status.st_mode):
         raise PermissionError(errno.EPERM, f"{path} is not a directory of ours")
+
+
+def _why_not(full: str, error: OSError) -> str:
+    """What is wrong with a spooler directory, and what to do."""
+    from shlex import quote
+
+    if isinstance(error, PermissionError):
+        return f"Permission denied: this user has to read, write and enter it; chown or chmod {quote(full)}"
+    if isinstance(error, FileExistsError | NotADirectoryError) and os.path.exists(full):
+        return "this is a file, and a directory is needed; name another one, or move the file away"
+    if isinstance(error, FileNotFoundError):
+        parent = os.path.dirname(full.rstrip("/")) or "."
+        if os.path.isdir(parent):
+            return "there is no such directory; spoolsim run makes it, or: mkdir -m 750 " + quote(full)
+        return f"{parent} is missing, and only the last directory of a path is made; mkdir -p {quote(parent)}"
+    return f"{error.strerror}; spoolsim has to read and write it"

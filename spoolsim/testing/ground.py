@@ -5,10 +5,24 @@ from __future__ import annotations
 import shutil
 import tempfile
 
+from spoolsim.errors import HarnessError
+from spoolsim.spool.enqueue import Producer
 from spoolsim.testing import stage
 from spoolsim.testing.configured import configure
 from spoolsim.testing.record import MemoryLog
 from spoolsim.work.app import MASTER, App
+
+
+class _Refusing(Producer):
+    """A producer that there should not be."""
+
+    __slots__ = ()
+
+    def spool(self, job: dict[object, object]) -> bytes:
+        raise HarnessError(
+            "uwsgi.spool() was called in a test that has no spooler, so the task would never run: add the fixture "
+            "`spooler` (or `live_spooler`) to the arguments of the test, or to those of the fixture that enqueues"
+        )
 
 
 class Ground:
@@ -29,6 +43,10 @@ class Ground:
         except BaseException:
             shutil.rmtree(self.directory, ignore_errors=True)
             raise
+
+    def refuse(self) -> None:
+        """From now on a spool outside of a fixture is an error: its task would never run, and nobody would notice."""
+        self.app.producer.__class__ = _Refusing
 
     def close(self) -> None:
         """Take it back."""

@@ -58,6 +58,33 @@ def _ground(config: pytest.Config) -> None:
 
     ground = Ground(_config_file(config))
     config.add_cleanup(ground.close)
+    config.stash[_the_ground] = ground
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """From here on tests run: one that spools without a fixture has forgotten it."""
+    ground = session.config.stash.get(_the_ground, None)
+    if ground is not None:
+        ground.refuse()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Say what to do where a test module imports an app that imports `uwsgi`, and nothing made that work."""
+    report = yield
+    if report.failed and _NO_UWSGI in str(report.longrepr) and _the_ground not in collector.config.stash:
+        report.sections.append(("spoolsim", _HINT))
+    return report
+
+
+_NO_UWSGI = "No module named 'uwsgi"
+_HINT = (
+    "The app imports uwsgi while tests are collected. Say so in pytest's configuration: `spoolsim_config = uwsgi.ini`, "
+    "or `spoolsim = true` where there is no configuration file.\n"
+)
+_the_ground: pytest.StashKey[Any] = pytest.StashKey()
 
 
 def _config_file(config: pytest.Config) -> str | None:

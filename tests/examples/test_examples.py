@@ -197,6 +197,20 @@ def test_the_spooler_of_django_has_a_connection_of_its_own(example: Callable[[st
     assert "same connection: True" in run(home, *SPOOLSIM, "run", "uwsgi.ini", "--drain")
 
 
+def test_what_the_example_says_of_old_connections_is_true(example: Callable[[str], Path]):
+    """close_old_connections() leaves a transaction its connection, as tests have one, and closes it elsewhere."""
+    home = example("django")
+    code = (
+        "import shop.wsgi\nfrom django.db import close_old_connections, connection, transaction\n"
+        "with transaction.atomic():\n"
+        "    before = connection.connection\n    close_old_connections()\n"
+        "    print('kept', connection.connection is before is not None)\n"
+        "close_old_connections()\nprint('closed', connection.connection is None)\n"
+    )
+    said = run(home, *SPOOLSIM, "exec", "uwsgi.ini", "--", "python", "-c", code)
+    assert said.splitlines() == ["kept True", "closed True"]
+
+
 def test_the_compose_file_is_well_formed(example: Callable[[str], Path]):
     """Services have a command that spoolsim understands, share a declared volume, and map it where the app spools."""
     home = example("docker_compose")

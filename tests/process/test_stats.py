@@ -197,13 +197,16 @@ def test_a_working_directory_that_is_removed(start: Start, home: Path) -> None:
     assert it.stop() == 0
 
 
-def test_an_address_that_cannot_be_had(start: Start) -> None:
-    """One line names option, address and reason, the status is not 0, and nothing is left."""
+@pytest.mark.parametrize("options", [("--stats",), ("--stand-in-worker", "--socket")], ids=["stats", "socket"])
+def test_an_address_that_cannot_be_had(start: Start, options: tuple[str, ...]) -> None:
+    """One line names option, address, reason and what to do, the status is not 0, and nothing is left."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        it = start("--stats", address)
+        it = start(*options, address)
         assert it.spawned.wait_exit(20) != 0
         it.spawned.assert_nothing_left()
-    assert f"stats = {address}: Address already in use" in it.output()
+    said = f"{options[-1][2:]} = {address}: Address already in use: another program listens there; end it, or choose"
+    (line,) = [line for line in it.output().splitlines() if address in line]
+    assert line.startswith(f"[spoolsim] {said}")

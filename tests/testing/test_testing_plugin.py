@@ -78,8 +78,8 @@ def test_two(spooler):
     assert shop.sent == ["ann", "bob"]
 
 def test_without_fixture():
-    import os
-    assert not os.fsdecode(shop.mail(to="eve")).startswith("/nowhere")
+    import uwsgi
+    assert not any(path.startswith(b"/nowhere") for path in uwsgi.spoolers)
 """,
     )
     assert "3 passed" in done.stdout, done.stdout
@@ -327,3 +327,39 @@ def test_directory(same, spool_dir):
 """,
     )
     assert "4 passed" in done.stdout, done.stdout
+
+
+APP = """
+import uwsgi
+from uwsgidecorators import spool
+
+@spool
+def work(arguments):
+    return uwsgi.SPOOL_OK
+"""
+FORGETFUL = """
+import pytest
+import app
+
+def test_forgets():
+    app.work.spool(a="1")
+
+def test_has_it(spooler):
+    app.work.spool(a="1")
+    spooler.drain()
+"""
+
+
+def test_a_test_that_forgets_the_fixture_fails(run: Run) -> None:
+    """Its task would never run; the test beside it, which has the fixture, passes."""
+    done = run("-q", ini="[pytest]\nspoolsim = true\n", app=APP, test_it=FORGETFUL)
+    assert "1 failed, 1 passed" in done.stdout
+    assert "in a test that has no spooler" in done.stdout
+    assert "add the fixture `spooler`" in done.stdout
+
+
+def test_an_app_that_imports_uwsgi_is_explained(run: Run) -> None:
+    """Without a configuration the collection fails; the report says which line to write."""
+    done = run("-q", ini="[pytest]\n", app=APP, test_it=FORGETFUL)
+    assert done.returncode == 2
+    assert "spoolsim_config = uwsgi.ini" in done.stdout

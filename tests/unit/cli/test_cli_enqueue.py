@@ -184,3 +184,12 @@ def test_an_unknown_app(app: Path) -> None:
     """A directory that no configuration here names: the function is taken for one with @spool."""
     (app.parent / "uwsgi.ini").unlink()
     assert enqueued(app, "--spooler", "spool", "--function", "anything")[b"ud_spool_ret"] == b"-2"
+
+
+@pytest.mark.parametrize("command", ["ls", "log"])
+def test_a_directory_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str):
+    """It would look empty (root may read anything, so the answer of the system is replaced)."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    result = CliRunner().invoke(commands, [command, "--spooler", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "Permission denied: this user cannot read it" in result.output

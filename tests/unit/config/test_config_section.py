@@ -180,6 +180,12 @@ def test_a_module_written_for_uwsgiconf_is_read_unchanged(here: Path):
     ("text", "message"),
     [
         ("x = 1\n", "conf.py: expected it to define `configuration`"),
+        ("import uwsgi\n", "conf.py: expected it to define `configuration`"),
+        (
+            "from uwsgidecorators import spool\n",
+            "conf.py: expected it to define `configuration`, a Section of spoolsim or of uwsgiconf; "
+            "if it is a module of tasks: spoolsim run --spooler spool --import conf",
+        ),
         ("configuration = 5\n", "conf.py: expected it to define `configuration`"),
         ("def f(:\n", "conf.py:1:7: expected Python: "),
         ("import no_such_module_at_all\n", "conf.py:1: No module named 'no_such_module_at_all'; install it"),

@@ -66,7 +66,7 @@ def test_a_directory_is_ours_to_serve_unless_it_is_said(tmp_path: Path, flags: d
 def test_a_directory_that_goes_at_once_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Somebody removed it between making and looking."""
     monkeypatch.setattr(os, "mkdir", lambda path, mode: None)
-    with pytest.raises(SpoolDirError, match="spooler directory new: No such file or directory") as caught:
+    with pytest.raises(SpoolDirError, match="spooler directory new: there is no such directory") as caught:
         SpoolDir.resolve("new", start=str(tmp_path))
     assert isinstance(caught.value.__cause__, FileNotFoundError)
 
@@ -95,6 +95,25 @@ def test_what_cannot_be_a_spool_directory_is_refused(tmp_path: Path, kind: str):
 
 
 @pytest.mark.parametrize("make", [True, False])
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("a file", "this is a file, and a directory is needed; name another one, or move the file away"),
+        ("no/such", "no is missing, and only the last directory of a path is made; mkdir -p "),
+        ("my app/spool", "my app is missing, and only the last directory of a path is made; mkdir -p '"),
+    ],
+)
+def test_a_refusal_says_what_to_do(tmp_path: Path, path: str, said: str, make: bool):
+    """In one line, with a command that can be pasted, whether or not the directory would be made."""
+    (tmp_path / "a file").touch()
+    with pytest.raises(SpoolDirError) as caught:
+        SpoolDir.resolve(path, start=str(tmp_path), make=make)
+    text = str(caught.value).replace(f"{tmp_path}/", "", 1)
+    assert text.startswith(f"spooler directory {path}: {said}")
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("make", [True, False])
 def test_an_empty_name_is_refused(tmp_path: Path, make: bool):
     """It is not the directory we were started in; the cause is the error that uWSGI reports."""
     with pytest.raises(SpoolDirError, match="name is empty") as caught:
@@ -105,7 +124,7 @@ def test_an_empty_name_is_refused(tmp_path: Path, make: bool):
 
 def test_without_making_a_missing_directory_is_an_error(tmp_path: Path):
     """A command that only looks makes nothing."""
-    with pytest.raises(SpoolDirError, match="No such file") as caught:
+    with pytest.raises(SpoolDirError, match="there is no such directory; spoolsim run makes it, or: mkdir") as caught:
         SpoolDir.resolve("new", start=str(tmp_path), make=False)
     assert isinstance(caught.value.__cause__, FileNotFoundError)
     assert caught.value.__cause__.errno == errno.ENOENT
