@@ -183,8 +183,10 @@ def test_a_module_written_for_uwsgiconf_is_read_unchanged(here: Path):
         ("import uwsgi\n", "conf.py: expected it to define `configuration`"),
         (
             "from uwsgidecorators import spool\n",
-            "conf.py: expected it to define `configuration`, a Section of spoolsim or of uwsgiconf; "
-            "if it is a module of tasks: spoolsim run --spooler spool --import conf",
+            (
+                "conf.py: expected it to define `configuration`, a Section of spoolsim or of uwsgiconf; "
+                "if it is a module of tasks: spoolsim run --spooler spool --import conf"
+            ),
         ),
         ("configuration = 5\n", "conf.py: expected it to define `configuration`"),
         ("def f(:\n", "conf.py:1:7: expected Python: "),
