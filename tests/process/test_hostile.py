@@ -140,7 +140,7 @@ uwsgi.spooler = spooler
     i.wait_runs("last")
     poll_until(lambda: len(i.tasks()) == 1, what="the last one's end")
     assert i.wait_workers(1) == [before], i.output()
-    assert 1 <= i.runs().count("kept") <= 4  # it is kept, and tried with each scan
+    assert "kept" in i.runs()  # and again with each scan, however many there are
     assert sorted(run for run in i.runs() if run.isdigit()) == sorted(map(str, range(20)))
     assert "Late was raised after the handler had returned" in i.output()
 
