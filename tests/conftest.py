@@ -23,6 +23,9 @@ T = TypeVar("T")
 _never = threading.Event()
 CLOCK = pytest.StashKey[groups.Clock]()
 
+# what users have: with it set, a reload that runs stale bytecode would not be noticed
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # how long an example takes says how busy the machine is, and nothing of the code
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")

@@ -16,7 +16,7 @@ import time
 from spoolsim.errors import SpoolsimError
 from spoolsim.log import Log
 from spoolsim.options import Options
-from spoolsim.processes import child
+from spoolsim.processes import bytecode, child
 from spoolsim.processes.leash import Tight
 from spoolsim.processes.lifecycle import DRAINED
 from spoolsim.processes.poison import Poison, ended
@@ -387,6 +387,7 @@ def main(wire_fd: int, board_fd: int) -> None:
     descriptors = _open_descriptors()
     if not app.faithful:
         atexits.watch()
+    bytecode.distrust()
     try:
         with Tight(wire.fd):
             app.prepare()
