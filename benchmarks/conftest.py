@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import machine
 from benchmarks.rooms import MEMORY, Places, Room, file_system
 from spoolsim.log import Log
 from spoolsim.options import Options
@@ -26,6 +27,11 @@ from spoolsim.work.worker import Worker
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--large", action="store_true", help="benchmarks: also 100,000 and 1,000,000 names")
+
+
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    """The saved JSON says how the interpreter was built."""
+    machine_info["spoolsim"] = machine.about()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

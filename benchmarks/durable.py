@@ -15,6 +15,7 @@ import time
 if not __package__:  # run as a file
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from benchmarks import machine
 from benchmarks.contestants import Missing
 from benchmarks.rooms import DISK, MEMORY, Places
 from spoolsim.diagnose import Notes
@@ -42,6 +43,7 @@ def main() -> int:
     ap.add_argument("--memory", metavar="DIR", help="where a tmpfs is")
     ap.add_argument("--disk", metavar="DIR", help="where a disk's file system is")
     a = ap.parse_args()
+    print(machine.line())
     places = Places(a.memory, a.disk)
     try:
         for place in (MEMORY, DISK):

@@ -18,6 +18,7 @@ from collections.abc import Callable
 if not __package__:  # run as a file
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from benchmarks import machine
 from benchmarks.contestants import Missing
 from benchmarks.rooms import MEMORY, Places, Room
 from spoolsim.log import Log
@@ -128,6 +129,7 @@ def main() -> int:
     if len(sys.argv) == 3:
         _alone(sys.argv[1], int(sys.argv[2]))
         return 0
+    print(machine.line())
     try:
         filling = each("fill")
         for name in ("task", "enqueue", "enqueue_at", "engine"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from typing import Any
 if not __package__:  # run as a file
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from benchmarks import plot, report
+from benchmarks import machine, plot, report
 from benchmarks.contestants import Missing
 from benchmarks.contestants.peers import ENGINE, PEERS
 from benchmarks.contestants.servers import Spoolsim, SpoolsimInline, SpoolsimNoJournal, Uwsgi
@@ -148,9 +147,7 @@ def _chosen(only: str | None, quick: bool) -> list[Experiment]:
 def _about(run: Run, rounds: int, quick: bool) -> dict[str, Any]:
     return {
         "when": time.strftime("%Y-%m-%d %H:%M:%S%z"),
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "processors": os.cpu_count(),
+        **machine.about(),
         "memory_fs": run.places.kind(MEMORY),
         "disk_fs": run.places.kind(DISK),
         "load_before": _load(),
@@ -169,6 +166,7 @@ def _load() -> float:
 def _introduce(run: Run, about: dict[str, Any], quick: bool) -> None:
     load = f"load {about['load_before']:.2f}"
     _say(f"{about['system']}, {about['processors']} processors, Python {about['python']}, {load}")
+    _say(machine.line())
     _say(f"memory: {about['memory_fs']}; disk: {about['disk_fs']}; " + "; ".join(run.versions.values()))
     for name, why in about["missing"].items():
         _say(f"MISSING {name}: {why}")

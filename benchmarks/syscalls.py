@@ -15,6 +15,7 @@ from collections import Counter
 if not __package__:  # run as a file
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from benchmarks import machine
 from benchmarks.contestants import Missing
 from benchmarks.contestants.servers import Server, Spoolsim, Uwsgi
 from benchmarks.rooms import MEMORY, Places, Room
@@ -96,6 +97,7 @@ def main() -> int:
     """Print the counts of both; 1 when spoolsim is over a limit."""
     count = 500
     over = False
+    print(machine.line())
     places = Places()
     try:
         for server in (Uwsgi(), Spoolsim()):
