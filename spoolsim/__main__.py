@@ -11,6 +11,9 @@ def command() -> None:
 
     `run` is dispatched without the command line library: it starts in milliseconds.
     """
+    if sys.implementation.name != "cpython":
+        sys.stderr.write(f"[spoolsim] spoolsim runs on CPython alone; this is {sys.implementation.name}\n")
+        sys.exit(2)
     argv = sys.argv[1:]
     if argv[:1] == ["run"]:
         if not {"--help", "-h"} & set(argv):

@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from spoolsim import system
 from spoolsim.cli import install
 from spoolsim.errors import SpoolsimError, UsageError
 from spoolsim.log import Log
@@ -75,6 +76,8 @@ def exec_command(ours: list[str], command: list[str]) -> None:
 )
 def dev_command(ours: list[str], command: list[str]) -> None:
     """`run` and `exec` at once, under one Ctrl-C; ends with the exit status of the command."""
+    if not system.POSIX:
+        raise UsageError(system.NEEDED.format(command="dev"))
     from spoolsim.cli.dev import Dev, watched
 
     log = Log()
@@ -103,6 +106,10 @@ def step_aside(command: Sequence[str], log: Log) -> None:
 def replace(command: Sequence[str], environment: dict[str, str]) -> None:
     """Become the command. Raises SpoolsimError with the exit status of a shell when that fails."""
     try:
+        if not system.POSIX:  # exec there would start it beside us, and give the terminal back at once
+            import subprocess
+
+            sys.exit(subprocess.call([shutil.which(command[0]) or command[0], *command[1:]], env=environment))
         os.execvpe(command[0], list(command), environment)
     except OSError as error:
         raise unrunnable(command[0], error) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from spoolsim import system
 from spoolsim.config.readers import configuration
 from spoolsim.diagnose import Notes
 from spoolsim.errors import SpoolDirError, SpoolsimError, UsageError
@@ -54,11 +55,9 @@ def main(argv: list[str]) -> int:
 
 def run(settings: list[Setting], log: Log | None = None) -> int:
     """Run a configuration; returns the exit status. Raises SpoolsimError for what cannot be run."""
-    if not hasattr(os, "fork"):
-        raise UsageError(
-            "run needs POSIX (fork, fcntl, signals), which this Python lacks; spoolsim.testing works without it"
-        )
     options = build(settings)
+    if not system.POSIX and not options.inline:
+        raise UsageError(system.NEEDED.format(command="run"))
     log = log or Log(as_json=options.log_json)
     notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful)
     if options.umask is not None:
@@ -119,13 +118,13 @@ def _say_that_nothing_is_served(options: Options, log: Log) -> None:
 
 def _warn_of_neighbours(path: str, log: Log, *, ordered: bool, depth: int = 0) -> None:
     """Whoever can write to a spool directory, or to a priority directory in it, can make its spoolers run code."""
-    groups = {os.getgid(), *os.getgroups()}
+    groups = {system.getgid(), *system.getgroups()}
     try:
         status = os.stat(path)
     except FileNotFoundError:
         return  # a priority directory that went meanwhile
     mode, group = status.st_mode, status.st_gid
-    if status.st_uid not in (os.getuid(), 0):
+    if status.st_uid not in (system.getuid(), 0):
         log.say(f"{path} belongs to another user ({status.st_uid}), who can make it run code", error=True)
     if mode & 0o002:
         log.say(f"{path} can be written to by everybody, who can make it run code: chmod o-w", error=True)
@@ -191,15 +190,9 @@ def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
 
 def _is_ours(options: Options) -> bool:
     """Are uid and gid those of this process?"""
-    import grp
-    import pwd
-
-    try:
-        user = "" if options.uid is None else pwd.getpwuid(os.getuid()).pw_name
-        group = "" if options.gid is None else grp.getgrgid(os.getgid()).gr_name
-    except KeyError:
-        return False
-    return options.uid in (None, user, str(os.getuid())) and options.gid in (None, group, str(os.getgid()))
+    user = "" if options.uid is None else system.user_name()
+    group = "" if options.gid is None else system.group_name()
+    return options.uid in (None, user, str(system.getuid())) and options.gid in (None, group, str(system.getgid()))
 
 
 def _listed(found: Iterable[tuple[str, str]]) -> str:

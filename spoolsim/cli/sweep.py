@@ -8,6 +8,7 @@ from stat import S_ISREG
 
 import click
 
+from spoolsim import system
 from spoolsim.cli.out import out
 from spoolsim.errors import SpoolsimError
 from spoolsim.log import printable
@@ -70,7 +71,7 @@ def _clear(spool: SpoolDir, path: str, why: str, yes: bool) -> None:
     """Name a file that nobody writes any more; if `yes`, also remove it, or set it aside when it has a task's name."""
     home, name = os.path.split(path)
     try:
-        fd = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = system.open_directory(home, os.O_RDONLY | system.O_DIRECTORY | system.O_CLOEXEC)
     except OSError:
         return  # gone meanwhile
     try:
@@ -87,13 +88,13 @@ def _clear(spool: SpoolDir, path: str, why: str, yes: bool) -> None:
     except OSError as error:
         raise SpoolsimError(f"{printable(path)}: {error.strerror}") from None
     finally:
-        os.close(fd)
+        system.close_directory(fd)
 
 
 def _abandoned(level: Level, name: str) -> Claim | None:
     """A claim to a file that is old and has no writer, so that none comes back to it and no spooler takes it."""
     try:
-        fd = os.open(name, OPEN, dir_fd=level.fd)
+        fd = system.open_at(name, OPEN, dir_fd=level.fd)
     except OSError:
         return None  # gone meanwhile, or not ours to take
     free = False

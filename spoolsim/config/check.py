@@ -352,8 +352,11 @@ def _directory(setting: Setting, path: str, root: str, options: Options, product
 
 def _may_write(path: str, status: os.stat_result, options: Options) -> tuple[str, bool]:
     """(the user that will run the spooler, whether it may read, write and enter the directory)."""
-    import grp
-    import pwd
+    try:
+        import grp
+        import pwd
+    except ImportError:  # no POSIX, and no users by number
+        return "the user that runs this", os.access(path, os.R_OK | os.W_OK)
 
     wanted = options.opt.get("uid")
     name = wanted.decode("utf-8", "replace") if isinstance(wanted, bytes) else ""

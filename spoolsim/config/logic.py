@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from spoolsim import system
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +65,7 @@ def test(name: str, value: str, lookup: Callable[[str], str | None]) -> tuple[bo
     else:
         subject = value
         if kind == "hostname":
-            holds = os.uname().nodename == value
+            holds = system.nodename() == value
         elif kind == "plugin":
             holds = value in _PLUGINS.split()
         elif kind == "file":

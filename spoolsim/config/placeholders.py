@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from spoolsim import system
 from spoolsim.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -51,8 +52,6 @@ def of_original(letters: dict[str, str]) -> dict[str, str]:
 
 def of_machine() -> dict[str, str]:
     """The letters that are the same in every file."""
-    import grp
-    import pwd
     import sys
     import time
 
@@ -60,15 +59,15 @@ def of_machine() -> dict[str, str]:
     return {
         "[": "\x1b",  # begins a colour of a terminal
         "b": os.path.abspath(sys.argv[0]),
-        "g": str(os.getgid()),
-        "h": os.uname().nodename,
+        "g": str(system.getgid()),
+        "h": system.nodename(),
         "k": str(os.cpu_count() or 1),
         "t": str(int(now)),
         "T": str(int(now * 1_000_000)),
-        "u": str(os.getuid()),
+        "u": str(system.getuid()),
         "v": os.getcwd(),
-        "G": _name(lambda: grp.getgrgid(os.getgid()).gr_name, os.getgid()),
-        "U": _name(lambda: pwd.getpwuid(os.getuid()).pw_name, os.getuid()),
+        "G": system.group_name(),
+        "U": system.user_name(),
         "V": "2.0.31",
     }
 
@@ -178,10 +177,3 @@ def _hash(text: str) -> str:
     for byte in os.fsencode(text):
         number = ((number * 33) ^ byte) & 0xFFFFFFFF
     return number.to_bytes(4, "little").hex().upper()
-
-
-def _name(look: Callable[[], str], number: int) -> str:
-    try:
-        return look()
-    except KeyError:
-        return str(number)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from pathlib import PurePosixPath
 
+from spoolsim import system
 from spoolsim.errors import OptionError
 from spoolsim.options import OPTIONS, Option, Setting
 
@@ -155,7 +156,7 @@ class Section:
     @property
     def runtime_dir(self) -> str:
         """Directory for files of the running project."""
-        uid = os.getuid()
+        uid = system.getuid()
         return self._runtime_dir or (f"/run/user/{uid}" if uid else "/run")
 
     @runtime_dir.setter

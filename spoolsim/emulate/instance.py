@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+from spoolsim import system
 from spoolsim.emulate import missing, say
 from spoolsim.emulate.arguments import text
 from spoolsim.errors import PacketError
@@ -23,23 +24,20 @@ _READABLE = (0, 17)
 
 
 def _magic() -> dict[bytes, bytes]:
-    import grp
-    import pwd
-
     now = time.time_ns() // 1000
     words: dict[str, object] = {
         "%": "%",
         "(": "%(",
-        "G": grp.getgrgid(os.getgid()).gr_name,
+        "G": system.group_name(),
         "T": now,
-        "U": pwd.getpwuid(os.getuid()).pw_name,
+        "U": system.user_name(),
         "V": "2.0.31",
         "[": "\x1b",
-        "g": os.getgid(),
-        "h": os.uname().nodename,
+        "g": system.getgid(),
+        "h": system.nodename(),
         "k": os.cpu_count() or 1,
         "t": now // 1_000_000,
-        "u": os.getuid(),
+        "u": system.getuid(),
         "v": os.getcwd(),
     }
     return {key.encode(): os.fsencode(str(word)) for key, word in words.items()}
@@ -83,8 +81,11 @@ def mem() -> tuple[int, int]:
             virtual, resident = file.read().split()[:2]
         page = os.sysconf("SC_PAGE_SIZE")
         return int(resident) * page, int(virtual) * page
-    except OSError:
-        import resource
+    except (OSError, AttributeError):  # no /proc; no POSIX
+        try:
+            import resource
+        except ImportError:
+            return 0, 0
 
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, 0

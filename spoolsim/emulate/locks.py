@@ -7,10 +7,15 @@ a lock in memory. A spooler has no locks, as in uWSGI.
 from __future__ import annotations
 
 import _thread
-import fcntl
 import operator
 import os
 
+try:
+    import fcntl
+except ImportError:  # no POSIX: the threads of this process alone
+    fcntl = None  # type: ignore[assignment]  # asked for where it is used
+
+from spoolsim import system
 from spoolsim.emulate import place, say
 from spoolsim.work import app as apps
 
@@ -21,7 +26,7 @@ class Locks:
     def __init__(self, path: str) -> None:
         self.path = path
         self.pid = os.getpid()
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | system.O_CLOEXEC | system.O_NOFOLLOW, 0o600)
         self.threads: dict[int, _thread.LockType] = {}
         self.owners: dict[int, int] = {}
 
@@ -31,7 +36,8 @@ class Locks:
             say.production("lock-twice", "lock")
         self.threads.setdefault(number, _thread.allocate_lock()).acquire()
         try:
-            fcntl.lockf(self.fd, fcntl.LOCK_EX, 1, number)
+            if fcntl is not None:
+                fcntl.lockf(self.fd, fcntl.LOCK_EX, 1, number)
         except BaseException:
             self.threads[number].release()
             raise
@@ -40,13 +46,16 @@ class Locks:
     def give(self, number: int) -> None:
         """Give a lock up, if this process has it."""
         if self.owners.pop(number, None) is not None:
-            fcntl.lockf(self.fd, fcntl.LOCK_UN, 1, number)
+            if fcntl is not None:
+                fcntl.lockf(self.fd, fcntl.LOCK_UN, 1, number)
             self.threads[number].release()
 
     def taken(self, number: int) -> bool:
         """Has anybody got it?"""
         if number in self.owners:
             return True
+        if fcntl is None:
+            return False
         try:
             fcntl.lockf(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
         except OSError:

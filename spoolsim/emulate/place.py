@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from spoolsim import system
 from spoolsim.spool.directory import SpoolDir, own
 from spoolsim.work import program
 from spoolsim.work.alive import alive
@@ -32,7 +33,7 @@ def _home(app: App) -> str:
     served = [directory for directory, _ in app.directories if not directory.external]
     if served:
         return served[0].make_corner(SHARED)
-    outside = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"spoolsim-{os.getuid()}")
+    outside = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"spoolsim-{system.getuid()}")
     os.makedirs(outside, 0o700, exist_ok=True)
     own(outside, root_may=False)
     return SpoolDir(outside).make_corner(SHARED)

@@ -6,11 +6,16 @@ none); it belongs to one instance, as uWSGI's memory does, and the next instance
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
 
+try:
+    import fcntl
+except ImportError:  # no POSIX: SQLite's own lock has to do
+    fcntl = None  # type: ignore[assignment]  # asked for where it is used
+
+from spoolsim import system
 from spoolsim.emulate import place
 from spoolsim.work import app as apps
 
@@ -60,7 +65,8 @@ class Store:
         try:
             # SQLite's own waiting is a sleep that grows, in which a busy neighbour overtakes for ever; the kernel
             # wakes who waits for a lock, and frees that of the dead
-            fcntl.flock(self._open_turn(), fcntl.LOCK_EX)
+            if fcntl is not None:
+                fcntl.flock(self._open_turn(), fcntl.LOCK_EX)
             if self._connection is None:
                 self._connection = _connect(self.path)
             self._connection.execute("begin immediate")
@@ -80,7 +86,8 @@ class Store:
 
     def _open_turn(self) -> int:
         if self._turn is None:
-            self._turn = os.open(f"{self.path}-turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | system.O_CLOEXEC | system.O_NOFOLLOW
+            self._turn = os.open(f"{self.path}-turn", flags, 0o600)
         return self._turn
 
     def _leave(self) -> None:
@@ -131,7 +138,8 @@ def _after_fork() -> None:
         _held.pop().release()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+if system.POSIX:
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def store() -> Store:

@@ -88,6 +88,10 @@ class Generation:
         environment = dict(os.environ)
         inherited = environment.get("PYTHONPATH", "").split(os.pathsep)
         environment["PYTHONPATH"] = os.pathsep.join([SHIM, *(part for part in inherited if part and part != SHIM)])
+        if sys.platform == "darwin":
+            # its Objective-C runtime ends a process that forks after a framework was imported, be it only to resolve
+            # a name or a proxy; what a task starts inherits it
+            environment.setdefault("OBJC_DISABLE_INITIALIZE_FORK_SAFETY", "YES")
         try:
             level = setup["options"]["optimize"]
             flags = ["-P", *(["-" + "O" * min(level, 2)] if level else ())]

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 
+from spoolsim import system
 from spoolsim.errors import AppError
 from spoolsim.work import attempted, handlers, program
 from spoolsim.work.app import SPOOLER, App, install, print_error
@@ -71,7 +72,7 @@ class Foreground(Worker):
 
     def _outlived(self) -> None:
         at, began = deadline(self.words), self.words[STARTED]
-        if began < at <= time.clock_gettime_ns(time.CLOCK_MONOTONIC):
+        if began < at <= system.clock_gettime_ns(system.CLOCK_MONOTONIC):
             seconds = round((at - began) / 1_000_000_000, 1)
             self.app.notes.give("inline-harakiri", detail=f"{self._running} after {seconds:g} s")
 
@@ -103,9 +104,14 @@ class Inline:
         self.kept = 0
         self.striker: Striker | None = None
         self.done = 0
-        self.interrupts, self._interrupts_writer = os.pipe()
-        os.set_blocking(self.interrupts, False)
-        os.set_blocking(self._interrupts_writer, False)
+        #: Ctrl-C was pressed, where a signal cannot be told by a descriptor
+        self.pressed = False
+        if system.POSIX:
+            self.interrupts, self._interrupts_writer = os.pipe()
+            os.set_blocking(self.interrupts, False)
+            os.set_blocking(self._interrupts_writer, False)
+        else:
+            signal.signal(signal.SIGINT, self._press)
 
     def load(self) -> None:
         """Import the app. Raises AppError, unless faithful: uWSGI goes on without."""
@@ -139,7 +145,9 @@ class Inline:
 
     def run(self) -> int:
         """Until Ctrl-C; draining, until a whole pass found nothing that was not tried."""
-        if self.options.inline_harakiri:
+        if self.options.inline_harakiri and not system.POSIX:
+            self.log.say("--inline-harakiri needs POSIX, which this system lacks: no task is ended", error=True)
+        elif self.options.inline_harakiri:
             from spoolsim.processes.striker import Striker
 
             self.striker = Striker(self.log)
@@ -155,7 +163,8 @@ class Inline:
         wait = None if self.options.drain else Wait(self.app, self.spools)
         looks = iter(LOOKS)
         while True:
-            handlers.wake(self._interrupts_writer)
+            if system.POSIX:
+                handlers.wake(self._interrupts_writer)
             ran = sum([self._cycle(worker) for worker in workers])
             if wait is None:
                 if ran:
@@ -207,6 +216,10 @@ class Inline:
             who = f"spooler {os.getpid()}"
             worker.guard(lambda: self.app.signals.run(number, who, print_error))
 
+    def _press(self, number: int, frame: object) -> None:
+        self.pressed = True
+        raise KeyboardInterrupt
+
     def _settled(self, path: str, outcome: Outcome) -> None:
         if outcome.state == "done":
             self.done += 1
@@ -214,6 +227,10 @@ class Inline:
             self.kept += 1
         if self.progress:
             self.progress(self.done, self.kept)
+        if not system.POSIX:
+            if self.pressed:
+                raise KeyboardInterrupt
+            return
         try:
             pressed = signal.SIGINT in os.read(self.interrupts, 4096)
         except BlockingIOError:
@@ -243,7 +260,8 @@ def run_inline(
         runner.remains.stopped = "stopped by Ctrl-C"
         return INTERRUPTED, runner.remains
     finally:
-        handlers.wake(-1)
+        if system.POSIX:
+            handlers.wake(-1)
         if runner.striker:
             runner.striker.close()
         _flush()

@@ -156,6 +156,11 @@ class Touch:
         """Must the files be looked at, because nobody tells of their changes? The reason is said."""
         if self.master.options.watch_polling:
             return True
+        from spoolsim.processes.watch import EVENTS
+
+        if not EVENTS:
+            self.master.log.say("this Python was built without ctypes: watched files are looked at every second")
+            return True
         try:
             with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
                 mounts = table.read()
@@ -269,7 +274,10 @@ class Touch:
 
 
 def _newer(path: str, when: float) -> bool:
-    """Was Python source below `path` written after `when` (epoch seconds)?"""
+    """Was Python source below `path` changed after `when` (epoch seconds)?
+
+    By ctime, too: an mtime is what the program that copied the file has set.
+    """
     from spoolsim.processes.watch import is_source
 
     files = (
@@ -279,8 +287,10 @@ def _newer(path: str, when: float) -> bool:
     )
     for file in files:
         try:
-            if is_source(file) and os.stat(file).st_mtime > when:
-                return True
+            if is_source(file):
+                status = os.stat(file)
+                if max(status.st_mtime, status.st_ctime) > when:
+                    return True
         except OSError:
             continue  # gone meanwhile
     return False

@@ -21,7 +21,18 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
+from watchdog.utils import platform
+
+try:
+    from watchdog.observers import Observer
+
+    #: are there file events?
+    EVENTS = True
+except ImportError:  # this Python was built without ctypes, which watchdog takes for granted on Linux
+    platform.__platform__ = platform.PLATFORM_UNKNOWN  # so it polls, as on a system that it does not know
+    from watchdog.observers import Observer
+
+    EVENTS = False
 from watchdog.observers.polling import PollingObserver
 
 TYPE_CHECKING = False
@@ -54,18 +65,21 @@ class _Watch(FileSystemEventHandler, ABC):
         self._observer.daemon = True
         #: path -> inode
         self._roots: dict[str, int] = {}
+        #: the same paths, free of links: FSEvents of macOS tells of real paths alone (/tmp is /private/tmp there)
+        self._real: set[str] = set()
         #: one of them was removed; the next one made may have its inode
         self._removed = False
 
     def _add(self, path: str, *, recursive: bool = False) -> None:
         """Watch a path, if it is there."""
         self._roots[path] = _inode(path)
+        self._real.add(os.path.realpath(path))
         if self._roots[path]:
             self._observer.schedule(self, path, recursive=recursive, event_filter=_CHANGES)
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by watchdog."""
-        if isinstance(event, DirDeletedEvent) and os.fsdecode(event.src_path) in self._roots:
+        if isinstance(event, DirDeletedEvent) and os.fsdecode(event.src_path) in {*self._roots, *self._real}:
             self._removed = True
         self._happened(event)
 
@@ -83,6 +97,11 @@ class _Watch(FileSystemEventHandler, ABC):
         self._observer.join(2)
 
 
+def _real(path: str) -> str:
+    """A path with its directory free of links; itself may be one, that is replaced."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+
+
 def _inode(path: str) -> int:
     """0 when it is not there."""
     try:
@@ -96,9 +115,11 @@ class FileWatch(_Watch):
 
     def __init__(self, paths: Iterable[str], tell: Callable[[str], None], *, polling: bool = False) -> None:
         super().__init__(polling=polling)
-        self._paths = frozenset(paths)
+        #: what an event may call a path -> the path
+        self._paths = {name: path for path in paths for name in (path, _real(path))}
         self._tell = tell
-        for place in {os.path.dirname(path) for path in self._paths} | set(filter(os.path.isdir, self._paths)):
+        given = set(self._paths.values())
+        for place in {os.path.dirname(path) for path in given} | set(filter(os.path.isdir, given)):
             self._add(place)
         self._observer.start()
 
@@ -106,7 +127,7 @@ class FileWatch(_Watch):
         for name in (os.fsdecode(event.src_path), os.fsdecode(event.dest_path or "")):
             for path in (name, os.path.dirname(name)):
                 if path in self._paths:
-                    self._tell(path)
+                    self._tell(self._paths[path])
 
 
 class SourceWatch(_Watch):

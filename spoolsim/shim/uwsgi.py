@@ -21,6 +21,7 @@ except ModuleNotFoundError:  # a program of another environment, under exec: the
     sys.modules["spoolsim"] = _package = _util.module_from_spec(_spec)
     _spec.loader.exec_module(_package)
 
+from spoolsim import system as _system
 from spoolsim.spool import enqueue as _enqueue
 from spoolsim.spool import jobs as _jobs
 from spoolsim.work import app as _app
@@ -118,7 +119,7 @@ if _spoolsim.options.uwsgi == "2.1":
     version, version_info = b"2.1-dev", (2, 1, 0, 0, b"dev")
 else:
     version, version_info = b"2.0.31", (2, 0, 31, 0, b"")
-hostname = os.fsencode(os.uname().nodename)
+hostname = os.fsencode(_system.nodename())
 opt: dict[str, bytes | bool | list[bytes | bool]] = _spoolsim.options.opt
 numproc = max(1, _spoolsim.options.web_processes) if _spoolsim.options.sockets else 0
 cores = 1

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from stat import S_ISREG
 
+from spoolsim import system
+from spoolsim.spool import keep, lock
 from spoolsim.spool.lock import close, try_lock, unlock
 from spoolsim.spool.packet import HEADER
 
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
     from spoolsim.spool.scan import Level
 
 #: O_NONBLOCK: never hang on a FIFO that took the name; O_NOFOLLOW: a link is not a task
-OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+OPEN = os.O_RDWR | system.O_BINARY | system.O_NOFOLLOW | system.O_NONBLOCK | system.O_CLOEXEC
 #: reading a task does not change its file's time of access, which on a disk costs more than the reading
 KEEP_TIMES = OPEN | getattr(os, "O_NOATIME", 0)
 
 
-_open, _fstat, _read = os.open, os.fstat, os.read
+_open, _fstat, _read = os.open if system.AT else system.open_at, os.fstat, os.read
 
 
 class Claim:
@@ -72,6 +74,7 @@ def take(level: Level, name: str, now: float, *, record: bool = False, limit: in
     except OSError:
         return UNREADABLE
     why = LOCKED
+    inode = 0
     try:
         if not try_lock(fd, record=record):
             return LOCKED
@@ -85,19 +88,22 @@ def take(level: Level, name: str, now: float, *, record: bool = False, limit: in
             why = GONE  # somebody settled it between our open and our lock
         elif size < HEADER:
             why = UNFINISHED
+        elif lock.OFD_SETLK is None and not record and not keep.hold(level.spool, status.st_ino):
+            why = LOCKED  # it is run already, by a worker whose lock the handler has lost
         else:
+            inode = status.st_ino
             try:
                 data = _read(fd, size) if not limit or size <= limit else b""
                 if data and len(data) < size:
                     data = _read_rest(fd, data, size)
                 if not data and (not limit or size <= limit):
                     data = b"\0"  # it shrank to nothing between the look and the read: no packet
-            except MemoryError:
+            except (MemoryError, OverflowError):  # the latter of a 32-bit Python
                 if record:
-                    raise
+                    raise MemoryError from None
                 data = b""
             why = ""
-            return Claim(level, name, fd, data, mtime, status.st_ino, record)
+            return Claim(level, name, fd, data, mtime, inode, record)
         unlock(fd, record=record)
         return why
     except OSError:  # the disk gives an error, or the file system has no locks
@@ -106,6 +112,8 @@ def take(level: Level, name: str, now: float, *, record: bool = False, limit: in
         if why:
             held.fd = -1
             close(fd)
+            if inode:
+                keep.let_go(level.spool, inode)
 
 
 def _read_rest(fd: int, data: bytes, size: int) -> bytes:

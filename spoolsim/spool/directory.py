@@ -30,6 +30,7 @@ import errno
 import os
 import stat
 
+from spoolsim import system
 from spoolsim.errors import SpoolDirError
 
 #: our own corner of a spool directory; real uWSGI ignores names that begin with a dot
@@ -99,8 +100,8 @@ class SpoolDir:
         if not self.bare:
             return self.path, CORNER
         status = os.stat(self.path)
-        home = os.environ.get("TMPDIR", "/tmp")
-        return home, f"spoolsim-{os.getuid()}", f"{status.st_dev:x}-{status.st_ino:x}", CORNER
+        home = _temporary()
+        return home, f"spoolsim-{system.getuid()}", f"{status.st_dev:x}-{status.st_ino:x}", CORNER
 
     def make_corner(self, *parts: str) -> str:
         """The same, as a directory that exists, readable by its owner only.
@@ -121,6 +122,11 @@ class SpoolDir:
         return f"SpoolDir({self.path!r})"
 
 
+def _temporary() -> str:
+    """Where every process of this user finds the same place again."""
+    return os.environ.get("TMPDIR") or ("/tmp" if system.POSIX else os.environ.get("TEMP", "."))
+
+
 def _make(path: str) -> bool:
     """Was it missing?"""
     try:
@@ -136,7 +142,7 @@ def own(path: str, *, root_may: bool) -> None:
     root_may: root may use anybody's, as it looks after everybody's spool directories.
     """
     status = os.lstat(path)
-    ours = os.getuid() in ((status.st_uid, 0) if root_may else (status.st_uid,))
+    ours = system.getuid() in ((status.st_uid, 0) if root_may else (status.st_uid,))
     if not ours or not stat.S_ISDIR(status.st_mode):
         raise PermissionError(errno.EPERM, f"{path} is not a directory of ours")
 

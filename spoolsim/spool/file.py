@@ -12,16 +12,17 @@ import time
 from itertools import count
 from random import getrandbits
 
+from spoolsim import system
 from spoolsim.spool.lock import lock
 from spoolsim.spool.names import task_name
 
-_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+_CREATE = system.O_BINARY | os.O_CREAT | os.O_EXCL | os.O_WRONLY | system.O_CLOEXEC
 #: up to here one write is one block of the file system: all or nothing
 _AT_ONCE = 4096
 
 
 _counter = count(1)
-_host = os.uname().nodename
+_host = system.nodename()
 #: what all names of this process begin with
 _beginning = ""
 
@@ -63,7 +64,9 @@ def write(directory: str, name: str, data: bytes, body: bytes = b"", stamp: floa
 
 def sync(directory: str) -> None:
     """A name in a directory lives through a power cut only when the directory is synced, too. Raises OSError."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if not system.POSIX:
+        return  # a directory cannot be opened there; the file system's journal has the name
+    fd = os.open(directory, os.O_RDONLY | system.O_DIRECTORY | system.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
@@ -79,11 +82,18 @@ def _fill(path: str, data: bytes | tuple[bytes, bytes], durable: bool, rename_to
             written = os.write(fd, data)
         else:
             size = len(data[0]) + len(data[1])
-            written = os.writev(fd, data)
+            written = os.writev(fd, data) if system.POSIX else os.write(fd, b"".join(data))
         if written < size:
             _write_rest(fd, data if isinstance(data, bytes) else b"".join(data), written)
         if durable:
             os.fsync(fd)
+        if rename_to and not system.POSIX:  # an open file cannot be renamed there
+            os.close(fd)
+            fd = -1
+            if stamp:
+                os.utime(path, (stamp, stamp))
+            os.rename(path, rename_to)
+            return
         if rename_to:
             if stamp:
                 os.utime(fd, (stamp, stamp))
@@ -93,9 +103,13 @@ def _fill(path: str, data: bytes | tuple[bytes, bytes], durable: bool, rename_to
             sync(os.path.dirname(path))
     except BaseException:
         try:
-            _remove(path)  # before the lock goes: nobody may run half a task
+            if system.POSIX:
+                _remove(path)  # before the lock goes: nobody may run half a task
         finally:
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
+        if not system.POSIX:
+            _remove(path)
         raise
     try:
         os.close(fd)

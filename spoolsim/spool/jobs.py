@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from stat import S_ISREG
 
+from spoolsim import system
 from spoolsim.errors import PacketError
 from spoolsim.spool.lock import held
 from spoolsim.spool.names import PREFIX
@@ -36,7 +37,7 @@ def get_task(path: str, limit: int = 0) -> dict[str | bytes, bytes] | None:
     None for what is missing, no regular file, empty, broken, beyond the limit or the memory, or claimed by somebody.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | system.O_NOFOLLOW | system.O_NONBLOCK | system.O_CLOEXEC)
     except OSError:
         return None
     task: dict[str | bytes, bytes] = {"spooler_task_name": os.fsencode(path)}
@@ -46,7 +47,7 @@ def get_task(path: str, limit: int = 0) -> dict[str | bytes, bytes] | None:
             return None
         with os.fdopen(fd, "rb", closefd=False) as file:
             _, body = decode(file.read(), task)
-    except (PacketError, MemoryError):
+    except (PacketError, MemoryError, OverflowError):
         return None
     finally:
         os.close(fd)

@@ -16,6 +16,7 @@ import os
 import time
 from itertools import chain
 
+from spoolsim import system
 from spoolsim.log import encoded
 from spoolsim.spool import regular
 from spoolsim.spool.lock import try_lock
@@ -38,7 +39,7 @@ _LONG = 1000
 _REMEMBERED = 10_000
 
 #: without waiting, should a FIFO lie in its place
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | system.O_CLOEXEC | system.O_NOFOLLOW | system.O_NONBLOCK
 #: in the line of a task that is done at the first try, and in no other
 _FIRST = b"\tdone\t1\t"
 

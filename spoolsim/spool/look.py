@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from stat import S_ISREG
 
+from spoolsim import system
 from spoolsim.spool import names
 from spoolsim.spool.lock import held
 from spoolsim.spool.packet import HEADER
@@ -98,7 +99,7 @@ def _task(path: str, name: str, ordered: bool, now: float, unreached: str) -> Fo
     if not ordered and not name.startswith(names.PREFIX):
         unreached = unreached or "uWSGI runs a file whose name is a number only with spooler-ordered"
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | system.O_NOFOLLOW | system.O_NONBLOCK | system.O_CLOEXEC)
     except OSError as error:
         if os.path.islink(path):
             return Found(path, UNREACHED, 0, 0, "a symbolic link, which uWSGI never runs")

@@ -22,10 +22,13 @@ import os
 from itertools import count
 from stat import S_ISREG
 
+from spoolsim import system
+from spoolsim.errors import UsageError
+from spoolsim.spool import keep, lock
 from spoolsim.spool.claim import GONE, LOCKED, OPEN, UNREADABLE
 from spoolsim.spool.lock import close, try_lock
 
-_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | system.O_CLOEXEC
 _CHUNK = 1 << 20
 _counter = count(1)
 
@@ -36,9 +39,10 @@ class Grip:
     path: absolute. size: bytes. mtime_ns: nanoseconds since 1970.
     """
 
-    __slots__ = ("fd", "mtime_ns", "path", "size")
+    __slots__ = ("_kept", "fd", "mtime_ns", "path", "size")
 
-    def __init__(self, path: str, fd: int, status: os.stat_result) -> None:
+    def __init__(self, path: str, fd: int, status: os.stat_result, kept: keep.Kept | None) -> None:
+        self._kept = kept
         self.path = path
         self.fd = fd
         self.size = status.st_size
@@ -62,6 +66,8 @@ class Grip:
         if self.fd >= 0:
             close(self.fd)
             self.fd = -1
+            if self._kept is not None:
+                keep.let_go(*self._kept)
 
     def __enter__(self) -> Grip:
         return self
@@ -71,7 +77,12 @@ class Grip:
 
 
 def grip(path: str) -> Grip | str:
-    """Lock a task's file, or say in one word why it cannot be had: LOCKED, GONE or UNREADABLE (see claim.py)."""
+    """Lock a task's file, or say in one word why it cannot be had: LOCKED, GONE or UNREADABLE (see claim.py).
+
+    Raises UsageError without POSIX, where a file that is open cannot be moved.
+    """
+    if not system.POSIX:
+        raise UsageError(system.NEEDED.format(command="this command"))
     try:
         fd = os.open(path, OPEN)
     except FileNotFoundError:
@@ -85,9 +96,12 @@ def grip(path: str) -> Grip | str:
             named = os.stat(path, follow_symlinks=False)
             if not S_ISREG(status.st_mode) or (status.st_dev, status.st_ino) != (named.st_dev, named.st_ino):
                 why = GONE
-            else:
+            elif lock.OFD_SETLK is not None:
                 why = ""
-                return Grip(path, fd, status)
+                return Grip(path, fd, status, None)
+            elif (kept := keep.of_path(path, status.st_ino)) is None or keep.hold(*kept):
+                why = ""
+                return Grip(path, fd, status, kept)
     except FileNotFoundError:
         why = GONE
     except OSError:
@@ -162,7 +176,7 @@ def _copied(task: Grip, home: str, name: str, data: bytes | None, mtime_ns: int 
             os.utime(fd, ns=(stamp, stamp))
             status = os.fstat(task.fd)
             os.fchmod(fd, status.st_mode & 0o7777)
-            if status.st_uid != os.getuid():
+            if status.st_uid != system.getuid():
                 os.fchown(fd, status.st_uid, status.st_gid)  # root looks after the tasks of others
             os.fsync(fd)
         finally:

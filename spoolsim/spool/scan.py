@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
+from spoolsim import system
 from spoolsim.spool import names
-from spoolsim.spool.lock import close
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ TOO_DEEP = f"a directory inside {DEPTH} others, which is not entered"
 #: names in the first batch of an unordered walk, and in a later one at most
 _FIRST_BATCH, _BATCH = 1, 8192
 
-_OPEN_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+_OPEN_DIR = os.O_RDONLY | system.O_DIRECTORY | system.O_CLOEXEC | system.O_NOFOLLOW
 #: the spool directory itself: a link that has taken its place since the start leads to it, as in uWSGI
-_OPEN_ROOT = _OPEN_DIR & ~os.O_NOFOLLOW
+_OPEN_ROOT = _OPEN_DIR & ~system.O_NOFOLLOW
 
 
 class Level:
@@ -68,7 +68,7 @@ def scan(
     may enter it any more.
     """
     try:
-        fd = os.open(spool.path, _OPEN_ROOT)
+        fd = system.open_directory(spool.path, _OPEN_ROOT)
     except (NotADirectoryError, PermissionError) as error:
         raise FileNotFoundError(error.errno, error.strerror, spool.path) from None
     except OSError as error:
@@ -91,7 +91,7 @@ def scan(
             raise
         failed(error)
     finally:
-        close(fd)
+        system.close_directory(fd)
 
 
 def _unordered(
@@ -123,7 +123,7 @@ def _batches(
     prefix = names.PREFIX
     size = _FIRST_BATCH
     batch: list[str] = []
-    with os.scandir(level.fd) as entries:
+    with system.scan_directory(level.fd) as entries:
         for entry in entries:
             name = entry.name
             if not name.startswith(prefix):
@@ -144,7 +144,7 @@ def _ordered(
 ) -> Generator[tuple[Level, str]]:
     found: list[str] = []
     directories = set()
-    with os.scandir(level.fd) as entries:
+    with system.scan_directory(level.fd) as entries:
         for entry in entries:
             name = entry.name
             if not names.counts(name, True):
@@ -166,14 +166,14 @@ def _ordered(
                 skipped(f"{level.path}/{name}", TOO_DEEP)
             continue
         try:
-            fd = os.open(name, _OPEN_DIR, dir_fd=level.fd)
+            fd = system.open_directory(name, _OPEN_DIR, dir_fd=level.fd)
         except OSError:
             continue  # gone, or no longer a directory
         try:
-            if names.due(os.fstat(fd).st_mtime, now()):
+            if names.due(system.stat_directory(fd).st_mtime, now()):
                 yield from _ordered(Level(level.spool, f"{level.path}/{name}", fd), now, skipped, depth + 1)
         finally:
-            close(fd)
+            system.close_directory(fd)
 
 
 def _kind(entry: os.DirEntry[str]) -> str:

@@ -9,8 +9,10 @@ import errno
 import os
 import stat
 
+from spoolsim import system
 from spoolsim.log import encoded
 from spoolsim.spool import claim as claims
+from spoolsim.spool import keep, lock
 from spoolsim.spool.directory import BROKEN
 from spoolsim.spool.lock import close, unlock
 
@@ -51,10 +53,14 @@ def unlink(claim: Claim, took: int = GLIMPSE) -> bool:
     try:
         if took >= GLIMPSE and not claim.record:
             _look(claim)
+        if not system.AT:
+            give_up(claim)  # an open file cannot be removed there
+            os.unlink(claim.path)
+            return True
         os.unlink(claim.name, dir_fd=claim.level.fd)
         return True
     except OSError:
-        if claim.record or not lost(claim.level):
+        if claim.record or not system.AT or not lost(claim.level):
             raise
     if os.lstat(claim.path).st_ino != claim.inode:
         raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path) from None
@@ -64,8 +70,14 @@ def unlink(claim: Claim, took: int = GLIMPSE) -> bool:
 
 def give_up(claim: Claim) -> None:
     """Close, and so unlock, the file of a task that is settled."""
+    if claim.fd < 0:
+        return  # done already
     claims.held.fd = -1
     close(claim.fd)
+    if not system.AT:
+        claim.fd = -1
+    if lock.OFD_SETLK is None:
+        keep.let_go(claim.level.spool, claim.inode)
 
 
 def lost(level: Level) -> bool:
@@ -78,7 +90,10 @@ def lost(level: Level) -> bool:
 
 
 def _look(claim: Claim) -> None:
-    there = os.stat(claim.name, dir_fd=claim.level.fd, follow_symlinks=False)
+    if system.AT:
+        there = os.stat(claim.name, dir_fd=claim.level.fd, follow_symlinks=False)
+    else:
+        there = os.stat(claim.path, follow_symlinks=False)
     if there.st_ino != claim.inode:
         raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path)
 
@@ -93,8 +108,7 @@ def release(claim: Claim) -> bool:
     except OSError as error:  # closing it is all that can be done
         return error.errno != errno.EBADF
     finally:
-        claims.held.fd = -1
-        close(claim.fd)
+        give_up(claim)
     return True
 
 
@@ -107,12 +121,14 @@ def abandon() -> None:
         except OSError:
             pass
         close(fd)
+    if lock.OFD_SETLK is None:
+        keep.let_all_go()
 
 
 def postpone(claim: Claim, until: float) -> None:
     """Kept, but not to be run before `until` (epoch seconds): its mtime says so, to real uWSGI too."""
     try:
-        os.utime(claim.fd, (until, until))
+        os.utime(claim.fd if os.utime in os.supports_fd else claim.path, (until, until))
     finally:
         release(claim)
 
@@ -130,14 +146,17 @@ def set_aside(claim: Claim, reason: str, *, home: str = BROKEN) -> str:
             why = f"{target}.why"
             reasons.write(b"%b\n%b\n" % (encoded(claim.path), encoded(reason)))
         _look(claim)
-        os.rename(claim.name, target, src_dir_fd=claim.level.fd)
+        if system.AT:
+            os.rename(claim.name, target, src_dir_fd=claim.level.fd)
+        else:
+            give_up(claim)  # an open file cannot be renamed there
+            os.rename(claim.path, target)
     except BaseException:
         release(claim)
         if why:
             os.unlink(why)
         raise
-    claims.held.fd = -1
-    close(claim.fd)
+    give_up(claim)
     return target
 
 

@@ -12,6 +12,7 @@ import os
 import select
 import sys
 
+from spoolsim import system
 from spoolsim.spool.regular import open_regular
 
 if sys.platform == "linux":
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 BELL = "bell"
 #: bytes of events that are read at once; and so few that the last one is worth a try before the scan: the largest event
 _EVENTS, _FEW = 65536, 272
-_RING = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+_RING = os.O_WRONLY | system.O_NONBLOCK | system.O_CLOEXEC | system.O_NOFOLLOW
 
 
 def ring(spool: SpoolDir) -> None:
@@ -51,12 +52,14 @@ class Watch:
     newest: the name that the last event was of, where they were few: likely a waiting task; '' for not known.
     """
 
-    __slots__ = ("_identity", "_kernel", "_lost", "_path", "fd", "newest", "why")
+    __slots__ = ("_identity", "_kept", "_kernel", "_lost", "_path", "fd", "newest", "why")
 
     def __init__(self, spool: SpoolDir, *, bell_only: bool = False) -> None:
         self.fd = -1
         self.why = self.newest = ""
         self._kernel: Any = None
+        #: what a kqueue watches, each by a descriptor that stays open as long as the watch
+        self._kept: list[int] = []
         #: the kernel has ended the watch; a directory that is made again may well get the number of the old one
         self._lost = False
         self._path = spool.path
@@ -80,7 +83,7 @@ class Watch:
             if bell:
                 inotify.add(self.fd, bell, inotify.MODIFY)
         elif hasattr(select, "kqueue"):
-            self._kernel, self.fd = _kqueue([path, bell] if bell else [path])
+            self._kernel, self.fd = _kqueue([path, bell] if bell else [path], self._kept)
         else:
             self.why = "no file events on this system"
 
@@ -119,6 +122,8 @@ class Watch:
         if self._kernel is not None:
             self._kernel.close()
             self._kernel = None
+            while self._kept:
+                os.close(self._kept.pop())
         elif self.fd >= 0:
             os.close(self.fd)
         self.fd = -1
@@ -137,12 +142,13 @@ def _kqueue_gone() -> int:
     return int(events.KQ_NOTE_DELETE | events.KQ_NOTE_RENAME)
 
 
-def _kqueue(paths: list[str]) -> tuple[Any, int]:
+def _kqueue(paths: list[str], kept: list[int]) -> tuple[Any, int]:
     # BSD and macOS; the type checker sees the system it runs on
     events: Any = select
     kernel = events.kqueue()
     for path in paths:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # stays open: the watch lives as long as it does
+        fd = os.open(path, os.O_RDONLY | system.O_CLOEXEC)  # the watch lives as long as it does
+        kept.append(fd)
         kernel.control(
             [
                 events.kevent(

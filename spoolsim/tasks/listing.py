@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from spoolsim import system
 from spoolsim.errors import PacketError
 from spoolsim.spool import look as found_as
 from spoolsim.spool.look import look
@@ -205,7 +206,7 @@ def call_in(path: str) -> Call:
 
 def read_head(path: str) -> tuple[dict[bytes, bytes], bytes, int]:
     """A task's variables, the first `BODY` bytes of its body, and how long that is. Raises OSError or PacketError."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY | system.O_NOFOLLOW | system.O_NONBLOCK | system.O_CLOEXEC)
     with open(fd, "rb") as file:
         size = os.fstat(fd).st_size
         data = file.read(HEADER + MAX_VARIABLES + BODY)

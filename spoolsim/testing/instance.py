@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from itertools import count
 
+from spoolsim import system
 from spoolsim.work import program
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ _count = count(1)
 def describe(app: App, *, master: int = 0, served: bool = False) -> str:
     """The description of an instance that nobody had before; its name does not come from a clock that may be frozen."""
     before = os.environ.get(program.INSTANCE)
-    started = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    started = system.clock_gettime_ns(system.CLOCK_MONOTONIC)
     os.environ[program.INSTANCE] = f"{os.getpid()}-{started:x}-{next(_count):x}"
     try:
         return program.describe(app.options, app.directories, master=master, served=served)

@@ -117,8 +117,10 @@ class Limit:
         if self._by_signal and _SIGNAL is not None:
             signal.pthread_kill(self._target, _SIGNAL)
         else:
-            import ctypes
-
+            try:
+                import ctypes
+            except ImportError:  # built without: the task is reported when it ends by itself
+                return
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._target), ctypes.py_object(Interrupted))
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from time import CLOCK_MONOTONIC, clock_gettime_ns, time_ns
 from time import time as clock
+from time import time_ns
 
+from spoolsim import system
 from spoolsim.errors import PacketError
 from spoolsim.spool import claim as claims
 from spoolsim.spool import lock
@@ -75,11 +76,12 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
     names = sys.modules["uwsgi"].__dict__
     fcntl, setlk, exclusive = lock.call, lock.OFD_SETLK, lock.EXCLUSIVE
     open_, fstat, read, close = os.open, os.fstat, os.read, lock.close
-    unlink, fchdir, flags = os.unlink, os.fchdir, claims.KEEP_TIMES
-    now = clock_gettime_ns
+    unlink, fchdir, flags = os.unlink, os.fchdir if system.AT else system.enter_directory, claims.KEEP_TIMES
+    clock_ = system.CLOCK_MONOTONIC
+    now = system.clock_gettime_ns
     #: what is older is due: the clock is asked again only of others
     later = int(clock()) + 1
-    epoch = (time_ns() - now(CLOCK_MONOTONIC)) // 1000
+    epoch = (time_ns() - now(clock_)) // 1000
 
     def go(level: Level, name: str) -> Claim | str | None:
         home = level.fd
@@ -130,7 +132,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
             worker.fresh = True
         if place is not None:
             write_task(place, level.below.encode() + text if level.below else text)
-        began = now(CLOCK_MONOTONIC)
+        began = now(clock_)
         worker.serial += 2
         words[SERIAL] = worker.serial - 1
         words[STARTED] = began
@@ -141,7 +143,7 @@ def way(worker: Worker) -> Callable[[Level, str], Claim | str | None] | None:
         outcome = failed = None
         try:
             outcome = call(handler, env)
-            ended = now(CLOCK_MONOTONIC)
+            ended = now(clock_)
             if outcome is not done or words[USER] or ended - began >= GLIMPSE:
                 claim = Claim(level, name, fd, data, mtime, status[1], False)
                 worker.finish(claim, outcome, "", began, handler, env)

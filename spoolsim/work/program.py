@@ -10,6 +10,7 @@ import os
 import select
 import time
 
+from spoolsim import system
 from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.spool.directory import SpoolDir
@@ -155,7 +156,7 @@ def signal_registered(app: App, number: int) -> bool:
     """Has the app of that master a handler for a uwsgi signal?"""
     for path in _masters(app):
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = os.open(path, os.O_RDONLY | system.O_NONBLOCK | system.O_CLOEXEC)
         except OSError:
             continue
         try:
@@ -180,8 +181,8 @@ def _masters(app: App) -> Iterator[str]:
     pid = described["run"] if described else 0
     name = (described and described["board"]) or str(pid)
     run = own.corner("run")
-    end = time.clock_gettime(time.CLOCK_MONOTONIC) + _STARTING
-    while pid and alive(pid) and time.clock_gettime(time.CLOCK_MONOTONIC) < end:
+    end = system.clock_gettime(system.CLOCK_MONOTONIC) + _STARTING
+    while system.POSIX and pid and alive(pid) and system.clock_gettime(system.CLOCK_MONOTONIC) < end:
         path = os.path.join(run, name)
         if signalbox.is_read(path + signalbox.SUFFIX):
             yield path

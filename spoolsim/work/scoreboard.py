@@ -25,13 +25,18 @@ slot changes, and a reader that meets that reads again.
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import sys
 from stat import S_ISREG
 from struct import Struct
 
+try:
+    import fcntl
+except ImportError:  # no POSIX
+    fcntl = None  # type: ignore[assignment]  # has no seals
+
+from spoolsim import system
 from spoolsim.work import unremoved
 
 (PID, STATE, SERIAL, TASKS, STARTED, HARAKIRI, USER, OUTCOME, LEAVE, SPAWNS, DONE, KEPT) = range(12)
@@ -74,7 +79,11 @@ class Scoreboard:
 
         Raises OSError, and leaves no file, when there is no room for it.
         """
-        fd = _nameless() if path is None else os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fd = (
+            _nameless()
+            if path is None
+            else os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | system.O_CLOEXEC, 0o600)
+        )
         try:
             _fill(fd, size(slots))
             if path is None:
@@ -93,7 +102,7 @@ class Scoreboard:
     def open(cls, path: str) -> Scoreboard | None:
         """Another instance's, to look at, and to be closed; None where there is none, or it is still being made."""
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+            fd = os.open(path, os.O_RDWR | system.O_CLOEXEC | system.O_NONBLOCK)
         except OSError:
             return None
         slots = count(fd)

@@ -10,6 +10,8 @@ import errno
 import os
 import stat
 
+from spoolsim import system
+
 SUFFIX = ".signals"
 
 
@@ -21,7 +23,7 @@ def make(board_path: str) -> int:
         os.unlink(new)
     os.mkfifo(new, 0o600)
     # for both, as with a reader alone the FIFO would be at its end whenever no program has it open
-    fd = os.open(new, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    fd = os.open(new, os.O_RDWR | system.O_NONBLOCK | system.O_CLOEXEC | system.O_NOFOLLOW)
     os.rename(new, path)
     return fd
 
@@ -62,7 +64,7 @@ def is_read(path: str) -> bool:
 def _writer(path: str) -> int:
     """The writing end of a FIFO; -1 when there is none, or nobody reads it."""
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_WRONLY | system.O_NONBLOCK | system.O_CLOEXEC | system.O_NOFOLLOW)
     except OSError as error:
         if error.errno in (errno.ENXIO, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES):
             return -1

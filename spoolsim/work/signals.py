@@ -8,6 +8,7 @@ from __future__ import annotations
 import marshal
 import os
 
+from spoolsim import system
 from spoolsim.work.scoreboard import DROPPED
 
 TYPE_CHECKING = False
@@ -56,7 +57,9 @@ class Pipe:
 
     @classmethod
     def open(cls) -> Pipe:
-        """A new one, both ends non-blocking."""
+        """A new one, both ends non-blocking; in memory where one process is all there is."""
+        if not system.POSIX:
+            return Queue()
         import socket
 
         reader, writer = socket.socketpair()
@@ -97,6 +100,39 @@ class Pipe:
         """Give both ends back; what nobody took is lost."""
         os.close(self.reader)
         os.close(self.writer)
+
+
+class Queue(Pipe):
+    """The same in the memory of one process, for a system without POSIX."""
+
+    __slots__ = ("_numbers",)
+
+    def __init__(self) -> None:
+        super().__init__(-1, -1)
+        self._numbers: list[int] = []
+
+    def __len__(self) -> int:
+        """How many are waiting."""
+        return len(self._numbers)
+
+    def size(self) -> int:
+        """No limit."""
+        return 0
+
+    def send(self, number: int) -> bool:
+        """Put a signal in."""
+        self._numbers.append(number)
+        return True
+
+    def receive(self) -> int:
+        """Take a signal out; -1 when there is none."""
+        return self._numbers.pop(0) if self._numbers else -1
+
+    def wait(self) -> None:
+        """Nobody but this process can put one in: it does not wait."""
+
+    def close(self) -> None:
+        """Nothing to give back."""
 
 
 class Crew:

@@ -6,9 +6,11 @@ import os
 import select
 import time
 
+from spoolsim import system
 from spoolsim.spool.wake import Watch
 from spoolsim.work import handlers
 from spoolsim.work.scoreboard import FREQUENCY
+from spoolsim.work.signals import Queue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ POLL, TASK, SIGNAL, LEASH, LOOK, WOKEN = "poll", "task", "signal", "leash", "loo
 LOOKS = (0.0003, 0.001, 0.004, 0.020, 0.100)
 #: the least pause between two polls, in seconds, where uWSGI would have none
 _LEAST = 0.1
+#: where no descriptor can end a wait, seconds between two looks at what could
+_STEP = 0.1
 
 
 class Wait:
@@ -39,8 +43,12 @@ class Wait:
         self._app = app
         self._leash = leash
         self._looks = 0
-        self._poll = select.poll()
         self.watches: list[Watch] = []
+        self._signals = self._wakeup = self._wakeup_writer = -1
+        if not system.POSIX:
+            app.log.say(f"no file events on this system: new tasks are found by polling, every {self.frequency():g} s")
+            return
+        self._poll = select.poll()
         for spool in spools:
             watch = Watch(spool, bell_only=app.faithful)
             if watch.why and not app.faithful and app.said.first("polling", watch.why):
@@ -84,6 +92,8 @@ class Wait:
 
     def wakeup(self) -> None:
         """Signals that arrive from now on end a wait; a task may have changed this, as asyncio does."""
+        if self._wakeup_writer < 0:
+            return
         handlers.wake(self._wakeup_writer)
 
     def moved(self) -> bool:
@@ -111,10 +121,12 @@ class Wait:
             by_time = LOOK
         if limit is not None and limit < timeout:
             timeout, by_time = limit, WOKEN
+        if not system.POSIX:
+            return self._sleep(timeout, by_time)
         self.wakeup()
-        end = time.clock_gettime(time.CLOCK_MONOTONIC) + timeout
+        end = system.clock_gettime(system.CLOCK_MONOTONIC) + timeout
         while True:
-            left = end - time.clock_gettime(time.CLOCK_MONOTONIC)
+            left = end - system.clock_gettime(system.CLOCK_MONOTONIC)
             ready = self._poll.poll(max(left * 1000, 0))
             if not ready:
                 if left > 0:
@@ -135,8 +147,20 @@ class Wait:
             self._looks = 0
             return TASK
 
+    def _sleep(self, seconds: float, by_time: str) -> str:
+        """The wait of a process that no descriptor can wake; Ctrl-C ends it."""
+        end = system.clock_gettime(system.CLOCK_MONOTONIC) + seconds
+        while (left := end - system.clock_gettime(system.CLOCK_MONOTONIC)) > 0:
+            pipe = self._app.signals.spoolers
+            if isinstance(pipe, Queue) and len(pipe):
+                return SIGNAL
+            time.sleep(min(left, _STEP))
+        return by_time
+
     def close(self) -> None:
         """Give all descriptors back."""
+        if self._wakeup < 0:
+            return
         handlers.wake(-1)
         for watch in self.watches:
             watch.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from spoolsim import system
 from spoolsim.errors import PacketError
 from spoolsim.spool import claim as claims
 from spoolsim.spool import journal as journals
@@ -338,7 +339,7 @@ class Worker:
         run.late.error = error
         self._end()
         removed = outcome.state is not outcomes.DONE
-        while claims.held.fd == claim.fd:
+        while claim.fd >= 0 and claims.held.fd == claim.fd:
             try:
                 if not removed:
                     settle.unlink(claim)
@@ -391,7 +392,7 @@ class Worker:
 
         reason: why it is broken, if it is. began: monotonic nanoseconds. env: None where the handler was not called.
         """
-        took = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - began
+        took = system.clock_gettime_ns(system.CLOCK_MONOTONIC) - began
         self._end()
         self._settle(claim, outcome, reason, took)
         if self.around is not None:
@@ -405,7 +406,7 @@ class Worker:
     def _enter(self, claim: Claim) -> bool:
         """Into the task's own directory; where that cannot be had the task is kept."""
         try:
-            os.fchdir(claim.level.fd)
+            system.enter_directory(claim.level.fd)
         except OSError as error:
             settle.release(claim)
             self._once(claim.path, "chdir", f"{claim.path} is kept: its directory: {error.strerror}")
@@ -433,7 +434,7 @@ class Worker:
 
     def _begin(self) -> int:
         words = self.words
-        began = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        began = system.clock_gettime_ns(system.CLOCK_MONOTONIC)
         self.serial += 2
         words[SERIAL] = self.serial - 1
         words[STARTED] = began
@@ -463,7 +464,7 @@ class Worker:
 
     def _arm_user(self, seconds: int) -> None:
         """uwsgi.set_user_harakiri(): 0 disarms."""
-        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        now = system.clock_gettime_ns(system.CLOCK_MONOTONIC)
         self.words[USER] = self.deadline(seconds, now) if seconds > 0 else 0
 
     def _change_directory(self, level: Level, path: str) -> None:
@@ -519,7 +520,7 @@ class Worker:
         if options.retry_delay and outcome.state is outcomes.RETRY:
             self._postpone(claim, options.retry_delay)
         elif not settle.release(claim):
-            self.words[STARTED] = time.clock_gettime_ns(time.CLOCK_MONOTONIC)  # so it counts as its spooler's death
+            self.words[STARTED] = system.clock_gettime_ns(system.CLOCK_MONOTONIC)  # so it counts as its spooler's death
             raise Ended(1, self._descriptors_gone(f"task {claim.name}"))
         if self.report is not None:
             self.report(KEPT, claim.path, why)

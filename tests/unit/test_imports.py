@@ -28,7 +28,7 @@ WINGS = (
     ("spool",),
     ("options", "diagnose", "log"),
     ("effects",),
-    ("errors",),
+    ("errors", "system"),
 )
 LEVEL = {name: level for level, names in enumerate(WINGS) for name in names}
 #: the one way up: Section.run() and `spoolsim run` are the same thing

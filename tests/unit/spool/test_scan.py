@@ -212,7 +212,7 @@ def test_an_error_of_the_disk_ends_the_walk(spool: SpoolDir, monkeypatch: pytest
 def test_a_spool_directory_that_cannot_be_opened(spool: SpoolDir, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """For want of descriptors it is told of where somebody listens; where nobody may enter it is as if it were gone."""
 
-    def refused(*args: object) -> int:
+    def refused(*args: object, **how: object) -> int:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "open", refused)
