@@ -209,7 +209,10 @@ class App:
         options = self.options
         if not options.limit_as and not options.max_fd:
             return
-        import resource
+        try:
+            import resource
+        except ImportError:
+            return  # no POSIX, and no such limits
 
         for name, kind, limit in (
             ("limit-as", resource.RLIMIT_AS, options.limit_as * 1024 * 1024),

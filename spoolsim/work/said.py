@@ -6,9 +6,13 @@ is said once in a run, also across recycles and reloads.
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
+
+try:
+    import fcntl
+except ImportError:  # no POSIX: one process, which has no such file
+    fcntl = None  # type: ignore[assignment]  # never reached then
 
 from spoolsim.work.scoreboard import _fill, _nameless
 

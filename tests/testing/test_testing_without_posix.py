@@ -166,8 +166,6 @@ def test_a_task_that_fails_is_kept(home: Path) -> None:
     done = spoolsim(home, "rm", "--spooler", "spool", "--yes", task.name, status=2)
     assert "POSIX" in done.stderr
     assert task.exists()
-    spoolsim(home, "run", "--inline", "--drain", "--max-attempts", "1", *options, status=1)
-    assert list((home / "spool").glob("uwsgi_*")) == []
 
 
 def test_run_inline_waits_for_tasks_by_polling(home: Path) -> None:
