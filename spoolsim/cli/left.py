@@ -67,7 +67,7 @@ def _sum_up(due: int, future: int, remains: Remains, log: Log) -> int:
     """The last line. It begins with "drained: 0" only when each task that was due has been run and is done."""
     counts = f"{due} due left, {future} for later"
     if remains.aside:
-        counts = f"{len(remains.aside)} moved into .spoolsim/ (see `spoolsim tasks`), {counts}"
+        counts = f"{len(remains.aside)} moved into .spoolsim/ (see `spoolsim ls`), {counts}"
     if remains.dropped:
         counts = f"{len(remains.dropped)} deleted without being run, as uWSGI does, {counts}"
     if remains.stopped:
