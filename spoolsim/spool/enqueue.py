@@ -159,6 +159,8 @@ class Producer:
             path = file.write(target, name, data, body, stamp, self.durable)
         except OSError as error:
             why = error.strerror or str(error)
+        except OverflowError as error:  # a time after 2038, where the C library has 32 bits for it
+            why = str(error)
         if not path:
             self.log.line(f'open("{target}/{name}"): {why} [core/spooler.c line 286]', "error")
             raise _unable(f"{target}: {why}; see that the directory exists, is writable, has room")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.spool.enqueue import NOT_BYTES, UNABLE, number
+from spoolsim.spool.enqueue import NOT_BYTES, UNABLE, Producer, number
 from tests.oracle.packets import unpack
 
 
@@ -434,3 +434,20 @@ def test_a_durable_priority_directory_is_on_the_disk(
     with pytest.raises(ValueError, match="unable to spool job"):
         producer.spool({b"priority": b"5"})
     assert os.listdir(f"{spool.path}/5") == [os.path.basename(path)]
+
+
+def test_a_time_that_the_system_cannot_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A C library with 32 bits for times refuses one after 2038: uWSGI's error, and no file is left."""
+    from spoolsim.diagnose import Notes
+    from spoolsim.log import Log
+
+    def refuse(*args: object, **how: object) -> None:
+        raise OverflowError("timestamp out of range for platform time_t")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    log = Log()
+    producer = Producer([SpoolDir(str(tmp_path))], log=log, notes=Notes(log.note))
+    with pytest.raises(ValueError, match="unable to spool job") as caught:
+        producer.spool({b"at": b"2300000000"})
+    assert "time_t" in caught.value.__notes__[0]
+    assert os.listdir(tmp_path) == []
