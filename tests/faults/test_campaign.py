@@ -83,7 +83,7 @@ def test_a_task_removed_too_early_is_seen(bench: Bench, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(worker, "take", take)
     monkeypatch.setattr(plain, "way", lambda worker: None)
-    monkeypatch.setattr(settle, "remove", lambda claimed, took: os.close(claimed.fd))
+    monkeypatch.setattr(settle, "unlink", lambda claimed, took: True)
     assert any("lost" in what for what in series(bench, "spooler", 3))
 
 
@@ -103,7 +103,7 @@ def test_a_task_written_in_place_is_seen(bench: Bench, monkeypatch: pytest.Monke
 
 def test_a_task_that_is_not_removed_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were a task kept that is done, the campaign would say so."""
-    monkeypatch.setattr(settle, "remove", lambda claimed, took: settle.release(claimed))
+    monkeypatch.setattr(settle, "unlink", lambda claimed, took: True)
     monkeypatch.setattr(plain, "way", lambda worker: None)
     assert series(bench, "spooler", 1) != []
 
@@ -140,11 +140,11 @@ def test_a_failure_that_ends_the_spooler_is_seen(bench: Bench, monkeypatch: pyte
 def test_a_newcomer_that_is_removed_unrun_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were a task removed by name alone, the one that was laid in its place meanwhile would be missed."""
 
-    def remove(claimed: claim.Claim, took: int) -> None:
+    def unlink(claimed: claim.Claim, took: int) -> bool:
         os.unlink(claimed.path)
-        os.close(claimed.fd)
+        return True
 
-    monkeypatch.setattr(settle, "remove", remove)
+    monkeypatch.setattr(settle, "unlink", unlink)
     monkeypatch.setattr(plain, "way", lambda worker: None)
     # which task is run when is up to the file system, so one series alone may never strike at the running one
     replacing = (seed for seed in range(1000) if str(Race(random.Random(seed), bench.spool)) == "replace")
