@@ -48,7 +48,7 @@ class HarnessError(SpoolsimError):
 
 
 class RetriedForever(HarnessError):
-    """A drain would never end: a task comes back at each scan; the message names it and says why."""
+    """A drain would never end: a task comes back on every scan; the message names it and says why."""
 
 
 class TaskTimeout(HarnessError):

@@ -8,7 +8,7 @@ from uwsgidecorators import spool, spoolraw
 
 @spool
 def greet(arguments: dict[str, str]) -> None:
-    """Done, whatever it returns; an exception is retried for ever."""
+    """Done, whatever it returns; an exception is retried forever."""
     print(f"hello {arguments['name']}", flush=True)
 
 

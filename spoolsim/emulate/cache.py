@@ -92,7 +92,7 @@ def cache_exists(key: str | bytes, cache: str = "", /) -> bool | None:
 
 
 def cache_set(key: str | bytes, value: str | bytes, expires: int = 0, cache: str = "", /) -> bool | None:
-    """Put a new key in, for `expires` seconds, 0 for ever; None when it is there already or there is no room."""
+    """Put a new key in, for `expires` seconds, 0 forever; None when it is there already or there is no room."""
     return _put("cache_set", key, value, expires, cache, replace=False)
 
 

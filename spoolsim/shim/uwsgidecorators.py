@@ -164,7 +164,7 @@ def spool(f: Callable[..., Any] | None = None, pass_arguments: bool = False) -> 
 
 
 def spoolforever(f: Callable[..., Any] | None = None, pass_arguments: bool = False) -> Any:
-    """Decorator: calling f enqueues; the task is run again at every scan."""
+    """Decorator: calling f enqueues; the task is run again on every scan."""
     return spool_decorate(f, pass_arguments, _spoolforever)
 
 

@@ -272,11 +272,11 @@ def _retried(attempts: Sequence[Attempt], last: Attempt, again: str) -> Reason:
     count = last.number if same == len(attempts) else same
     if last.why.startswith("raised"):
         text = f"Its handler {last.why} ({_times(count)}){again}."
-        return Reason("raised", text, "Fix it; the task is retried at each scan." if not again else "Fix it.")
+        return Reason("raised", text, "Fix it; the task is retried on every scan." if not again else "Fix it.")
     if not last.why:
         text = f"Its handler asked for a retry, SPOOL_RETRY, {_times(count)}{again}."
         return Reason("asked-retry", text, "Return uwsgi.SPOOL_OK (-2) when the task is done.")
-    text = f"Its handler {last.why}, {_times(count)}, so it is retried at each scan{again}."
+    text = f"Its handler {last.why}, {_times(count)}, so it is retried on every scan{again}."
     return Reason("returned", text, "Return uwsgi.SPOOL_OK (-2) when the task is done, SPOOL_RETRY (-1) to try again.")
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from spoolsim.testing.clock import Beats
     from spoolsim.testing.faults import Fault
 
-#: passes of a drain in which nothing gets done, before it says that a task is retried for ever
+#: passes of a drain in which nothing gets done, before it says that a task is retried forever
 RETRIES = 10
 #: seconds that a drain, or anything else that runs tasks, may take
 TIMEOUT = 10.0

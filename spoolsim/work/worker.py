@@ -649,7 +649,7 @@ class Worker:
 
     def _unscanned(self, error: OSError) -> None:
         path = self.spool.path
-        self._once(path, str(error), f"{path} cannot be scanned: {error.strerror}; trying again at each scan")
+        self._once(path, str(error), f"{path} cannot be scanned: {error.strerror}; trying again on every scan")
 
     def _tell(self, claim: Claim, outcome: Outcome, function: str) -> None:
         """Say once why a task will come back."""

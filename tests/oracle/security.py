@@ -453,15 +453,15 @@ FAULTS = (
         ({"code of the pickle ran": True}, {"code of the pickle ran": True}),
     ),
     Fault(
-        "a task that is retried for ever",
-        "at each scan, for ever",
+        "a task that is retried forever",
+        "on every scan, forever",
         "the same; `--retry-delay` slows it, `--max-attempts` moves it to `.spoolsim/failed/`",
         _again("result = uwsgi.SPOOL_RETRY"),
         ({"again": True, "left": True, "next": True}, {"again": True, "left": True, "next": True}),
     ),
     Fault(
         "a task that kills its process each time",
-        "run again at once, for ever; **those sorted after it never run**",
+        "run again at once, forever; **those sorted after it never run**",
         "named; from the third death on it waits 2 s to 5 min, and the others run",
         _again("os._exit(1)"),
         ({"again": True, "left": True, "next": False}, {"again": True, "left": True, "next": True}),

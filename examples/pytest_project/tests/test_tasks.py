@@ -64,7 +64,7 @@ def test_errors_can_be_collected(spooler):
 
 def test_a_job_that_never_ends_is_named(spooler):
     tasks.reserve(item="lamp")
-    with pytest.raises(RetriedForever, match=r"reserve\(item='lamp'\).*retried for ever"):
+    with pytest.raises(RetriedForever, match=r"reserve\(item='lamp'\).*retried forever"):
         spooler.drain()
     tasks.stock.append("lamp")
     assert [ran.state for ran in spooler.drain()] == ["done"]

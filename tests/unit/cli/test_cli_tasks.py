@@ -71,7 +71,7 @@ def every(spool: SpoolDir) -> Any:
         set_aside(spool, PREFIX + name, home)
     journal = Journal(spool)
     for _ in range(3):
-        journal.add(f"{PREFIX}queued", "retry", 5, "returned None, which is no int")
+        journal.add(f"{PREFIX}queued", "retry", 5, "returned None instead of an int")
     journal.add(f"{PREFIX}tried", "retry", 5, "raised KeyError: 'x'")
     journal.done(f"{PREFIX}gone", 2_000_000)
     journal.flush()

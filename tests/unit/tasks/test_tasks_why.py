@@ -170,9 +170,9 @@ SITUATIONS: dict[str, tuple[Setup, list[str], list[str]]] = {
     "empty": (lambda s: s.put(b""), ["unfinished"], ["0 bytes", "spoolsim sweep --yes"]),
     "broken, not yet met": (lambda s: s.put(b"\x11\xff\xff\x00ab"), ["broken"], ["announces", "uWSGI deletes it"]),
     "returned None": (
-        lambda s: (s.put(), s.tried("retry", "returned None, which is no int", 14)),
+        lambda s: (s.put(), s.tried("retry", "returned None instead of an int", 14)),
         ["returned"],
-        ["returned None, which is no int, 14 times", "Return uwsgi.SPOOL_OK (-2)"],
+        ["returned None instead of an int, 14 times", "Return uwsgi.SPOOL_OK (-2)"],
     ),
     "asked for a retry": (
         lambda s: (s.put(), s.tried("retry", "", 2)), ["asked-retry"], ["asked for a retry, SPOOL_RETRY, twice"]
