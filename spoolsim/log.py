@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import time
 
+from spoolsim.printable import lines, printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,32 +33,6 @@ _COLOURS = {"note": "33", "say": "36", "error": "31", "done": "32", "dim": "2"}
 
 #: a pipe takes this many bytes in one piece, whoever else writes to it
 _ONE_WRITE = 4096
-
-
-class _Shown(dict[int, "int | str"]):
-    """What to show for the characters that could end our line, forge another one, or command a terminal."""
-
-    def __missing__(self, number: int) -> int | str:
-        if number < 32 or 127 <= number < 160:
-            shown = f"\\x{number:02x}"
-        elif 0xDC80 <= number <= 0xDCFF:  # a byte of a file's name that is not UTF-8
-            shown = f"\\x{number - 0xDC00:02x}"
-        elif 0xD800 <= number <= 0xDFFF or number in _TURNING:
-            shown = f"\\u{number:04x}"
-        else:
-            return number
-        self[number] = shown
-        return shown
-
-
-#: line and paragraph separators, and what turns the direction of writing: the text would look like another one
-_TURNING = frozenset((0x061C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
-_shown = _Shown()
-
-
-def printable(text: str) -> str:
-    """The text with its control characters and lone surrogates shown as `\\x0a` and the like."""
-    return text if text.isprintable() else text.translate(_shown)
 
 
 def encoded(text: str) -> bytes:
@@ -106,7 +82,7 @@ class Log:
 
     def raw(self, text: str) -> None:
         """Text of several lines, such as a traceback; as it is, but for a terminal."""
-        self._emit("\n".join(map(printable, text.split("\n"))) if self.terminal else text)
+        self._emit(lines(text) if self.terminal else text)
 
     def traceback(self, text: str) -> None:
         """A whole traceback."""

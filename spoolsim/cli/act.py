@@ -8,14 +8,14 @@ import time
 
 import click
 
+from spoolsim import printable
 from spoolsim.cli.enqueue import when
-from spoolsim.cli.out import out
+from spoolsim.cli.out import out, tell
 from spoolsim.cli.spools import Look, filter_options, spool_options, task_argument, task_arguments
 from spoolsim.errors import SpoolsimError, UsageError
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.tasks import actions, records, select
 from spoolsim.tasks.attempts import attempts_of
-from spoolsim.tasks.escape import printable
 from spoolsim.tasks.listing import Filter, Row
 from spoolsim.tasks.states import FAILED, HELD, IN_QUEUE, NEVER, REMOVED, UNFINISHED
 from spoolsim.tasks.text import from_text, pair, to_text
@@ -38,13 +38,13 @@ def _report(look: Look, results: Iterable[actions.Result]) -> None:
     well = True
     for result in results:
         well = well and result.well
-        text = f"#{result.row.id} {result.row.call.line()} {printable(result.text)}"
+        text = f"#{result.row.id} {result.row.call.line()} {printable.value(result.text)}"
         if look.as_json:
             look.record(records.result(result))
         elif not result.well:
-            click.echo(f"[spoolsim] {text}", err=True)
+            tell(f"[spoolsim] {text}")
         elif not look.quiet:
-            out(f"{text}: {printable(result.path)}" if look.verbose or result.action == "rerun" else text)
+            out(f"{text}: {printable.value(result.path)}" if look.verbose or result.action == "rerun" else text)
     if not well:
         sys.exit(1)
 
@@ -92,9 +92,9 @@ def rm(look: Look, tasks: tuple[str, ...], everything: bool, wanted: Filter, yes
         if not sys.stdin.isatty():
             raise UsageError(f"remove {len(rows)} tasks? add --yes, as there is no terminal to ask on")
         for row in rows[:10]:
-            click.echo(f"#{row.id} {row.call.line()}  {row.state}", err=True)
+            tell(f"#{row.id} {row.call.line()}  {row.state}")
         if len(rows) > 10:
-            click.echo(f"and {len(rows) - 10} more", err=True)
+            tell(f"and {len(rows) - 10} more")
         click.confirm(f"Remove {len(rows)} task{'' if len(rows) == 1 else 's'}?", abort=True, err=True)
     now = time.time()
     _report(look, (actions.remove(row, now) for row in rows))

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from spoolsim.cli.out import tell
 from spoolsim.errors import SpoolsimError
 
 #: command -> (module, attribute, one line of help)
@@ -71,7 +72,7 @@ class _Lazy(click.Group):
         try:
             return super().invoke(ctx)
         except SpoolsimError as error:
-            click.echo(f"[spoolsim] {error}", err=True)
+            tell(f"[spoolsim] {error}")
             sys.exit(error.exit_code)
 
 

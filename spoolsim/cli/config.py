@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from spoolsim.cli.out import exactly
+from spoolsim.cli.out import exactly, out, tell
 from spoolsim.config.check import SEVERITIES, Finding
 from spoolsim.config.check import check as find
 from spoolsim.config.export import FORMS, export
@@ -60,7 +60,7 @@ def config(form: str | None, purpose: str | None, output: str | None, as_json: b
 
     done = export(settings, options, form, comments=production.REASONS if purpose else None)
     for warning in done.warnings:
-        click.echo(f"[spoolsim] {warning}", err=True)
+        tell(f"[spoolsim] {warning}")
     _write(done.text, output)
     if purpose and output:
         _write_beside(settings, options, output, form)
@@ -73,7 +73,7 @@ def _write_beside(settings: list[Setting], options: Options, output: str, form: 
     stem, here = os.path.splitext(output)[0], os.getcwd()
     adapt = production.advice(settings, here, production.UNIT_HOME)
     if adapt:
-        click.echo(f"[spoolsim] {adapt}", err=True)
+        tell(f"[spoolsim] {adapt}")
     _write(production.unit(options, os.path.abspath(output), form, adapt), f"{stem}.service")
     adapt = production.advice(settings, here, production.CONTAINER_HOME)
     place = os.path.join(os.path.dirname(output), "Containerfile")
@@ -97,7 +97,7 @@ def check(as_json: bool, everything: bool, silence: tuple[str, ...], production:
     if as_json:
         import json
 
-        click.echo(json.dumps([finding.to_plain() for finding in found], indent=2))
+        out(json.dumps([finding.to_plain() for finding in found], indent=2))
     else:
         _print_findings(found, everything)
     if any(finding.severity == "error" for finding in found):
@@ -201,15 +201,16 @@ def _write(text: str, output: str | None) -> None:
             file.write(text)
     except OSError as error:
         raise UsageError(f"--output {output}: cannot be written: {error.strerror}") from None
-    click.echo(f"wrote {output}", err=True)
+    tell(f"wrote {output}")
 
 
 def _print_findings(found: list[Finding], everything: bool) -> None:
     shown = [finding for finding in found if everything or finding.severity != "info"]
     for finding in shown:
-        severity = click.style(finding.severity, fg=_SEVERITY_COLOURS[finding.severity])
-        click.echo(f"{finding.place}: {severity}: {finding.why}; {finding.advice} [{finding.code}]")
+        out(f"{finding.place}: ", nl=False)
+        out(finding.severity, nl=False, colour=_SEVERITY_COLOURS[finding.severity])
+        out(f": {finding.why}; {finding.advice} [{finding.code}]")
     counts = [f"{sum(f.severity == severity for f in shown)} {severity}" for severity in SEVERITIES]
     hidden = len(found) - len(shown)
     more = f"; {hidden} piece{'s' * (hidden != 1)} of advice for production: --all" if hidden else ""
-    click.echo((", ".join(counts[: 3 if everything else 2]) if shown else "nothing found") + more)
+    out((", ".join(counts[: 3 if everything else 2]) if shown else "nothing found") + more)

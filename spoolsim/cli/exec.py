@@ -11,6 +11,7 @@ import click
 
 from spoolsim import system
 from spoolsim.cli import install
+from spoolsim.cli.out import out
 from spoolsim.errors import SpoolsimError, UsageError
 from spoolsim.log import Log
 
@@ -34,7 +35,7 @@ class _Split(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ours = args[: args.index("--")] if "--" in args else args
         if "--help" in ours:
-            click.echo(ctx.get_help(), color=ctx.color)
+            out(ctx.get_help())
             ctx.exit()
         if "--" not in args:
             raise UsageError(f"spoolsim {self.name}: write `--` and the command behind the options")

@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from spoolsim import effects, options
+from spoolsim.cli.out import out
 from spoolsim.diagnose import NOTES
 from spoolsim.emulate import surface
 from spoolsim.errors import UsageError
@@ -25,12 +26,12 @@ def topics() -> list[str]:
 def help_command(topic: str | None) -> None:
     """Print a reference page; without a topic, list them."""
     if topic is None:
-        click.echo("spoolsim help TOPIC, with TOPIC one of: " + ", ".join(topics()))
+        out("spoolsim help TOPIC, with TOPIC one of: " + ", ".join(topics()))
         return
     if topic not in topics():
         raise UsageError(f"no page {topic!r}; there are: {', '.join(topics())}")
     with open(os.path.join(HOME, f"{topic}.md"), encoding="utf-8") as page:
-        click.echo(page.read(), nl=False)
+        out(page.read(), nl=False)
 
 
 class _Run(click.Command):
@@ -50,7 +51,7 @@ def run_command() -> None:
 
 def run_help() -> None:
     """Print the usage of `run`, its options from the one table."""
-    click.echo(_RUN)
+    out(_RUN)
     formatter = click.HelpFormatter(max_width=100)
     for ours, heading in ((True, "spoolsim's own options"), (False, "uWSGI's options, by their own names")):
         with formatter.section(heading):
@@ -61,7 +62,7 @@ def run_help() -> None:
                     if option.ours is ours
                 ]
             )
-    click.echo(formatter.getvalue(), nl=False)
+    out(formatter.getvalue(), nl=False)
 
 
 _RUN = """\

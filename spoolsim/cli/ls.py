@@ -8,14 +8,14 @@ import time
 
 import click
 
+from spoolsim import printable
 from spoolsim.cli import complete
-from spoolsim.cli.out import out
+from spoolsim.cli.out import out, screen
 from spoolsim.cli.spools import Look, filter_options, function_option, span_of, spool_options, task_arguments
 from spoolsim.errors import PacketError
 from spoolsim.tasks import past, records, select
 from spoolsim.tasks.attempts import attempts_of
 from spoolsim.tasks.describe import value_of
-from spoolsim.tasks.escape import printable
 from spoolsim.tasks.facts import gather
 from spoolsim.tasks.listing import Filter, read_head
 from spoolsim.tasks.states import DONE as FINISHED
@@ -48,7 +48,7 @@ def ls(look: Look, wanted: Filter, watch: bool) -> None:
         while True:
             size = shutil.get_terminal_size()
             lines = _lines(look, wanted, size.columns)
-            out("\x1b[H\x1b[J" + "\n".join(lines[: size.lines - 2] + lines[-1:]))
+            screen("\n".join(lines[: size.lines - 2] + lines[-1:]))
             time.sleep(1)
     except KeyboardInterrupt:
         pass  # that is how it ends
@@ -73,7 +73,7 @@ def _lines(look: Look, wanted: Filter, width: int) -> list[str]:
     for row in rows:
         lines.append(_line(row, look.now))
         if look.verbose:
-            lines.append(f"         {printable(row.path)}")
+            lines.append(f"         {printable.value(row.path)}")
     counts = {state: sum(row.state == state for row in rows) for state in STATES}
     each = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     lines.append(f"{len(rows)} task{'' if len(rows) == 1 else 's'}" + (f": {each}" if each else ""))
@@ -83,7 +83,7 @@ def _lines(look: Look, wanted: Filter, width: int) -> list[str]:
 def _line(row: Row, now: float) -> str:
     ahead = "" if row.next_run is None else "now" if row.next_run <= now else span(row.next_run - now)
     pid = f" (pid {row.holder.pid})" if row.holder else ""
-    why = f"  {printable(row.why)}" if row.why else ""
+    why = f"  {printable.value(row.why)}" if row.why else ""
     age = span(now - row.enqueued)
     return f"{row.id:<8} {row.state:<13} {age:>8} {row.tries or '':>5} {ahead:>8}  {row.call.line()}{pid}{why}"
 
@@ -101,11 +101,11 @@ def show(look: Look, tasks: tuple[str, ...]) -> None:
         out(f"#{row.id} {row.call.line(500)}")
         out(f"  state      {row.state}" + (f", process {row.holder.pid}" if row.holder else ""))
         if row.why:
-            out(f"  why        {printable(row.why)}")
+            out(f"  why        {printable.value(row.why)}")
         out(f"  enqueued   {_time(row.enqueued)}, {span(look.now - row.enqueued)} ago")
         if row.next_run is not None and row.next_run > look.now:
             out(f"  next run   {_time(row.next_run)}, in {span(row.next_run - look.now)}")
-        out(f"  file       {printable(row.path)}, {row.size} bytes")
+        out(f"  file       {printable.value(row.path)}, {row.size} bytes")
         if problem:
             out(f"  content    {problem}")
         for key, value in variables.items():
@@ -116,7 +116,7 @@ def show(look: Look, tasks: tuple[str, ...]) -> None:
             out(f"  attempt    {_attempt(attempt)}")
             for text in (attempt.traceback, attempt.output):
                 for line in text.splitlines():
-                    out(f"             {printable(line)}")
+                    out(f"             {printable.value(line)}")
 
 
 def _content(row: Row) -> tuple[dict[bytes, bytes], bytes, int, str]:
@@ -132,7 +132,7 @@ def _content(row: Row) -> tuple[dict[bytes, bytes], bytes, int, str]:
 
 
 def _attempt(attempt: Attempt) -> str:
-    why = f": {printable(attempt.why)}" if attempt.why else ""
+    why = f": {printable.value(attempt.why)}" if attempt.why else ""
     took = f"after {span(attempt.seconds)} in process {attempt.pid}"
     return f"{attempt.number}  {_time(attempt.ended)}  {attempt.outcome} {took}{why}"
 
@@ -153,7 +153,7 @@ def why(look: Look, tasks: tuple[str, ...]) -> None:
             continue
         out(f"#{row.id} {row.call.line()}")
         for reason in found:
-            out(f"  {printable(reason.line())}")
+            out(f"  {printable.value(reason.line())}")
 
 
 def _named(look: Look, tasks: tuple[str, ...]) -> list[Row]:
@@ -196,8 +196,8 @@ def _print_entry(look: Look, entry: past.Entry) -> None:
         out(entry.id)
     else:
         what = f"{entry.id:<8} {attempt.outcome:<7} {attempt.number:>3} {span(attempt.seconds):>7}"
-        why = f"  {printable(attempt.why)}" if attempt.why else ""
-        out(f"{_time(attempt.ended)}  {what}  {entry.call or printable(attempt.task)}{why}")
+        why = f"  {printable.value(attempt.why)}" if attempt.why else ""
+        out(f"{_time(attempt.ended)}  {what}  {entry.call or printable.value(attempt.task)}{why}")
 
 
 def _all(look: Look) -> Iterable[Attempt]:

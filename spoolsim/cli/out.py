@@ -1,4 +1,7 @@
-"""Printing what was asked for: a standard output that takes nothing is an error of one line."""
+"""Printing: what was asked for to standard output, where it cannot be written an error of one line; the rest beside it.
+
+No other module of the commands writes to the terminal, so that no character of a task or a file can command it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ import sys
 import click
 
 from spoolsim.errors import SpoolsimError
-from spoolsim.log import printable
+from spoolsim.printable import lines
+
+#: the cursor at the top of an empty screen
+_CLEAR = "\x1b[H\x1b[J"
 
 
 def exactly(text: str) -> None:
@@ -19,16 +25,36 @@ def exactly(text: str) -> None:
         out(text.encode("utf-8", "surrogateescape"), nl=False)  # of a text, click leaves out escape sequences
 
 
-def out(text: object, *, nl: bool = True) -> None:
+def out(text: object, *, nl: bool = True, colour: str = "") -> None:
     """A text to standard output, where no character of it may command a terminal; bytes go out as they are.
 
+    colour: of a text, by click's name for it; seen on a terminal only.
     Raises SpoolsimError when it cannot be written.
     """
     if isinstance(text, str):
-        text = "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
+        text = lines(text)
+        if colour:
+            text = click.style(text, fg=colour)
+    _write(text, nl)
+
+
+def screen(text: str) -> None:
+    """A text in place of what is on the terminal. Raises SpoolsimError as `out`."""
+    _write(_CLEAR + lines(text), True)
+
+
+def _write(text: object, nl: bool) -> None:
     try:
         click.echo(text, nl=nl)
     except OSError as error:
         # what is left in the buffer would be tried again at the exit, with a traceback
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SpoolsimError(f"standard output: {error.strerror}") from None
+
+
+def tell(text: object) -> None:
+    """A line to standard error, where no character of it may command a terminal."""
+    try:
+        click.echo(lines(str(text)), err=True)
+    except OSError:
+        pass  # nobody reads it

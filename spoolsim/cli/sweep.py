@@ -11,7 +11,7 @@ import click
 from spoolsim import system
 from spoolsim.cli.out import out
 from spoolsim.errors import SpoolsimError
-from spoolsim.log import printable
+from spoolsim.printable import printable
 from spoolsim.spool import settle
 from spoolsim.spool.claim import OPEN, Claim
 from spoolsim.spool.directory import SpoolDir

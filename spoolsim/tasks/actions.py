@@ -22,6 +22,7 @@ import errno
 import os
 from dataclasses import dataclass
 
+from spoolsim import printable
 from spoolsim.errors import PacketError, SpoolsimError, UsageError
 from spoolsim.spool import file, wake
 from spoolsim.spool.claim import GONE, LOCKED
@@ -30,7 +31,6 @@ from spoolsim.spool.names import is_number
 from spoolsim.spool.packet import decode, encode
 from spoolsim.spool.settle import free_name
 from spoolsim.tasks.aside import QUEUE, SUFFIX, Note, note_of
-from spoolsim.tasks.escape import printable
 from spoolsim.tasks.ids import SHORT, digest
 from spoolsim.tasks.listing import Row
 from spoolsim.tasks.states import (
@@ -298,7 +298,7 @@ def _tried(row: Row, action: str, act: Act) -> Result:
         text = f"cannot go to {error.filename}: something has that name; move it away first"
     except OSError as error:
         text = f"could not be changed: {error.strerror}"
-    return Result(row, action, REFUSED, printable(text), row.path)
+    return Result(row, action, REFUSED, printable.value(text), row.path)
 
 
 def _gripped(row: Row) -> Grip:

@@ -13,8 +13,8 @@ Pickles are never loaded (see pickles.py). Pure: bytes in, text out. Everything 
 
 from __future__ import annotations
 
+from spoolsim import printable
 from spoolsim.tasks import pickles
-from spoolsim.tasks.escape import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def call_of(variables: Mapping[bytes, bytes], body: bytes = b"", body_size: int 
         function = _get(payload, "func")
         if isinstance(function, str):
             args, kwargs = _arguments(_get(payload, "arg"), _get(payload, "kwg"))
-            return Call(CONF, printable(function, _NAME), args, kwargs)
+            return Call(CONF, printable.value(function, _NAME), args, kwargs)
     return Call(HANDLER, "", (), _variables(variables, size))
 
 
@@ -124,7 +124,7 @@ def _arguments(args: Any, kwargs: Any) -> tuple[tuple[str, ...], tuple[tuple[str
 
 
 def _keyword(key: Any) -> str:
-    return printable(key, _NAME) if isinstance(key, str) else pickles.text_of(key)
+    return printable.value(key, _NAME) if isinstance(key, str) else pickles.text_of(key)
 
 
 def _variables(variables: Mapping[bytes, bytes], body_size: int) -> tuple[tuple[str, str], ...]:
@@ -136,7 +136,7 @@ def _variables(variables: Mapping[bytes, bytes], body_size: int) -> tuple[tuple[
 
 def name_of(data: bytes) -> str:
     """A key, or a function's name: printable text."""
-    return printable(data.decode("utf-8", "backslashreplace"), _NAME)
+    return printable.value(data.decode("utf-8", "backslashreplace"), _NAME)
 
 
 def value_of(data: bytes, limit: int = _VALUE) -> str:

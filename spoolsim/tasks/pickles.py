@@ -8,7 +8,7 @@ Pure: bytes in, values out.
 
 from __future__ import annotations
 
-from spoolsim.tasks.escape import printable
+from spoolsim import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ _OBJECTS = frozenset((
 def text_of(value: Any, level: int = _LEVEL) -> str:
     """A value in one bounded line of printable characters, as Python would write it; cut where there is `...`."""
     if isinstance(value, Opaque):
-        return printable(value.name, 2 * _LONG)
+        return printable.value(value.name, 2 * _LONG)
     if isinstance(value, Pairs):
         shown = [f"{text_of(k, level - 1)}: {text_of(v, level - 1)}" for k, v in value[:_MEMBERS]] if level else []
         return _enclosed("{", shown, len(value), "}")

@@ -59,6 +59,7 @@ def test_ls_watch(spool: Path, terminal: Terminal, size: tuple[int, int]) -> Non
         second = put(spool)
     child.expect(f"{second}.*61 tasks: 61 queued")
     screens = (child.before + child.after).replace("\r", "").split("\x1b[H\x1b[J")
+    assert len(screens) > 1
     for screen in screens:
         assert "\x1b" not in screen
         assert len(screen.split("\n")) <= size[0]

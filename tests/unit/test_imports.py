@@ -28,7 +28,7 @@ WINGS = (
     ("spool",),
     ("options", "diagnose", "log"),
     ("effects",),
-    ("errors", "system"),
+    ("errors", "printable", "system"),
 )
 LEVEL = {name: level for level, names in enumerate(WINGS) for name in names}
 #: the one way up: Section.run() and `spoolsim run` are the same thing
@@ -41,13 +41,13 @@ PURE = (
     "processes/lifecycle.py",
     "processes/schedule.py",
     "tasks/describe.py",
-    "tasks/escape.py",
     "tasks/ids.py",
     "tasks/pickles.py",
     "options.py",
     "effects.py",
     "diagnose.py",
     "errors.py",
+    "printable.py",
 )
 # fmt: off
 IMPURE = frozenset((
@@ -112,6 +112,21 @@ def test_pure_rooms_know_no_system(room: str):
     assert {name.split(".")[0] for name in imported(tree, room)} & IMPURE == set()
     called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert called & {"open", "print", "input", "exec", "eval"} == set()
+
+
+def test_one_module_writes_to_the_terminal():
+    """No command prints past cli/out.py, and no module makes text printable in a way of its own."""
+    printing, own = [], []
+    for module, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("click.echo", "click.secho", "print", "echo"):
+                printing.append((module, ast.unparse(node.func)))
+            if isinstance(node, ast.FunctionDef) and "printable" in node.name:
+                own.append(module)
+    assert [found for found in printing if found[0].startswith("spoolsim.cli")] == [
+        ("spoolsim.cli.out", "click.echo")
+    ] * 2
+    assert own == ["spoolsim.printable"]
 
 
 #: slow to import, or of no use before the first task

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spoolsim import printable
 from spoolsim.tasks import pickles
 from spoolsim.tasks.describe import BODY, call_of, value_of
-from spoolsim.tasks.escape import printable
 
 
 def arguments(*args: object, **kwargs: object) -> dict[bytes, bytes]:
@@ -144,7 +144,7 @@ def test_hostile_text_is_escaped_everywhere() -> None:
     assert call_of({b"ud_spool_func": b"f", **arguments(HOSTILE[:-1], **{HOSTILE[:-1]: 1})}).line(1000).isprintable()
     opaque = b"c" + HOSTILE[0:4].encode() + b"\nname\n."
     assert pickles.text_of(pickles.read(opaque)).isprintable()
-    assert printable(HOSTILE) == r"\x1b[31m\x0a\x0d\x07\u202e\u2066\u200f\x9b\ud800"
+    assert printable.value(HOSTILE) == r"\x1b[31m\x0a\x0d\x07\u202e\u2066\u200f\x9b\ud800"
 
 
 def test_a_value_is_cut_between_characters() -> None:
