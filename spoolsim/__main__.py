@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 import sys
 
+from spoolsim.system import another_python
+
 
 def command() -> None:
     """Run a command and exit with its status: 0 well, 1 not well, 2 not understood.
 
     `run` is dispatched without the command line library: it starts in milliseconds.
     """
-    if sys.implementation.name != "cpython":
-        sys.stderr.write(f"[spoolsim] spoolsim runs on CPython alone; this is {sys.implementation.name}\n")
+    if why := another_python():
+        sys.stderr.write(f"[spoolsim] {why}\n")
         sys.exit(2)
     argv = sys.argv[1:]
     if argv[:1] == ["run"]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -44,6 +45,12 @@ else:
     def clock_gettime_ns(clock: int, /) -> int:
         """The machine's clock, in nanoseconds."""
         return _monotonic_ns()
+
+
+def another_python() -> str:
+    """Return why spoolsim does not run on this Python (PyPy, say); '' on CPython."""
+    name = sys.implementation.name
+    return "" if name == "cpython" else f"spoolsim runs on CPython alone; this is {name}"
 
 
 def getuid() -> int:

@@ -10,6 +10,7 @@ import signal
 import time
 
 from spoolsim.spool.journal import DIED, Journal
+from spoolsim.spool.settle import make_due
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Poison:
         except OSError:
             return  # gone meanwhile
         try:  # from the directory: with it the path may be longer than the kernel takes one
-            os.utime(task, (until, until), dir_fd=home, follow_symlinks=False)
+            make_due(task, until, home=home)
         except OSError:
             return
         finally:

@@ -126,11 +126,26 @@ def abandon() -> None:
 
 
 def postpone(claim: Claim, until: float) -> None:
-    """Kept, but not to be run before `until` (epoch seconds): its mtime says so, to real uWSGI too."""
+    """Kept, but not to be run before `until` (epoch seconds): its mtime says so, to real uWSGI too.
+
+    Raises OSError when its time cannot be set; it is released all the same.
+    """
     try:
-        os.utime(claim.fd if os.utime in os.supports_fd else claim.path, (until, until))
+        make_due(claim.fd if os.utime in os.supports_fd else claim.path, until)
     finally:
         release(claim)
+
+
+def make_due(file: int | str, until: float, *, home: int | None = None) -> None:
+    """Set the mtime of a descriptor or path, or of a path below the descriptor `home`, to `until` (epoch seconds).
+
+    A symbolic link below `home` is not followed. Raises OSError, also for a time after 2038 where the C library has 32
+    bits for it.
+    """
+    try:
+        os.utime(file, (until, until), dir_fd=home, follow_symlinks=home is None)
+    except OverflowError as error:
+        raise OSError(errno.EOVERFLOW, str(error)) from None
 
 
 def set_aside(claim: Claim, reason: str, *, home: str = BROKEN) -> str:

@@ -54,6 +54,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _ground(config: pytest.Config) -> None:
     """The `uwsgi` module of a run of pytest as a whole; tasks spooled while modules are imported are never run."""
+    from spoolsim.system import another_python
+
+    if why := another_python():
+        raise pytest.UsageError(why)
     from spoolsim.testing.ground import Ground
 
     ground = Ground(_config_file(config))
@@ -94,6 +98,10 @@ def _config_file(config: pytest.Config) -> str | None:
 
 def _wanted(request: pytest.FixtureRequest) -> tuple[Any, Any, dict[str, Any]]:
     """(app, options, the engine's own arguments) from the markers and pytest's configuration."""
+    from spoolsim.system import another_python
+
+    if why := another_python():
+        pytest.fail(why, pytrace=False)
     given: dict[str, Any] = {}
     for mark in reversed(list(request.node.iter_markers("spoolsim"))):
         given.update(mark.kwargs)
@@ -122,9 +130,9 @@ def spool_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def spooler(request: pytest.FixtureRequest, spool_dir: Path) -> Iterator[SpoolerHarness]:
     """A SpoolerHarness: the spooler inside the test's process. Configure it by the marker `spoolsim`."""
+    app, options, own = _wanted(request)
     from spoolsim.testing.engine import SpoolerHarness
 
-    app, options, own = _wanted(request)
     _tell_modules(request)
     with SpoolerHarness(app, options, directory=spool_dir, **own) as harness:
         _report_of(request, harness)
@@ -137,9 +145,9 @@ def live_spooler(request: pytest.FixtureRequest, spool_dir: Path) -> Iterator[Li
 
     With pytest-django its processes use the test database, and the test runs without a transaction around it.
     """
+    app, options, own = _wanted(request)
     from spoolsim.testing.live import LiveSpooler
 
-    app, options, own = _wanted(request)
     own.pop("errors", None)
     _tell_modules(request)
     with LiveSpooler(app, options, directory=spool_dir, databases=_databases(request), **own) as live:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from functools import partial
-from types import FunctionType
+from types import FunctionType, MethodType
 
 from spoolsim.errors import PacketError
 from spoolsim.spool.packet import decode
@@ -67,7 +66,7 @@ def call(handler: Any, env: dict[str | bytes, bytes]) -> Outcome:
                 if type(handler) is FunctionType or not callable(handler):
                     result = handler(env)
                 else:
-                    result = _Called(partial(handler, env))[None]
+                    result = _Called(MethodType(handler, env))[None]
             return outcomes.returned(result)
         except SystemExit as error:
             if result is _NOTHING:

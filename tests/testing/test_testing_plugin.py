@@ -52,6 +52,26 @@ def test_it():
     assert "1 passed" in done.stdout, done.stdout
 
 
+@pytest.mark.parametrize("how", ["fixture", "live fixture", "command line"])
+def test_another_python_is_refused_in_one_line(run: Run, how: str) -> None:
+    """On PyPy, say, whoever asks for us is told so in one line, and other tests run."""
+    fixture = {"fixture": "spooler", "live fixture": "live_spooler", "command line": ""}[how]
+    files = {
+        "other": 'import sys\nsys.implementation.name = "pypy"\n',
+        "test_it": f"def test_ours({fixture}): pass\ndef test_another(): pass\n",
+    }
+    done = run("-q", "-p", "other", *(["--spoolsim"] if how == "command line" else []), **files)
+    line = "spoolsim runs on CPython alone; this is pypy"
+    if how == "command line":
+        assert done.returncode == pytest.ExitCode.USAGE_ERROR
+        assert done.stderr.strip() == f"ERROR: {line}"
+        return
+    assert "1 passed, 1 error" in done.stdout, done.stdout
+    assert line in done.stdout.splitlines()
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "plugin.py" not in done.stdout
+
+
 @pytest.mark.parametrize("how", ["ini", "command line", "config"])
 def test_asked_for_the_app_can_be_imported_at_collection(run: Run, tmp_path: Path, how: str) -> None:
     """With `spoolsim = true`, --spoolsim or a configuration, conftest and test modules may import the app."""

@@ -78,6 +78,34 @@ def test_postponed_is_a_future_task(level: Level):
     assert take(level, NAME, NOW) == "future"
 
 
+def test_postponed_beyond_what_the_system_can_hold(level: Level, monkeypatch: pytest.MonkeyPatch):
+    """A C library with 32 bits for times refuses one after 2038: an OSError that says so; the task is free, and due."""
+
+    def refuse(*args: object, **how: object) -> None:
+        raise OverflowError("timestamp out of range for platform time_t")
+
+    claim = claimed(level)
+    with monkeypatch.context() as narrow:
+        narrow.setattr(os, "utime", refuse)
+        with pytest.raises(OSError, match="time_t") as caught:
+            settle.postpone(claim, 2_300_000_000)
+    assert "time_t" in caught.value.strerror
+    assert another_could_lock(claim.path)
+    assert isinstance(take(level, NAME, NOW), Claim)
+
+
+def test_a_late_time_is_held_or_refused_by_name(level: Level):
+    """Unsimulated, on any system: either the file has the time, or it is an OSError, never another exception."""
+    path = f"{level.path}/{NAME}"
+    Path(path).write_bytes(packet())
+    try:
+        settle.make_due(path, 2_300_000_000)
+    except OSError as error:
+        assert "time_t" in error.strerror
+    else:
+        assert os.stat(path).st_mtime == 2_300_000_000
+
+
 def test_set_aside_has_the_file_and_its_reason(level: Level):
     """I4: the file is in .spoolsim/broken as it was, the reason and where it came from beside it."""
     claim = claimed(level, data=b"\x11\xff\x00\x00cut")
