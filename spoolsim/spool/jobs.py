@@ -47,7 +47,7 @@ def get_task(path: str, limit: int = 0) -> dict[str | bytes, bytes] | None:
             return None
         with os.fdopen(fd, "rb", closefd=False) as file:
             _, body = decode(file.read(), task)
-    except (PacketError, MemoryError, OverflowError):
+    except (PacketError, MemoryError, OverflowError, OSError):
         return None
     finally:
         os.close(fd)

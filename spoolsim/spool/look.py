@@ -121,5 +121,7 @@ def _task(path: str, name: str, ordered: bool, now: float, unreached: str) -> Fo
             return Found(path, FUTURE, mtime, size)
         mine = os.access(path, os.W_OK)
         return Found(path, WAITING, mtime, size, "" if mine else "a spooler must write to it, and this user may not")
+    except OSError as error:  # a disk's error, or a time after 2038 where the C library has 32 bits for it
+        return Found(path, UNREACHED, 0, 0, f"cannot be looked at: {error.strerror}")
     finally:
         os.close(fd)

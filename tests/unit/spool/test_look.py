@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -162,6 +163,24 @@ def test_get_task_is_what_the_handler_would_get(full: SpoolDir, monkeypatch: pyt
     assert jobs.get_task(path) == {b"k": b"v", "body": b"body", "spooler_task_name": os.fsencode(path)}
     monkeypatch.chdir(full.path)
     assert jobs.get_task(f"./{PREFIX}future") == {"spooler_task_name": f"./{PREFIX}future".encode()}
+
+
+def test_a_task_whose_status_cannot_be_had_hides_no_other(full: SpoolDir, monkeypatch: pytest.MonkeyPatch):
+    """A time after 2038 where the C library has 32 bits for it, say: that file is told of, and so are all others."""
+    path, fstat = f"{full.path}/{PREFIX}waiting", os.fstat
+    inode = os.stat(path).st_ino
+    before = states(full, ordered=True)
+
+    def refuse(fd: int) -> os.stat_result:
+        if (status := fstat(fd)).st_ino == inode:
+            raise OSError(errno.EOVERFLOW, os.strerror(errno.EOVERFLOW))
+        return status
+
+    monkeypatch.setattr(os, "fstat", refuse)
+    assert states(full, ordered=True) == before | {f"{PREFIX}waiting": UNREACHED}
+    (found,) = (found for found in look(full, ordered=True, now=NOW) if found.path == path)
+    assert found.why == f"cannot be looked at: {os.strerror(errno.EOVERFLOW)}"
+    assert jobs.get_task(path) is None
 
 
 @pytest.mark.parametrize("name", ["absent", "dir", "link", "fifo", "empty", "short", "broken"])
