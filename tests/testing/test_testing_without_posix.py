@@ -173,9 +173,15 @@ def test_run_inline_waits_for_tasks_by_polling(home: Path) -> None:
     (home / "spool").mkdir()
     (home / "app.py").write_text(APP.replace("    return -2", "    os._exit(7)"))
     (home / "late.py").write_text(
-        "import threading, subprocess, sys\n"
+        "import os, threading, subprocess, sys\n"
         "command = [sys.executable, '-m', 'spoolsim', 'enqueue', '--spooler', 'spool', 'n=late']\n"
-        "threading.Timer(0.5, lambda: subprocess.run(command)).start()\n"
+        "def put():\n"
+        "    try:\n"
+        "        subprocess.run(command, check=True)\n"
+        "    except BaseException as error:\n"
+        "        print(error, file=sys.stderr, flush=True)\n"
+        "        os._exit(9)  # nobody else would end this\n"
+        "threading.Timer(0.5, put).start()\n"
     )
     options = ("--import", "app", "--import", "late", "--spooler", "spool", "--spooler-frequency", "1")
     done = spoolsim(home, "run", "--inline", *options, status=7)

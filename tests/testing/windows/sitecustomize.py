@@ -7,7 +7,7 @@ of a directory, no `dir_fd`, no times by descriptor, and what is open can be nei
 import os
 import select
 import signal
-import subprocess  # noqa: F401 - before its own needs are hidden: on Windows it has other ones
+import subprocess  # before its own needs are hidden: on Windows it has other ones
 import sys
 import time
 
@@ -111,6 +111,7 @@ def _kill(pid, number):
 
 
 _real_kill = os.kill
+subprocess._USE_POSIX_SPAWN = False  # documented; since 3.14 it would use what is hidden below
 sys.meta_path.insert(0, NoPosix())
 for _name in NAMES["modules"]:
     sys.modules.pop(_name, None)
