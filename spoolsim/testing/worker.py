@@ -228,11 +228,16 @@ def _no_event_loop() -> Iterator[None]:
     if loop is None:
         yield
         return
+    # since 3.12; since 3.14 the task that is being run is the thread's, not the loop's, and bars those of another loop
+    swap = getattr(asyncio.tasks, "_swap_current_task", None)
+    current = swap(loop, None) if swap is not None else None
     asyncio.events._set_running_loop(None)
     try:
         yield
     finally:
         asyncio.events._set_running_loop(loop)
+        if swap is not None:
+            swap(loop, current)
 
 
 def _raise(error: BaseException) -> Callable[[object], object]:

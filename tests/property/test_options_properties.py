@@ -8,7 +8,7 @@ import marshal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spoolsim.options import BY_NAME, OPTIONS, Options, Setting, atoi, build
+from spoolsim.options import BY_NAME, Options, Setting, atoi, build
 
 LIBC = ctypes.CDLL(None)
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
@@ -28,8 +28,8 @@ def test_atoi_equals_the_c_librarys(text: str):
 
 #: options that refuse some of the values drawn here
 REFUSING = tuple(
-    option.name
-    for option in OPTIONS
+    name
+    for name, option in BY_NAME.items()  # by the other names of an option too
     if option.kind in ("choice", "seconds") or option.name == "mount" or (option.ours and option.kind == "int")
 )
 
