@@ -383,3 +383,27 @@ def test_an_app_that_imports_uwsgi_is_explained(run: Run) -> None:
     done = run("-q", ini="[pytest]\n", app=APP, test_it=FORGETFUL)
     assert done.returncode == 2
     assert "spoolsim_config = uwsgi.ini" in done.stdout
+
+
+def test_half_an_emoji_in_an_error_and_a_task(run: Run, tmp_path: Path) -> None:
+    """The report of a failing test is whole and can be read as text, on the terminal and in the XML file."""
+    done = run(
+        "--spoolsim",
+        f"--junitxml={tmp_path}/report.xml",
+        test_it="""
+import uwsgi
+
+def test_it(spooler):
+    def handler(env):
+        raise ValueError("no such user \\ud83d")
+    uwsgi.spooler = handler
+    uwsgi.spool({b"user": "\\ud83d".encode("utf-8", "surrogatepass")})
+    spooler.drain(max_tasks=1)
+""",
+    )
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+    assert done.returncode == 1, done.stdout
+    assert "1 failed" in done.stdout, done.stdout
+    assert "spooled: 1" in done.stdout  # the report behind the error
+    xml = (tmp_path / "report.xml").read_text(encoding="utf-8")
+    assert "no such user" in xml
