@@ -60,9 +60,9 @@ def unlink(claim: Claim, took: int = GLIMPSE) -> bool:
         os.unlink(claim.name, dir_fd=claim.level.fd)
         return True
     except OSError:
-        if claim.record or not system.AT or not lost(claim.level):
+        if not system.AT or not lost(claim.level):
             raise
-    if os.lstat(claim.path).st_ino != claim.inode:
+    if not claim.record and os.lstat(claim.path).st_ino != claim.inode:
         raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path) from None
     os.unlink(claim.path)
     return False

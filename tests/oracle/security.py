@@ -45,7 +45,8 @@ SPOOL: list[str | tuple[str, object]] = [("spooler-frequency", 1)]
 class Fault:
     """A row: what is staged, and what the two do.
 
-    facts: what `stage` has to see, of uWSGI and of spoolsim; of spoolsim with --faithful it is what uWSGI does.
+    facts: what `stage` has to see, of uWSGI and of spoolsim.
+    faithful: whether spoolsim with --faithful does what uWSGI does; else what spoolsim does.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Fault:
     spoolsim: str
     stage: Callable[[Bench], Facts]
     facts: tuple[Facts, Facts]
+    faithful: bool = True
 
     @property
     def row(self) -> str:
@@ -246,6 +248,87 @@ def _gone(h: Bench) -> Facts:
     return {"ran": _ran(i), "same process": len({row["pid"] for row in i.obs("ran")}) == 1}
 
 
+def _linked(h: Bench) -> Facts:
+    """The directory is moved away while it is served, and a link to it takes its place."""
+    d = h.mkdir("sp")
+    i = h.start([("spooler", d), *SPOOL], APP)
+    h.drop(d, PREFIX + "a")
+    i.wait_obs("ran", timeout=_DEADLINE)
+    h.wait_left(d, 0, _DEADLINE)
+    os.rename(d, h.path("away"))
+    os.symlink(h.path("away"), d)
+    h.drop(h.path("away"), PREFIX + "b")
+    i.wait_obs("ran", 2, _DEADLINE)
+    return {"ran": _ran(i), "left": h.wait_left(h.path("away"), 0, _DEADLINE)}
+
+
+_SPINNING = "epoll_wait(): Bad file descriptor"
+
+
+def _closed(h: Bench) -> Facts:
+    """A task closes every descriptor from 3 on, and says done."""
+    d = h.mkdir("sp")
+    h.drop(d, PREFIX + "a", vars={b"code": b"if alone('first'): os.closerange(3, 200)"})
+    i = h.start([("spooler", d), *SPOOL], APP)
+    i.wait_obs("ran", 1, _DEADLINE)
+    h.drop(d, PREFIX + "b")
+    h.wait(lambda: PREFIX + "b" in _ran(i), _DEADLINE)
+    left = h.wait_left(d, 0, _DEADLINE)
+    spins = h.launcher.side == UwsgiLauncher.side and h.wait(lambda: i.log().count(_SPINNING) > 20, _DEADLINE)
+    return {"runs": len(i.obs("ran")), "left": left, "polls on": spins or _SPINNING in i.log()}
+
+
+#: the handler of a signal raises when a task's handler has returned: a subscript, and the end of a function, look for
+#: no signal, so it strikes in what runs next
+LATE = """
+import _thread, collections, functools
+def strike(*args):
+    raise ValueError('late')
+struck = []
+def h(env):
+    obs('ran', n=env['spooler_task_name'].decode())
+    signal.signal(signal.SIGALRM, strike)
+    if not struck:
+        struck.append(1)
+        collections.defaultdict(functools.partial(_thread.interrupt_main, signal.SIGALRM))[None]
+    return uwsgi.SPOOL_OK
+uwsgi.spooler = h
+"""
+
+
+def _late(h: Bench) -> Facts:
+    """Of two tasks the first is done, and an exception comes when its handler has returned."""
+    d = h.mkdir("sp")
+    for n in "ab":
+        h.drop(d, PREFIX + n)
+    i = h.start([("spooler", d), *SPOOL, "spooler-ordered"], APP + LATE)
+    left = h.wait_left(d, 0, _DEADLINE)
+    tries = {n: i.log().count(f"managing request {PREFIX}{n} ...") for n in "ab"}
+    return {"tries": tries, "left": left}
+
+
+def _unremovable(h: Bench) -> Facts:
+    """A task is done, and its file cannot be removed: something is mounted there."""
+    d = h.mkdir("sp")
+    path = h.drop(d, PREFIX + "a")
+    mount = ["mount", "--bind", path, path]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        raise Unavailable("nothing can be mounted here")
+    try:
+        h.drop(d, PREFIX + "b")
+        i = h.start([("spooler", d), *SPOOL, "spooler-ordered"], APP)
+        i.wait_obs("ran", 3 if _as_uwsgi(h) else 2, _DEADLINE)
+        if not _as_uwsgi(h):
+            h.drop(d, PREFIX + "c")
+            h.wait(lambda: PREFIX + "c" in _ran(i), _DEADLINE)
+        runs = [row["n"] for row in i.obs("ran")].count(PREFIX + "a")
+        found = {"again": runs > 1, "next": PREFIX + "b" in _ran(i)}
+        i.stop()
+        return found
+    finally:
+        subprocess.run(["umount", "-l", path], capture_output=True, check=False)
+
+
 def _tiny(size: int) -> Callable[[Bench], Facts]:
     """Tasks of so many bytes each are put into a directory of 64 KiB until it is full, and further."""
 
@@ -425,6 +508,36 @@ FAULTS = (
         ),
     ),
     Fault(
+        "the spool directory becomes a link while served",
+        "served: what the link leads to",
+        "the same",
+        _linked,
+        ({"ran": [PREFIX + "a", PREFIX + "b"], "left": []},) * 2,
+    ),
+    Fault(
+        "a task that closes the spooler's own descriptors",
+        "removed when done; its process goes on, and polls a closed descriptor without a pause",
+        "removed when done; another process takes over, with `--faithful`, too",
+        _closed,
+        ({"runs": 2, "left": [], "polls on": True}, {"runs": 2, "left": [], "polls on": False}),
+        faithful=False,
+    ),
+    Fault(
+        "an exception that comes when a task's handler has returned (from a signal's handler)",
+        "raised in **the next task**, which is retried",
+        "logged; no other task gets it, with `--faithful`, too",
+        _late,
+        ({"tries": {"a": 1, "b": 2}, "left": []}, {"tries": {"a": 1, "b": 1}, "left": []}),
+        faithful=False,
+    ),
+    Fault(
+        "a task that is done and cannot be removed",
+        "run again and again, each time by a new process; **those sorted after it never run**",
+        "run once until the next start, and said; the others run",
+        _unremovable,
+        ({"again": True, "next": False}, {"again": False, "next": True}),
+    ),
+    Fault(
         "`priority` = `../out`",
         "**written outside the spool directory**",
         "refused: ValueError",
@@ -522,7 +635,7 @@ def stage_all(faults: tuple[Fault, ...] = FAULTS) -> list[tuple[Fault, tuple[Run
 
 def problems(fault: Fault, runs: tuple[Run, ...]) -> list[str]:
     """Where what was seen is not what the row says."""
-    wanted = (fault.facts[0], fault.facts[1], fault.facts[0])
+    wanted = (fault.facts[0], fault.facts[1], fault.facts[0 if fault.faithful else 1])
     return [
         f"{fault.title}, {run.side}: wanted {want}, got {run.facts if run.error is None else run.error}"
         for want, run in zip(wanted, runs, strict=True)

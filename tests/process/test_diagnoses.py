@@ -122,9 +122,8 @@ def test_half_an_emoji_in_an_error_is_valid_json(tmp_path: Path) -> None:
     lines = drained(tmp_path, RAISING, "--log-json", status=1, user="1").splitlines()
     rows = [json.loads(line) for line in lines if line.startswith("{")]
     assert any("no such user" in row["text"] for row in rows)
-    for words in (["ls"], ["log"], ["stats"], ["show"], ["hold", "--all"]):
-        if words[0] == "show":
-            words = ["show", json.loads(spoolsim(tmp_path, "ls", "--spooler", "spool", "--json"))["id"]]
+    task = json.loads(spoolsim(tmp_path, "ls", "--spooler", "spool", "--json"))["id"]
+    for words in (("ls",), ("log",), ("stats",), ("show", task), ("hold", task)):
         text = spoolsim(tmp_path, *words, "--spooler", "spool", "--json")
         found = [json.loads(line) for line in text.splitlines()]
         assert found
