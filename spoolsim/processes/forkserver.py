@@ -110,9 +110,9 @@ class ForkServer:
 
     def serve(self) -> None:
         """Until the master is gone or retires us, and all spoolers are."""
+        handlers.wake(self.wakeup_writer)  # before the handlers: a signal in between would be swallowed
         for ours in (signal.SIGCHLD, signal.SIGINT, *_PASSED_ON, *_NOT_FOR_US):  # again: the import may have changed it
             handlers.handle(ours, _queued)
-        handlers.wake(self.wakeup_writer)
         poll = select.poll()
         poll.register(self.wakeup, select.POLLIN)
         poll.register(self.wire.fd, select.POLLIN)
@@ -352,8 +352,10 @@ def main(wire_fd: int, board_fd: int) -> None:
     """A fresh interpreter, started by the master, becomes the fork server."""
     # the terminal's Ctrl-C, or its end: the master has it too, and ends us; the import that it would strike tells
     # nobody anything
-    for number in (signal.SIGINT, signal.SIGHUP, *_NOT_FOR_US):
+    ours = (signal.SIGINT, signal.SIGHUP, *_NOT_FOR_US)
+    for number in ours:
         handlers.handle(number, _queued)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ours)  # Generation.spawn held them back
     sys.argv[:] = ["uwsgi"]
     # uWSGI's print() goes to its log, and so to descriptor 2
     sys.stdout = open(2, "w", buffering=1, encoding=sys.stderr.encoding, closefd=False)  # noqa: SIM115 - for life

@@ -25,6 +25,8 @@ except ImportError:
 from spoolsim.processes.forkserver import main
 main({wire}, {board})
 """
+#: signals that wait until the interpreter has our handlers: Ctrl-C would strike an import of ours and tell of it
+_HELD = {signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -95,7 +97,9 @@ class Generation:
         try:
             level = setup["options"]["optimize"]
             flags = ["-P", *(["-" + "O" * min(level, 2)] if level else ())]
-            pid = os.posix_spawn(sys.executable, [sys.executable, *flags, "-c", boot], environment)
+            argv = [sys.executable, *flags, "-c", boot]
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, ()) | _HELD
+            pid = os.posix_spawn(sys.executable, argv, environment, setsigmask=mask)
         except OSError:
             ours.close()
             raise

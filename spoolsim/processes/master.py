@@ -176,9 +176,10 @@ class Master:
 
     def run(self) -> int:
         """Until the end; returns the exit status."""
+        # the descriptor before the handlers: a signal in between would be swallowed, and nothing would end
+        old_wakeup = signal.set_wakeup_fd(self.wakeup_writer, warn_on_full_buffer=False)
         handlers = {number: signal.signal(number, _queued) for number in _QUEUED}
         self._nohup = handlers[signal.SIGHUP] == signal.SIG_IGN
-        old_wakeup = signal.set_wakeup_fd(self.wakeup_writer, warn_on_full_buffer=False)
         try:
             self.begin_generation()
             if self.options.stats:

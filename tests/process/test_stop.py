@@ -56,6 +56,54 @@ def test_the_first_signal_lets_the_running_task_finish(start: Start, number: int
     assert len(it.tasks()) == 1
 
 
+#: a sitecustomize.py: the signal arrives right behind the call that sets the handler for it
+STRIKES_BEHIND_HANDLER = """\
+import os, signal
+set_handler = signal.signal
+def signal_signal(number, handler):
+    before = set_handler(number, handler)
+    if number == {number} and getattr(handler, "__module__", "") == "spoolsim.processes.{module}":
+        os.kill(os.getpid(), number)
+    return before
+signal.signal = signal_signal
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
+def test_a_stop_in_the_moment_of_the_start(start: Start, home: Path, number: int) -> None:
+    """A signal that comes as the first handlers are set is not lost."""
+    (home / "sitecustomize.py").write_text(STRIKES_BEHIND_HANDLER.format(number=int(number), module="master"))
+    it = start(env={"PYTHONPATH": str(home)})
+    assert it.spawned.wait_exit(30) in (0, 1)
+    it.spawned.assert_nothing_left()
+    assert "goodbye to uWSGI." in it.output()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_a_signal_as_the_fork_server_begins_to_serve(start: Start, home: Path, number: int) -> None:
+    """Taken for the master, it passes the signal on from its first moment."""
+    (home / "sitecustomize.py").write_text(STRIKES_BEHIND_HANDLER.format(number=int(number), module="forkserver"))
+    it = start(env={"PYTHONPATH": str(home)})
+    assert it.spawned.wait_exit(30) == 0
+    it.spawned.assert_nothing_left()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_as_the_fork_server_starts(start: Start, home: Path, number: int) -> None:
+    """The process group's Ctrl-C, or its hang-up, does not strike an interpreter that has no handlers yet."""
+    (home / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "if '-c' in sys.orig_argv and 'forkserver' in sys.orig_argv[-1]:\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+    )
+    it = start(env={"PYTHONPATH": str(home)})
+    it.put("note('ran')")
+    it.wait_runs("ran")
+    assert it.stop() == 0
+    assert "Traceback" not in it.output()
+    assert "fork server" not in it.output()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_second_signal_ends_at_once(start: Start, wait_for: WaitFor, number: int) -> None:
     """The task is killed and stays in the spool, and the exit status is 128 + the signal's number."""
