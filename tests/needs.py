@@ -7,6 +7,7 @@ tests. What is shown in part only calls `left_out(request.node, reason)`: it pas
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import re
@@ -14,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -65,6 +67,20 @@ def ipv6() -> str:
     return "" if socket.has_dualstack_ipv6() else "this machine has no IPv6"
 
 
+def late_times() -> str:
+    """The C library has more than 32 bits for times."""
+    try:
+        time.gmtime(1 << 32)
+    except OverflowError:
+        return "the C library has no times after 2038 (32 bits)"
+    return ""
+
+
+def long_64() -> str:
+    """A C long has 64 bits, as in the uWSGI that is emulated."""
+    return "" if ctypes.sizeof(ctypes.c_long) == 8 else "a C long has no 64 bits, unlike the emulated uWSGI's"
+
+
 def unicode_names() -> str:
     """File names may hold characters outside of ASCII."""
     encoding = sys.getfilesystemencoding()
@@ -90,6 +106,8 @@ NEEDS: dict[str, Callable[[], str]] = {
     "proc": proc,
     "linux": linux,
     "ipv6": ipv6,
+    "late-times": late_times,
+    "long-64": long_64,
     "unicode-names": unicode_names,
     "uwsgi-xml": _built_with("XML", "UWSGI_XML"),
     "uwsgi-ssl": _built_with("SSL", "UWSGI_SSL"),

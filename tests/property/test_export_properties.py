@@ -32,7 +32,7 @@ VALUES = st.one_of(
 
 def names_something(setting: Setting) -> bool:
     """A variable without a name is refused, and a mount without a mountpoint."""
-    if setting.name == "mount":
+    if setting.name in ("mount", "worker-mount"):
         return "=" in str(setting.value)
     return setting.name != "env" or not str(setting.value).startswith("=")
 
@@ -71,6 +71,8 @@ def test_what_is_written_is_read_back(given_settings: list[Setting], form: str):
             expected, found = sorted(expected), sorted(found)
         if form in ("json", "toml") and field in _BY_ALIASES:
             continue  # values of one option under several names change their order; the last may be another
+        if field == "not_run":  # where each is written is not what is read back
+            expected, found = ({name for name, _ in pairs} for pairs in (expected, found))
         assert found == expected, field
     shown = {name: b"true" if value is True else value for name, value in options.opt.items()}
     assert {k: v for k, v in again.opt.items() if k != "set-placeholder"} == {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import marshal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ NUMBERS = st.one_of(
 )
 
 
+@pytest.mark.needs("long-64")
 @given(NUMBERS)
 def test_atoi_equals_the_c_librarys(text: str):
     """For every text without NUL."""

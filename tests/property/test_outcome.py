@@ -38,11 +38,11 @@ OTHERS = st.one_of(
 
 
 def model(value: object) -> str:
-    """What uWSGI makes of it: an int goes through a C long and is cut to a C int."""
+    """What uWSGI makes of it: an int goes through a C long (64 bits, as in production) and is cut to a C int."""
     if not isinstance(value, int):
         return RETRY
     plain = int.__add__(value, 0)
-    if ctypes.c_long(plain).value != plain:
+    if ctypes.c_int64(plain).value != plain:
         return RETRY
     return {-2: DONE, 0: IGNORED}.get(ctypes.c_int(plain).value, RETRY)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def seen(home: Path, tasks: list[tuple[str, Any]], options: dict[str, Any], *, s
             broken = {"empty": b"", "short": data[:-1], "garbage": b"\x11\x05\0\0\xff\xff\xff\xff\xff"}
             path.write_bytes(broken.get(kind, data + body))
         if kind == "future":
-            os.utime(path, (2**33, 2**33))
+            os.utime(path, (time.time() + 10**7,) * 2)
     log = os.open(home / "log", os.O_RDWR | os.O_CREAT)
     app = install(App(Options(quiet=True, ordered=True, **options), [(spool, 0)], Log(log)))
     app.prepare()

@@ -63,7 +63,14 @@ def test_files_of_any_size_are_read_whole(level: Level, path: str, size: int):
 
 
 @pytest.mark.parametrize(
-    ("later", "why"), [(1, claims.FUTURE), (0.999, None), (0, None), (-1, None), (3_000_000_000, claims.FUTURE)]
+    ("later", "why"),
+    [
+        (1, claims.FUTURE),
+        (0.999, None),
+        (0, None),
+        (-1, None),
+        pytest.param(3_000_000_000, claims.FUTURE, marks=pytest.mark.needs("late-times")),
+    ],
 )
 def test_a_task_is_had_from_its_second_on(level: Level, path: str, later: float, why: str | None):
     """An mtime in a later second is FUTURE, and the file is not locked afterwards."""

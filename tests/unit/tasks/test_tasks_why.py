@@ -20,6 +20,7 @@ from spoolsim.tasks.listing import survey
 from spoolsim.tasks.processes import Process
 from spoolsim.tasks.where import Where
 from spoolsim.tasks.why import Reason, explain, span
+from tests.needs import need
 from tests.oracle.packets import packet
 
 NOW = time.time()
@@ -227,6 +228,8 @@ SITUATIONS: dict[str, tuple[Setup, list[str], list[str]]] = {
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_why(stage: Stage, situation: str) -> None:
     """Each situation has its reasons, in their order, and what to do."""
+    if situation == "at in milliseconds":
+        need("late-times")
     set_up, codes, told = SITUATIONS[situation]
     stage.name = NAME
     set_up(stage)
