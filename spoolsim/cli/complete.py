@@ -40,7 +40,8 @@ def _rows(ctx: click.Context) -> list[Row]:
     given = ctx.params
     ordered = bool(given.get("ordered"))
     try:
-        where = find(given.get("directories") or (), given.get("config") or "", ordered=ordered, cwd=os.getcwd())
+        config = given.get("config") or given.get("file") or ""
+        where = find(given.get("directories") or (), config, ordered=ordered, cwd=os.getcwd(), environ=os.environ)
         return survey(where.spools, ordered=where.setting.ordered, now=time.time())
     except SpoolsimError:
         return []  # nothing to offer; the command itself will say what is wrong

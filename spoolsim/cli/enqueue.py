@@ -62,7 +62,7 @@ def enqueue(
     configuration is known, --function must be one of the app's functions.
     """
     log = Log()
-    where = find((directory,) if directory else (), config, ordered=False, cwd=os.getcwd())
+    where = find((directory,) if directory else (), config, ordered=False, cwd=os.getcwd(), environ=os.environ)
     app = _App.of(where)
     job: dict[object, object] = {}
     if function:

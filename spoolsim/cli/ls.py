@@ -11,7 +11,15 @@ import click
 from spoolsim import printable
 from spoolsim.cli import complete
 from spoolsim.cli.out import out, screen
-from spoolsim.cli.spools import Look, filter_options, function_option, span_of, spool_options, task_arguments
+from spoolsim.cli.spools import (
+    Look,
+    file_argument,
+    filter_options,
+    function_option,
+    span_of,
+    spool_options,
+    task_arguments,
+)
 from spoolsim.errors import PacketError
 from spoolsim.tasks import past, records, select
 from spoolsim.tasks.attempts import attempts_of
@@ -36,6 +44,7 @@ _HEADER = f"{'ID':<8} {'STATE':<13} {'AGE':>8} {'TRIES':>5} {'NEXT':>8}  TASK"
 @click.command(
     epilog="\b\nExamples:\n  spoolsim ls --state failed --func mail\n  spoolsim ls --older 5m --json | jq .id"
 )
+@file_argument
 @spool_options
 @filter_options
 @click.option("--watch", is_flag=True, help="Show it again every second, until Ctrl-C; once where it is piped.")
@@ -162,6 +171,7 @@ def _named(look: Look, tasks: tuple[str, ...]) -> list[Row]:
 
 
 @click.command()
+@file_argument
 @spool_options
 @click.option("--task", "tasks", multiple=True, metavar="TASK", shell_complete=complete.tasks, help="Of this task.")
 @function_option
@@ -206,6 +216,7 @@ def _all(look: Look) -> Iterable[Attempt]:
 
 
 @click.command()
+@file_argument
 @spool_options
 def stats(look: Look) -> None:
     """Count runs, failures and times of each function, and how old what waits is."""

@@ -11,6 +11,7 @@ import click
 from spoolsim.cli import complete
 from spoolsim.cli.out import out
 from spoolsim.errors import SpoolDirError, UsageError
+from spoolsim.spool.names import PREFIX
 from spoolsim.tasks.listing import Filter, Row, seconds_of, survey
 from spoolsim.tasks.states import STATES
 from spoolsim.tasks.where import Where, find
@@ -19,6 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+
+#: how the name of a configuration file ends
+ENDINGS = (".ini", ".yaml", ".yml", ".json", ".js", ".xml", ".toml")
 
 
 class Look:
@@ -49,7 +54,10 @@ def spool_options(command: Callable[..., None]) -> Callable[..., None]:
     def call(
         directories: tuple[str, ...], config: str, ordered: bool, as_json: bool, quiet: bool, verbose: bool, **rest: Any
     ) -> None:
-        where = find(directories, config, ordered=ordered, cwd=os.getcwd())
+        for word in rest.get("tasks", ()):
+            if word.endswith(ENDINGS) and not os.path.basename(word).startswith(PREFIX):
+                raise UsageError(f"{word} is not a task but a configuration file: say --config {word}")
+        where = find(directories, config, ordered=ordered, cwd=os.getcwd(), environ=os.environ)
         for spool in where.spools:
             if not os.access(spool.path, os.R_OK | os.X_OK):  # nothing would be listed, as if nothing was there
                 raise SpoolDirError(f"spooler directory {spool.path}: Permission denied: this user cannot read it")
@@ -59,6 +67,22 @@ def spool_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
     return wrapped
+
+
+def file_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a configuration file be given as `run` takes it, beside --config; for commands that take no tasks."""
+
+    def call(*, file: str, config: str, **rest: Any) -> None:
+        if file and config:
+            raise UsageError(f"{file} and --config {config}: give one configuration file")
+        if file and os.path.isdir(file):
+            raise UsageError(f"{file} is a directory: say --spooler {file}")
+        named = file.endswith(ENDINGS) or file.rpartition(":")[0].endswith(ENDINGS)  # FILE:SECTION
+        if file and not named and not os.path.isfile(file):
+            raise UsageError(f"{file} is not a configuration file; of a task tell `show`, `why` and `log --task`")
+        command(config=file or config, **rest)
+
+    return click.argument("file", default="", metavar="[FILE]")(update_wrapper(call, command))
 
 
 _OPTIONS = (

@@ -10,6 +10,7 @@ import click
 
 from spoolsim import system
 from spoolsim.cli.out import out
+from spoolsim.cli.spools import file_argument
 from spoolsim.errors import SpoolsimError
 from spoolsim.printable import printable
 from spoolsim.spool import settle
@@ -20,6 +21,7 @@ from spoolsim.spool.look import UNFINISHED, look
 from spoolsim.spool.names import PREFIX, counts
 from spoolsim.spool.packet import HEADER
 from spoolsim.spool.scan import DEPTH, Level
+from spoolsim.tasks.where import find
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,21 +33,15 @@ _OLD = 60
 #: how the names of files begin that are renamed when they are whole
 _HIDDEN = f".{PREFIX}"
 
-_directory = click.option(
-    "--spooler", "directories", multiple=True, required=True, metavar="DIR", help="The directory."
-)
-
-
-def _open(directories: tuple[str, ...]) -> list[SpoolDir]:
-    return [SpoolDir.resolve(path, start=os.getcwd(), make=False) for path in directories]
-
 
 @click.command()
-@_directory
+@file_argument
+@click.option("--spooler", "directories", multiple=True, metavar="DIR", help="A spool directory; repeatable.")
+@click.option("--config", default="", metavar="FILE", help="A uWSGI configuration file that names them.")
 @click.option("--yes", is_flag=True, help="Do it; without this it is only listed.")
-def sweep(directories: tuple[str, ...], yes: bool) -> None:
+def sweep(directories: tuple[str, ...], config: str, yes: bool) -> None:
     """Clear what dead producers left: old empty files (to .spoolsim/broken/) and old temporary files (removed)."""
-    for spool in _open(directories):
+    for spool in find(directories, config, ordered=True, cwd=os.getcwd(), environ=os.environ).spools:
         for found in look(spool, ordered=True, now=time.time()):
             if found.state == UNFINISHED:
                 _clear(spool, found.path, found.why, yes)

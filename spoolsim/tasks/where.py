@@ -3,7 +3,8 @@
 given                           directories
 --spooler DIR, also several     those
 a configuration file            those that it names
-nothing                         those of the configuration that `run` would find in the working directory
+nothing                         those of the configuration that `run` would find: in the environment or the working
+                                directory
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from spoolsim.config.readers import DISCOVERED, discover, gather
+from spoolsim.config.readers import DISCOVERED, configuration, discover, gather
 from spoolsim.errors import SpoolsimError, UsageError
 from spoolsim.options import build
 from spoolsim.spool.directory import SpoolDir
@@ -19,7 +20,7 @@ from spoolsim.tasks.facts import Setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from spoolsim.options import Options
     from spoolsim.options import Setting as Given
@@ -33,18 +34,20 @@ class Where:
     setting: Setting
 
 
-def find(directories: Sequence[str], config: str, *, ordered: bool, cwd: str) -> Where:
+def find(
+    directories: Sequence[str], config: str, *, ordered: bool, cwd: str, environ: Mapping[str, str] | None = None
+) -> Where:
     """The directories of a command. Nothing is made.
 
     directories: as typed. config: a file, '' for none. ordered: look as a spooler with spooler-ordered does, whatever
-    the configuration says. cwd: absolute.
+    the configuration says. cwd: absolute, the working directory. environ: whose UWSGI_ variables count, as for `run`.
     Raises UsageError where nothing says which; SpoolDirError, ConfigError, OptionError.
     """
     if directories:
         named = _unique(SpoolDir.resolve(path, start=cwd, make=False) for path in directories)
         options = build(gather([config], {})) if config else _found_for(named, cwd)
         return Where(tuple(named), _setting(options, ordered, cwd))
-    settings = gather([config], {}) if config else _discovered(cwd)
+    settings = gather([config], environ or {}) if config else _discovered(environ or {})
     options = build(settings)
     if not options.spoolers:
         where = config or "the configuration found here"
@@ -57,11 +60,11 @@ def _unique(spools: Iterable[SpoolDir]) -> list[SpoolDir]:
     return list({spool.path: spool for spool in spools}.values())
 
 
-def _discovered(cwd: str) -> list[Given]:
-    found = discover(cwd)
-    if found is None:
+def _discovered(environ: Mapping[str, str]) -> list[Given]:
+    settings, file = configuration([], environ)
+    if file is None:
         raise UsageError(f"which spool directory? add --spooler DIR or --config FILE; there is no {_names()} here")
-    return found[1]
+    return settings
 
 
 def _names() -> str:

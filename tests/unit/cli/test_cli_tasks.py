@@ -502,3 +502,64 @@ def test_completion_scripts(shell: str) -> None:
     result = CliRunner().invoke(commands, ["completion", shell])
     assert result.exit_code == 0
     assert "_SPOOLSIM_COMPLETE" in result.output
+
+
+@pytest.fixture
+def configured(spool: SpoolDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of a task in a directory that `other.ini` names, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    Path("other.ini").write_text("[uwsgi]\nspooler = spool\n[second]\nspooler = spool\n")
+    put(spool, f"{PREFIX}one", packet({b"user": b"42"}))
+    Journal(spool).add(f"{PREFIX}one", "retry", 5, "raised ValueError")
+    return short(f"{PREFIX}one")
+
+
+@pytest.mark.usefixtures("spool")
+@pytest.mark.parametrize("command", ["ls", "log", "stats"])
+@pytest.mark.parametrize("given", [["other.ini"], ["other.ini:second"], ["--config", "other.ini"], ["./other.ini"], []])
+def test_a_configuration_file_beside_the_options(configured: str, command: str, given: list[str]) -> None:
+    """As an argument, by --config, and found as `run` finds it, in the environment, too."""
+    environ = {} if given else {"UWSGI_INI": "other.ini"}
+    done = CliRunner(env=environ).invoke(commands, [command, "--json", *given])
+    assert done.exit_code == 0, done.output
+    assert configured in done.stdout or command == "stats"
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["show", "why", "retry", "hold", "rm"])
+def test_a_configuration_for_a_command_with_tasks(configured: str, command: str) -> None:
+    """--config FILE; a file among the tasks is an error that says so."""
+    yes = ["--yes"] if command == "rm" else []
+    done = CliRunner().invoke(commands, [command, "--config", "other.ini", "--json", configured, *yes])
+    assert done.exit_code == 0, done.output
+    assert configured in done.stdout
+    done = CliRunner().invoke(commands, [command, "other.ini", configured])
+    assert done.exit_code == 2
+    assert "other.ini is not a task but a configuration file: say --config other.ini" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["ls", "other.ini", "--config", "other.ini"], "give one configuration file"),
+        (["ls", "spool"], "spool is a directory: say --spooler spool"),
+        (["log", "3fa"], "3fa is not a configuration file; of a task tell `show`, `why` and `log --task`"),
+        (["stats", "absent.ini"], "absent.ini"),
+    ],
+)
+@pytest.mark.usefixtures("configured")
+def test_an_argument_that_is_no_configuration(words: list[str], message: str) -> None:
+    """It is named, with what to write."""
+    done = CliRunner().invoke(commands, words)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("given", [["other.ini"], ["--config", "other.ini"], ["--spooler", "spool"]])
+@pytest.mark.usefixtures("configured")
+def test_sweep_of_a_configuration(spool: SpoolDir, given: list[str]) -> None:
+    """It sweeps the directories that the file names."""
+    left = put(spool, f"{PREFIX}empty", b"", age=7200)
+    done = CliRunner().invoke(commands, ["sweep", *given])
+    assert done.exit_code == 0, done.output
+    assert left in done.stdout
