@@ -6,7 +6,7 @@ import os
 import select
 
 from spoolsim.work import signalbox
-from spoolsim.work.scoreboard import LOADED, SIGNALS
+from spoolsim.work.scoreboard import LOADED, SIGNALS, STALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Inbox:
             numbers = range(word * 64, word * 64 + 64)
             self.master.board.words[SIGNALS + word] = sum(1 << n % 64 for n in numbers if n in targets)
         self.master.board.words[LOADED] = 1
+        self.master.board.words[STALLED] = 0
         if self._fd >= 0 and not self._listening:
             self._listening = True
             self.master.poll.register(self._fd, select.POLLIN)

@@ -23,7 +23,7 @@ from spoolsim.processes.told import Told
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work import said
 from spoolsim.work.remains import Remains
-from spoolsim.work.scoreboard import DONE, FREQUENCY, HEAD, LEAVE, PID, STARTED, Scoreboard, read_task
+from spoolsim.work.scoreboard import DONE, FREQUENCY, HEAD, LEAVE, PID, STALLED, STARTED, Scoreboard, read_task
 from spoolsim.work.signals import Pipe
 
 TYPE_CHECKING = False
@@ -429,6 +429,7 @@ class Master:
             elif self.touch.watches() and not self.options.drain:
                 self.log.say("nothing runs yet; the next change tries again")
                 self.waiting = True
+                self.board.words[STALLED] = 1
                 self.touch.start()
             else:
                 self.notes.give("import-failed")

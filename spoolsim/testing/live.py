@@ -23,6 +23,7 @@ from spoolsim.testing.engine import _import
 from spoolsim.testing.record import Record, RecordingProducer
 from spoolsim.work import program
 from spoolsim.work.app import MASTER, WORKER, App
+from spoolsim.work.scoreboard import PID, STALLED, Scoreboard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,10 +140,13 @@ class LiveSpooler(Record):
             )
 
     def _started(self) -> bool:
-        output = self.output
-        if "nothing runs yet; " in output:
-            raise HarnessError(f"the instance does not start; {self.report()}")
-        return output.count("spawned the uWSGI spooler on dir") >= len(self.served) * self.processes
+        board = self._board()
+        if board is not None:
+            stalled = board.words[STALLED]
+            board.close()
+            if stalled:
+                raise HarnessError(f"the instance does not start; {self.report()}")
+        return self.output.count("spawned the uWSGI spooler on dir") >= len(self.served) * self.processes
 
     def _enter_stage(self, app: Any) -> None:
         described = instance.describe(self.app, master=self.process.pid, served=True)
@@ -197,12 +201,13 @@ class LiveSpooler(Record):
         path = task if isinstance(task, str | bytes) else task.path
         self.wait(lambda: not os.path.exists(path), timeout, f"the end of {path!r}")
 
+    def _board(self) -> Scoreboard | None:
+        return Scoreboard.open(os.path.join(self.served[0].corner("run"), str(self.process.pid)))
+
     @property
     def pids(self) -> list[int]:
         """The pids of the spoolers that live now, from the instance's scoreboard."""
-        from spoolsim.work.scoreboard import PID, Scoreboard
-
-        board = Scoreboard.open(os.path.join(self.served[0].corner("run"), str(self.process.pid)))
+        board = self._board()
         if board is None:
             return []
         try:

@@ -45,10 +45,10 @@ IDLE, SCANNING, BUSY, DRAINED = range(4)
 
 #: words before the slots: the master's pid, the number of slots, frequency (set_spooler_frequency), 1 once the app is
 #: imported, four with a bit for each uwsgi signal that has a handler, and how many signals were lost as their queue
-#: was full (written by whoever raises one)
+#: was full (written by whoever raises one), and 1 while nothing runs as the app could not be imported
 HEAD = 16
 MASTER, SLOTS, FREQUENCY, LOADED, SIGNALS = range(5)
-DROPPED = 8
+DROPPED, STALLED = 8, 9
 #: words of one slot: 128 bytes, two cache lines
 WIDTH = 16
 #: bytes of a slot's task: its size (2 bytes, little-endian), then its path below the spool directory, as long as the

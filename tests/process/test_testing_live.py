@@ -96,3 +96,14 @@ def test_new_code_after_reload(app: str, tmp_path: Path) -> None:
         live.spool({"n": "old"})
         live.drain()
     assert (tmp_path / "ran").read_text().split()[1] == "new"
+
+
+def test_an_app_that_only_its_processes_cannot_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error comes at once, not after the time-out, with the log; what the app prints is not taken for it."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "half_app.py").write_text("import sys\nprint('nothing runs yet; ')\nsys.modules['pytest']\n")
+    with pytest.raises(HarnessError, match=r"the instance does not start(.|\n)*KeyError: 'pytest'"):
+        LiveSpooler("half_app", directory=tmp_path / "bad", timeout=300)
+    (tmp_path / "whole_app.py").write_text("print('nothing runs yet; ')\n")
+    with LiveSpooler("whole_app", directory=tmp_path / "good") as live:
+        assert "nothing runs yet; " in live.output
