@@ -58,6 +58,8 @@ _ASKED = "asked to be retried (SPOOL_RETRY)"
 OVERFLOW = "OverflowError: Python int too large to convert to C long"
 UNFOUND = "unable to find the spooler function, have you loaded it into the spooler process ?"
 HORRIBLE = "[spooler] something horrible happened to the spooler. Better to kill it."
+#: tries to settle a task while exceptions strike; after half of them it counts as one that cannot be removed
+_STRIKES = 200
 
 
 class Ended(Exception):
@@ -339,7 +341,10 @@ class Worker:
         run.late.error = error
         self._end()
         removed = outcome.state is not outcomes.DONE
-        while claim.fd >= 0 and claims.held.fd == claim.fd:
+        # a handler of signals raises now and then, a function of os that the app replaced each time: that has an end
+        for strike in range(1, _STRIKES + 1):
+            if claim.fd < 0 or claims.held.fd != claim.fd:
+                break
             try:
                 if not removed:
                     settle.unlink(claim)
@@ -348,11 +353,12 @@ class Worker:
             except FileNotFoundError:
                 removed = True  # before it was struck
             except BaseException as again:
-                if isinstance(again, OSError) and run.is_ours(again):
-                    removed = True
-                    self._not_removed(claim, again)
-                else:
+                ours = isinstance(again, OSError) and run.is_ours(again)
+                if not ours:
                     run.late.error = again
+                if not removed and (ours or strike == _STRIKES // 2):
+                    removed = True
+                    self._not_removed(claim, again if isinstance(again, OSError) else OSError(0, f"{again!r:.80}"))
 
     def tell_late(self) -> None:
         """Print what was raised when its task was over; a SystemExit ends the process, as it does anywhere."""

@@ -559,7 +559,7 @@ def test_a_uwsgi_py_of_the_apps_own_is_named_and_not_imported(place: Place):
     place.task("good")
     status, output = place.drain()
     assert (status, place.notes()) == (0, [f"{PREFIX}good"]), output
-    assert "rename it" in one_line(output, str(own))
+    assert "rename the file" in one_line(output, str(own))
 
 
 # ---- bad input -------------------------------------------------------------------------------------------------------
@@ -692,7 +692,7 @@ def test_an_app_that_fails_to_import_is_named_and_nothing_is_lost(place: Place, 
     status, output = place.drain()
     assert status == 1, output
     one_line(output, "[spoolsim]", "import = app", *words)
-    assert "where the module calls sys.exit, uWSGI ends" in one_line(output, "(import-failed)")
+    assert "if the module calls sys.exit, uWSGI exits" in one_line(output, "(import-failed)")
     assert place.left() == ["waits"]
 
 
