@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: ANSI colours by kind of line
 _COLOURS = {"note": "33", "say": "36", "error": "31", "done": "32", "dim": "2"}
 
+#: environment variable: "1" where another process, such as `spoolsim dev`, passes the log on to a terminal
+SHOWN = "SPOOLSIM_LOG_SHOWN"
+
 #: a pipe takes this many bytes in one piece, whoever else writes to it
 _ONE_WRITE = 4096
 
@@ -57,9 +60,9 @@ class Log:
         self.fd = fd
         self.as_json = as_json
         #: a terminal obeys control characters, so none of a task's or a file's name reaches it
-        self.terminal = not as_json and os.isatty(fd)
+        self.terminal = not as_json and (os.isatty(fd) or os.environ.get(SHOWN) == "1")
         if colour is None:
-            colour = self.terminal and not os.environ.get("NO_COLOR")
+            colour = self.terminal and os.isatty(fd) and not os.environ.get("NO_COLOR")
         self.colour = colour
         #: how the processes of one run take turns where a text is too big for one write
         self.turn: Turn | None = None

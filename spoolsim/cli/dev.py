@@ -12,6 +12,7 @@ import time
 from spoolsim.cli import foreground, install
 from spoolsim.cli.exec import unrunnable
 from spoolsim.cli.foreground import Foreground
+from spoolsim.log import SHOWN
 from spoolsim.work import program
 
 TYPE_CHECKING = False
@@ -118,6 +119,8 @@ class Dev:
             signal.signal(number, _queued)
         shared = program.new_instance()
         environment = {**os.environ, program.INSTANCE: shared}
+        if os.isatty(1):
+            environment[SHOWN] = "1"
         boot = [sys.executable, "-m", "spoolsim", "run", *self.ours]
         held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # till it can end in good order: see __main__
         try:

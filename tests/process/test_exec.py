@@ -456,6 +456,25 @@ def test_dev_at_a_terminal(tmp_path: Path):
     assert "does not end" not in (terminal.before or "")
 
 
+def test_dev_at_a_terminal_shows_escapes_of_a_task_as_text(tmp_path: Path):
+    """A task's exception under dev commands the terminal no more than it does under run."""
+    handler = 'import uwsgi\n\ndef handler(env):\n    raise ValueError("\\x1b]0;own\\x07\\u202e" + "trailer")\n\n'
+    (tmp_path / "hostile.py").write_text(handler + "uwsgi.spooler = handler\n")
+    (tmp_path / "app.py").write_text("import uwsgi; uwsgi.spool({b'by': b'x'})\n" + WAITING)
+    environment = {**os.environ, "NO_COLOR": "1"}
+    words = ["-m", "spoolsim", "dev", "--spooler", "sp", "--import", "hostile", "--", sys.executable, "app.py"]
+    terminal = pexpect.spawn(sys.executable, words, cwd=str(tmp_path), env=environment, timeout=300, encoding="utf-8")
+    try:
+        terminal.expect("ValueError: [^\r\n]*trailer")
+        shown = terminal.after
+        terminal.sendintr()
+        terminal.expect(pexpect.EOF)
+    finally:
+        terminal.close(force=True)
+    assert "\\x1b]0;own\\x07" in shown, ascii(shown)
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown), ascii(shown)
+
+
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Any]:
     """An interactive bash, which gives each job a process group of its own, with a plain prompt."""
