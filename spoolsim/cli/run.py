@@ -40,7 +40,8 @@ def main(argv: list[str]) -> int:
     log = Log()
     try:
         settings, file = configuration(argv, os.environ)
-        if file is None:
+        # uWSGI itself starts without a spooler, and so does --faithful
+        if file is None and not any(setting.name == "faithful" for setting in settings):
             log.say(NOTHING, error=True)
             log.raw(_TO_BEGIN_WITH)
             return UsageError.exit_code

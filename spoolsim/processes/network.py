@@ -134,7 +134,8 @@ class Network:
     def _hear(self, client: _Client) -> bool:
         """Read on; returns whether that was all. Raises BlockingIOError when there is no more yet."""
         while True:
-            more = client.socket.recv(_READ)
+            # the header alone at first: what is refused for its size stays unread, so that the line is reset (as uWSGI)
+            more = client.socket.recv(_READ if len(client.data) >= HEADER else HEADER - len(client.data))
             if not more:
                 return True
             if client.answered:
