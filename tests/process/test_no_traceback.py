@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,8 +23,9 @@ COMMANDS = {
 
 
 def shell(text: str, home: Path) -> subprocess.CompletedProcess[bytes]:
-    """What a shell's command printed; `$S` is ours."""
-    env = {**os.environ, "S": f"{sys.executable} -m spoolsim"}
+    """What a shell's command printed; `S` is ours."""
+    env = {**os.environ, "PYTHON": sys.executable}
+    text = 'S() { "$PYTHON" -m spoolsim "$@"; }; ' + text  # a function: the path of a clone may have spaces
     return subprocess.run(["bash", "-c", text], cwd=home, env=env, capture_output=True, timeout=120, check=False)
 
 
@@ -40,15 +42,15 @@ def ended_well(done: subprocess.CompletedProcess[bytes], *statuses: int) -> None
 def test_a_working_directory_that_is_gone(tmp_path: Path, name: str) -> None:
     """It is said, or the command does without."""
     (tmp_path / "spool").mkdir()
-    command = COMMANDS[name].format(spool=tmp_path / "spool")
-    ended_well(shell(f"mkdir d; cd d; rmdir ../d; $S {command}", tmp_path), 0, 1, 2)
+    command = COMMANDS[name].format(spool=shlex.quote(str(tmp_path / "spool")))
+    ended_well(shell(f"mkdir d; cd d; rmdir ../d; S {command}", tmp_path), 0, 1, 2)
 
 
 @pytest.mark.parametrize("command", ["config --spooler s", "check --spooler s", "help options", "--version", "--help"])
 def test_a_standard_output_without_room(tmp_path: Path, command: str) -> None:
     """It is said, with status 1."""
     (tmp_path / "s").mkdir()
-    ended_well(shell(f"$S {command} > /dev/full", tmp_path), 1)
+    ended_well(shell(f"S {command} > /dev/full", tmp_path), 1)
 
 
 @pytest.mark.parametrize("limit", ["-n 10", "-f 0"], ids=["descriptors", "file sizes"])
@@ -56,13 +58,13 @@ def test_limits_that_leave_nothing(tmp_path: Path, limit: str) -> None:
     """A run that cannot start says why."""
     (tmp_path / "spool").mkdir()
     (tmp_path / "app.py").write_text("import uwsgi\nuwsgi.spooler = lambda env: -2\n")
-    run = "$S run --drain --spooler spool --import app 2>&1 | cat; exit $PIPESTATUS"
+    run = "S run --drain --spooler spool --import app 2>&1 | cat; exit $PIPESTATUS"
     ended_well(shell(f"ulimit {limit}; {run}", tmp_path), 0, 1)
 
 
 def test_an_empty_name_of_a_program(tmp_path: Path) -> None:
     """It is not understood."""
-    ended_well(shell("$S exec --spooler spool -- ''", tmp_path), 2)
+    ended_well(shell("S exec --spooler spool -- ''", tmp_path), 2)
 
 
 def test_a_description_that_is_not_ours(tmp_path: Path) -> None:
