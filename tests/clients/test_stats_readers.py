@@ -78,7 +78,8 @@ def test_uwsgitop(readers: Path, served: tuple[Spawned, Path]) -> None:
     """
     process, home = served
     argv = [str(readers / "bin" / "uwsgitop"), str(home / "s")]
-    environ = {**os.environ, "TERM": "xterm"}
+    # curses believes these two more than the terminal, and readline may have set them in our own environment
+    environ = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")} | {"TERM": "xterm"}
     screen = pexpect.spawn(argv[0], argv[1:], env=environ, dimensions=(40, 250), encoding="utf-8", timeout=300)
     try:
         screen.expect("uwsgi-2.0.31")
