@@ -207,7 +207,7 @@ uwsgi.spooler = h
 """)
     i.wait_obs("done", 2, 8)
     rows = i.obs()
-    return {"got": i.obs("task")[0]["got"], "second_began_while_the_first_ran": [r["kind"] for r in rows][:2] == ["task", "task"]}
+    return {"got": next(r["got"] for r in i.obs("task") if r["got"] is not None), "second_began_while_the_first_ran": [r["kind"] for r in rows][:2] == ["task", "task"]}
 
 
 @scenario()
