@@ -85,7 +85,7 @@ def test_the_fork_server_may_fork_after_frameworks_were_imported(
     name = "OBJC_DISABLE_INITIALIZE_FORK_SAFETY"
     seen: list[dict[str, str]] = []
 
-    def spawn(path: str, argv: list[str], environment: dict[str, str]) -> int:
+    def spawn(path: str, argv: list[str], environment: dict[str, str], **masked: object) -> int:
         seen.append(environment)
         raise OSError("not today")
 
