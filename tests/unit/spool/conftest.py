@@ -10,6 +10,7 @@ import pytest
 
 from spoolsim.diagnose import Notes
 from spoolsim.log import Log
+from spoolsim.spool import keep, lock
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.enqueue import Producer
 from spoolsim.spool.scan import Level
@@ -29,6 +30,19 @@ def level(spool: SpoolDir) -> Iterator[Level]:
     fd = os.open(spool.path, os.O_RDONLY | os.O_DIRECTORY)
     yield Level(spool, spool.path, fd)
     os.close(fd)
+
+
+@pytest.fixture
+def record_locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A system that has record locks alone, and nothing kept yet."""
+    files: dict[str, tuple[int, tuple[int, int]]] = {}
+    monkeypatch.setattr(lock, "OFD_SETLK", None)
+    monkeypatch.setattr(lock, "_OFD_SETLKW", None)
+    monkeypatch.setattr(keep, "_mine", {})
+    monkeypatch.setattr(keep, "_files", files)
+    yield
+    for fd, _ in files.values():
+        os.close(fd)
 
 
 class Said:

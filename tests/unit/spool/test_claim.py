@@ -318,3 +318,14 @@ def test_somebody_elses_file_is_claimed_all_the_same(level: Level, path: str, mo
     monkeypatch.setattr(claims, "_open", refuses)
     settle.release(taken(level))
     assert asked == [claims.KEEP_TIMES, claims.OPEN]
+
+
+@pytest.mark.usefixtures("record_locks")
+def test_a_task_whose_record_lock_was_lost_is_still_kept(level: Level, path: str):
+    """Where there are record locks alone: a second claim here is LOCKED until the first is settled."""
+    claim = taken(level)
+    before = descriptors()
+    assert take(level, NAME, NOW) == claims.LOCKED
+    assert descriptors() == before
+    settle.release(claim)
+    settle.release(taken(level))

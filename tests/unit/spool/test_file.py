@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from spoolsim import system
 from spoolsim.spool import file
 from spoolsim.spool.names import PREFIX
 
@@ -95,3 +96,50 @@ def test_names_are_new_each_time():
     first, second = (file.next_name() for _ in range(2))
     assert first.startswith(PREFIX)
     assert int(second.rsplit("_", 5)[2]) == int(first.rsplit("_", 5)[2]) + 1
+
+
+@pytest.mark.parametrize("at", [0, 1_000_000_000])
+def test_without_posix_it_is_closed_before_it_is_renamed(tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch):
+    """An open file cannot be renamed there, nor a directory be synced."""
+    monkeypatch.setattr(system, "POSIX", False)
+    open_files = os.listdir("/proc/self/fd")
+    seen = []
+    real = os.rename
+
+    def watched(old: str, new: str) -> None:
+        seen.append(os.listdir("/proc/self/fd") == open_files)
+        real(old, new)
+
+    monkeypatch.setattr(os, "rename", watched)
+    path = file.write(str(tmp_path), NAME, DATA, BODY, at, durable=True)
+    assert seen == [True]
+    assert Path(path).read_bytes() == DATA + BODY
+    assert not at or os.stat(path).st_mtime == at
+    assert names(tmp_path) == [NAME]
+    file.sync(str(tmp_path / "absent"))
+
+
+@pytest.mark.parametrize("call", ["write", "rename"])
+def test_without_posix_what_is_refused_is_closed_then_removed(
+    tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+):
+    """An open file cannot be removed there; nothing is left all the same."""
+    monkeypatch.setattr(system, "POSIX", False)
+    before = os.listdir("/proc/self/fd")
+    removed = []
+    real = os.unlink
+
+    def refused(*args: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def watched(path: str) -> None:
+        removed.append(os.listdir("/proc/self/fd") == before)
+        real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refused)
+        patch.setattr(os, "unlink", watched)
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+            file.write(str(tmp_path), NAME, DATA, BODY)
+    assert removed == [True]
+    assert names(tmp_path) == []

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from elsewhere import another_could_lock
 
-from spoolsim.spool import settle
+from spoolsim import system
+from spoolsim.spool import claim as claims
+from spoolsim.spool import keep, settle
 from spoolsim.spool.claim import Claim, take
 from spoolsim.spool.names import PREFIX
 from spoolsim.spool.scan import Level
@@ -240,3 +244,103 @@ def test_a_lock_that_cannot_be_given_up_goes_with_the_descriptor(level: Level, m
     settle.release(claim)
     assert closed(claim)
     assert another_could_lock(claim.path)
+
+
+@pytest.mark.parametrize("how", ["removed", "set aside"])
+def test_without_descriptors_of_directories_it_is_closed_first(level: Level, how: str, monkeypatch: pytest.MonkeyPatch):
+    """An open file can be neither removed nor renamed there; it goes by its path, and is closed once."""
+    claim = claimed(level)
+    fd = claim.fd
+    monkeypatch.setattr(system, "AT", False)
+    if how == "removed":
+        settle.remove(claim)
+    else:
+        target = settle.set_aside(claim, "why")
+        assert Path(target).read_bytes() == packet()
+    assert claim.fd == -1
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+    assert not os.path.exists(claim.path)
+    settle.give_up(claim)
+
+
+def test_without_descriptors_of_directories_a_refusal_is_said(level: Level, monkeypatch: pytest.MonkeyPatch):
+    """There is no other way to try there."""
+    claim = claimed(level)
+    os.unlink(claim.path)
+    monkeypatch.setattr(system, "AT", False)
+    with pytest.raises(FileNotFoundError):
+        settle.remove(claim)
+    assert closed(claim)
+
+
+def lost_level(level: Level) -> Level:
+    """The same directory, by a descriptor that a handler can close."""
+    return Level(level.spool, level.path, os.open(level.path, os.O_RDONLY))
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_directory_that_the_handler_closed_is_gone_to_by_path(level: Level, tmp_path: Path, replaced: bool):
+    """The task is removed all the same, and that is said; another file in its place is left alone."""
+    mine = lost_level(level)
+    claim = claimed(mine)
+    os.close(mine.fd)
+    assert settle.lost(mine)
+    if replaced:
+        (tmp_path / "other").write_bytes(b"another task")
+        os.rename(tmp_path / "other", claim.path)
+        with pytest.raises(settle.Replaced):
+            settle.unlink(claim)
+        assert Path(claim.path).read_bytes() == b"another task"
+    else:
+        assert settle.unlink(claim) is False
+        assert not os.path.exists(claim.path)
+    settle.give_up(claim)
+
+
+def test_a_descriptor_that_is_another_files_by_now_is_lost(level: Level, tmp_path: Path):
+    """Not so while it is the directory, nor where the directory itself was removed."""
+    assert not settle.lost(level)
+    (tmp_path / "other").touch()
+    fd = os.open(tmp_path / "other", os.O_RDONLY)
+    assert settle.lost(Level(level.spool, level.path, fd))
+    os.close(fd)
+    assert not settle.lost(Level(level.spool, f"{level.path}/removed", level.fd))
+
+
+@pytest.mark.usefixtures("record_locks")
+@pytest.mark.parametrize("how", [settle.remove, settle.release, lambda claim: settle.abandon()])
+def test_with_record_locks_alone_a_settled_task_is_kept_no_more(level: Level, how: Callable[[Claim], object]):
+    """What this process remembers of it ends with it."""
+    claim = claimed(level)
+    assert keep._mine[level.spool.path] == {claim.inode}
+    how(claim)
+    assert keep._mine[level.spool.path] == set()
+    assert closed(claim)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_an_abandoned_claim_is_free(level: Level, refused: bool, monkeypatch: pytest.MonkeyPatch):
+    """Unlocked and closed, also where unlocking fails; the file stays, and a second time there is nothing to do."""
+
+    def failing(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    claim = claimed(level)
+    assert claims.held.fd == claim.fd
+    if refused:
+        monkeypatch.setattr(settle, "unlock", failing)
+    settle.abandon()
+    assert claims.held.fd == -1
+    assert closed(claim)
+    assert another_could_lock(claim.path)
+    settle.abandon()
+
+
+def test_a_long_name_is_cut_when_it_is_set_aside(level: Level):
+    """So that its reason has room for its name beside it."""
+    name = NAME + "x" * (255 - len(NAME))
+    first, second = (settle.set_aside(claimed(level, name), "why") for _ in range(2))
+    assert os.path.basename(first) == name[:240]
+    assert os.path.basename(second) == f"{name[:240]}.1"
+    assert Path(f"{second}.why").read_text() == f"{level.path}/{name}\nwhy\n"
