@@ -310,7 +310,7 @@ def _to_the_last_byte(home: Path) -> None:
 
 
 def test_processes_start_on_a_disk_full_to_the_last_byte(tiny: Path, tmp_path: Path, spawn: Spawn):
-    """A scoreboard that finds no room is had without a file, and said; no process dies of it, and the task is done."""
+    """The scoreboard needs no room on the disk; no process dies of it, and the task is done."""
     spool = tiny / "spool"
     spool.mkdir()
     run = Path(SpoolDir(str(spool)).make_corner("run"))
@@ -322,7 +322,7 @@ def test_processes_start_on_a_disk_full_to_the_last_byte(tiny: Path, tmp_path: P
     environ = {**os.environ, "RECORD": str(record)}
     process = spawn([*argv, "--pythonpath", str(tmp_path)], cwd=tmp_path, env=environ)
     assert process.wait_exit(60) == 0, process.output()
-    assert f"no scoreboard in {spool}/.spoolsim: {os.strerror(errno.ENOSPC)}" in process.output()
+    assert "Traceback" not in process.output()
     assert record.read_text().split()[0] == os.path.basename(os.fsdecode(good))
     assert list(run.iterdir()) == []
 

@@ -21,13 +21,12 @@ from spoolsim.log import Log
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.enqueue import Producer
 from spoolsim.spool.names import PREFIX
-from tests import size
 from tests.conftest import Spawn, Spawned, poll_until
 from tests.oracle.packets import NAME_RE, packet, unpack
 
 pytestmark = pytest.mark.oracle
 
-COUNT = size(2_000, 600)
+COUNT = 2_000
 #: due long after these tests
 FUTURE = 4_000_000_000
 
