@@ -1,4 +1,4 @@
-"""The oracle's own machinery: it sees differences, tells a flaky answer from a wrong one, and nothing outlives it."""
+"""The oracle's own machinery: it sees differences, and nothing outlives it."""
 
 from __future__ import annotations
 
