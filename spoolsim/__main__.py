@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
 from spoolsim.system import another_python
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
+
+
+def hear_stops() -> None:
+    """As process 1, end by the signals that end any other process.
+
+    The kernel drops every signal for which process 1 of a container has no handler. The master sets its own later.
+    """
+    from spoolsim.work import handlers
+
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            handlers.handle(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    os._exit(128 + number)
 
 
 def command() -> None:
@@ -35,8 +57,11 @@ def command() -> None:
 
 def main() -> None:
     """As `command`; nothing but a line reaches whoever typed it: the system's refusals and Ctrl-C have no traceback."""
+    first = os.getpid() == 1
+    if first:
+        hear_stops()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler and sys.argv[1:2] != ["run"]:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it is loaded; cli/commands.py sets it back
+        signal.signal(signal.SIGINT, _end if first else signal.SIG_DFL)  # while it is loaded; cli/commands.py sets it back
     try:
         from spoolsim.cli.ends import end_of  # before there is perhaps no descriptor left to read it
 

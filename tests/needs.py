@@ -24,6 +24,9 @@ import pytest
 
 from tests.oracle.launchers import NoOracle, find_uwsgi
 
+#: What runs a command as process 1.
+PROCESS_ONE = ("unshare", "-pf", "--mount-proc", "--kill-child")
+
 #: The key under which a report carries a reason to the end of the run.
 LEFT_OUT = "left_out"
 
@@ -60,6 +63,14 @@ def proc() -> str:
 def linux() -> str:
     """This is Linux."""
     return "" if sys.platform == "linux" else f"this is {sys.platform}, not Linux"
+
+
+def pid_namespace() -> str:
+    """A command can be process 1 of a namespace of its own (`PROCESS_ONE`)."""
+    if not shutil.which(PROCESS_ONE[0]):
+        return "unshare is not installed: install util-linux"
+    probe = subprocess.run([*PROCESS_ONE, "true"], capture_output=True, text=True, check=False)
+    return f"no process namespaces here: {' '.join(probe.stderr.split())}" if probe.returncode else ""
 
 
 def ipv6() -> str:
@@ -106,6 +117,7 @@ NEEDS: dict[str, Callable[[], str]] = {
     "proc": proc,
     "linux": linux,
     "ipv6": ipv6,
+    "pid-namespace": pid_namespace,
     "late-times": late_times,
     "long-64": long_64,
     "unicode-names": unicode_names,

@@ -60,7 +60,7 @@ class _Lazy(click.Group):
 
         module, attribute, _ = COMMANDS[cmd_name]
         found: click.Command = getattr(import_module(module), attribute)
-        if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return found
 

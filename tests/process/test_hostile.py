@@ -13,6 +13,7 @@ import pytest
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.journal import read
 from tests.conftest import poll_until
+from tests.needs import PROCESS_ONE
 from tests.process.conftest import Start, environment, put
 
 AFTER = "note('after')"
@@ -291,11 +292,9 @@ def test_a_task_of_a_very_long_path_that_kills_is_slowed(start: Start) -> None:
     assert os.path.exists(path)
 
 
+@pytest.mark.needs("pid-namespace")
 def test_what_a_task_has_left_is_reaped_by_process_one(tmp_path: Path, home: Path) -> None:
     """As process 1 of a container, where nobody else does."""
-    probe = ["unshare", "-pf", "--mount-proc", "--kill-child"]
-    if subprocess.run([*probe, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("no process namespaces here")
     code = (
         "import subprocess, time\n"
         "for n in range(5):\n    p = os.fork()\n    if not p:\n        os.fork() or os._exit(0)\n        os._exit(0)\n"
@@ -311,6 +310,6 @@ def test_what_a_task_has_left_is_reaped_by_process_one(tmp_path: Path, home: Pat
         "    if not rows: break\n    time.sleep(0.01)\nnote('zombies', rows)",
     )
     words = [sys.executable, "-m", "spoolsim", "run", "--spooler", "spool", "--import", "app", "--drain"]
-    done = subprocess.run([*probe, *words], cwd=home, env=environment(home), capture_output=True, check=False)
+    done = subprocess.run([*PROCESS_ONE, *words], cwd=home, env=environment(home), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (home / "runs").read_text().splitlines() == ["zombies []"]

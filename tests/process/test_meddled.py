@@ -17,6 +17,7 @@ import pytest
 from spoolsim.processes.boardfile import BoardFile
 from spoolsim.spool.directory import SpoolDir
 from tests.conftest import poll_until
+from tests.needs import PROCESS_ONE
 from tests.process.conftest import Start, environment, put
 
 AFTER = "note('after')"
@@ -99,20 +100,18 @@ def test_two_masters_of_one_pid_have_two_scoreboards(tmp_path: Path) -> None:
     third.close()
 
 
+@pytest.mark.needs("pid-namespace")
 def test_two_process_ones_of_two_containers(home: Path) -> None:
     """The harakiri of the one's task strikes, whatever the other one runs meanwhile."""
-    probe = ["unshare", "-pf", "--mount-proc", "--kill-child"]
-    if subprocess.run([*probe, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("no process namespaces here")
     (home / "spool").mkdir()
     words = [sys.executable, "-m", "spoolsim", "run", "--spooler", "spool", "--import", "app", "--spooler-quiet"]
     words += ["--spooler-frequency", "1", "--spooler-harakiri", "1", "--max-attempts", "1"]
     log = (home / "log").open("wb")
-    runs = [subprocess.Popen([*probe, *words], cwd=home, env=environment(home), stdout=log, stderr=log)]
+    runs = [subprocess.Popen([*PROCESS_ONE, *words], cwd=home, env=environment(home), stdout=log, stderr=log)]
     try:
         put(home / "spool", "note('in'); time.sleep(600)")
         poll_until((home / "runs").exists, what="the task that hangs")
-        runs.append(subprocess.Popen([*probe, *words], cwd=home, env=environment(home), stdout=log, stderr=log))
+        runs.append(subprocess.Popen([*PROCESS_ONE, *words], cwd=home, env=environment(home), stdout=log, stderr=log))
 
         def struck() -> bool:
             put(home / "spool", "time.sleep(0.05)")
