@@ -6,6 +6,7 @@ without /proc nothing is known, and nothing is claimed.
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass
 
@@ -72,12 +73,24 @@ def _pids() -> Iterator[int]:
 
 
 def _kind(pid: int) -> str:
-    words = _text(pid, "cmdline").split("\0")
-    if any("spoolsim" in word for word in words[:4]):  # a worker has its fork server's: python -P -c "... spoolsim ..."
-        return OURS
-    if "uwsgi" in words[0].lower() or any(os.path.basename(word) in ("uwsgi", "pyuwsgi") for word in words[1:3]):
+    return kind_of(_text(pid, "cmdline").split("\0")) or _text(pid, "comm").strip() or "a process"
+
+
+def kind_of(words: list[str]) -> str:
+    """Return OURS or UWSGI by the words of a process's command line; "" for any other program.
+
+    The program counts, and never the directories that the words name.
+    """
+    programs = [os.path.basename(word) for word in words[:2]]
+    if not programs[0].startswith(("python", "pypy")):
+        del programs[1:]  # no interpreter that runs a script
+    if any(program.lower().startswith(("uwsgi", "pyuwsgi")) for program in programs):
         return UWSGI
-    return _text(pid, "comm").strip() or "a process"
+    # a worker has its fork server's words: python -P -c "... spoolsim ..."
+    options = list(itertools.pairwise(words[1:]))
+    if "spoolsim" in programs or ("-m", "spoolsim") in options:
+        return OURS
+    return OURS if any(option == "-c" and "spoolsim" in code for option, code in options) else ""
 
 
 def _uid(pid: int) -> int:
