@@ -23,6 +23,8 @@ T = TypeVar("T")
 _never = threading.Event()
 CLOCK = pytest.StashKey[groups.Clock]()
 
+sessions.hear_ctrl_c()
+
 # what users have: with it set, a reload that runs stale bytecode would not be noticed
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

@@ -58,6 +58,15 @@ def _members_by_ps(sid: int) -> list[int]:
     return [int(row[0]) for row in rows if row[1] == str(sid) and not row[2].startswith("Z")]
 
 
+def hear_ctrl_c() -> None:
+    """Hear SIGINT and SIGQUIT in this process and all that it starts, also where a shell started it in the background
+    and so handed them down ignored. SIGHUP stays as it is: after nohup the tests themselves go on.
+    """
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 @contextmanager
 def signals_not_ignored() -> Iterator[None]:
     """Undo, meanwhile, what a shell does to a background job, and nohup to its command: they hand down SIGINT and
