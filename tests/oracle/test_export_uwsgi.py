@@ -204,6 +204,8 @@ def test_real_uwsgi_runs_an_export_as_it_runs_the_original(
     place, before = tmp_path / "app", tmp_path / "before"
     shutil.copytree(EXAMPLES / example, place, ignore=shutil.ignore_patterns("spool*", "__pycache__", ".spoolsim"))
     monkeypatch.chdir(place)
+    ini = place / "uwsgi.ini"
+    ini.write_text(re.sub(r"^(http-socket = ):\d+$", r"\1:0", ini.read_text(), flags=re.MULTILINE))  # any free port
     settings = read("uwsgi.ini")
     options = build(settings)
     enqueue(place, options)
