@@ -105,7 +105,8 @@ def loaded(command: list[str], cwd: Path, environ: dict[str, str] | None = None)
                     break
     status: int | None = None
     if b"done with task" in text or time.monotonic() >= end:
-        process.send_signal(signal.SIGINT)
+        # not SIGINT: while the real one is still starting its workers, one may be lost, and it goes on
+        os.killpg(process.pid, signal.SIGKILL)
         text += process.communicate(timeout=DEADLINE)[0]
     else:
         text += process.communicate(timeout=DEADLINE)[0]
