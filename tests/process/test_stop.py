@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from spoolsim.work.scoreboard import HARAKIRI, STARTED
+from spoolsim.work.scoreboard import HARAKIRI, LEAVE, STARTED
 from tests.conftest import Spawn, WaitFor, poll_until
 from tests.process.conftest import Instance, Start, children, descriptors, environment, put, state
 
@@ -439,6 +439,8 @@ def test_nothing_survives_a_killed_master(start: Start, home: Path, strike: Call
     it.wait_count(2)
     strike(it)
     it.spawned.wait_exit()
+    if strike is kill_master:  # the fork server has to learn of it first, and tells the spoolers
+        poll_until(lambda: all(words[LEAVE] for words in it.seats()), what="spoolers told to leave")
     it.open_gate("go")
     it.spawned.assert_nothing_left()
     begun = {line.split()[1] for line in it.runs() if line.startswith("begin")}
