@@ -61,7 +61,9 @@ def main() -> None:
     if first:
         hear_stops()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler and sys.argv[1:2] != ["run"]:
-        signal.signal(signal.SIGINT, _end if first else signal.SIG_DFL)  # while it is loaded; cli/commands.py sets it back
+        signal.signal(
+            signal.SIGINT, _end if first else signal.SIG_DFL
+        )  # while it is loaded; cli/commands.py sets it back
     try:
         from spoolsim.cli.ends import end_of  # before there is perhaps no descriptor left to read it
 

@@ -94,7 +94,7 @@ def fill_text(text: str, letters: Mapping[str, str]) -> str:
 
 
 #: replacements in one value; a value that contains itself has no end, and uWSGI hangs on it
-_MOST = 10_000
+_MOST = 2_000
 
 
 def fill_value(value: str, sign: str, lookup: Callable[[str], str | None]) -> str:

@@ -106,6 +106,8 @@ def run(home: Path, uwsgi: str, *, tasks: int, seed: int, slow: str = "") -> Rep
     try:
         with sessions.signals_not_ignored():
             servers = [start(ours, "spoolsim"), start(real, "uwsgi")]
+            for side, count in (("spoolsim", OURS), ("uwsgi", 1)):  # or a fast one has run all before the other serves
+                _wait_until_it_serves(home / f"{side}.log", count)
             actors = [start([*actor, "--seed", f"{seed}{n}"], f"actor-{n}") for n in range(ACTORS)]
         _produce(home, tasks)
         (home / "enough").touch()
@@ -125,6 +127,14 @@ def run(home: Path, uwsgi: str, *, tasks: int, seed: int, slow: str = "") -> Rep
     judge(home, tasks, report)
     report.seconds = time.monotonic() - began
     return report
+
+
+def _wait_until_it_serves(log: Path, spoolers: int) -> None:
+    end = time.monotonic() + DEADLINE
+    while log.read_bytes().count(b"spawned the uWSGI spooler") < spoolers:
+        if time.monotonic() > end:
+            raise TimeoutError(f"no spooler after {DEADLINE} s; {log.name}: {log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.02)
 
 
 def _tail(home: Path, name: str) -> str:

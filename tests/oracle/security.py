@@ -22,8 +22,8 @@ from spoolsim.work.scoreboard import LEAVE
 from tests.oracle.harness import Bench, Facts, Run, Scenario, Unavailable, run_scenario
 from tests.oracle.launchers import Launcher, Option, SpoolsimLauncher, UwsgiLauncher, find_uwsgi
 from tests.oracle.packets import PREFIX, packet
-from tests.oracle.sessions import signals_not_ignored
-from tests.soak.look import board
+from tests.oracle.sessions import kill_all, signals_not_ignored
+from tests.soak.look import board_file, seats_in
 
 #: a task notes its name, then runs its variable `code`
 APP = """
@@ -215,12 +215,15 @@ def _master(h: Bench) -> Facts:
         h.drop(d, PREFIX + n, vars={b"code": b"obs('on'); await_cue('go'); obs('end')"})
     i = h.start([("spooler", d), *SPOOL, "spooler-ordered"], APP)
     i.wait_obs("on", timeout=_DEADLINE)
-    i.kill(signal.SIGKILL)
-    i.wait_exit(_DEADLINE)
     if _as_uwsgi(h):
+        i.kill(signal.SIGKILL)
+        i.wait_exit(_DEADLINE)
         h.give_time(0.5)  # it shall go on, though it may have noticed
     else:
-        h.wait(lambda: any(seat[LEAVE] for seat in board(Path(d), i.p.pid)), _DEADLINE)
+        with board_file(Path(d), i.p.pid).open("rb") as scoreboard:
+            i.kill(signal.SIGKILL)
+            i.wait_exit(_DEADLINE)
+            assert h.wait(lambda: any(seat[LEAVE] for seat in seats_in(scoreboard)), _DEADLINE)
     i.cue("go")
     left = h.wait_left(d, 0 if _as_uwsgi(h) else 2, _DEADLINE)
     pid = i.obs("on")[0]["pid"]
@@ -382,7 +385,10 @@ def _eio(h: Bench) -> Facts:
     d = h.mkdir("sp")
     path = h.drop(d, PREFIX + "special")
     h.launcher = _Traced(h.launcher, path, "read:error=EIO")
-    return _outcome(h, d, PREFIX + "special")
+    found = _outcome(h, d, PREFIX + "special")
+    for i in h.insts:  # strace passes no signal on
+        kill_all(i.p.pid, i.mark)
+    return found
 
 
 def _later(h: Bench) -> Facts:

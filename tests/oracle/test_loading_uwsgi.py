@@ -80,8 +80,13 @@ def cwd(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def loaded(command: list[str], cwd: Path, environ: dict[str, str] | None = None) -> tuple[list[str], int | None, str]:
-    """(the lines that both have to say, exit status if it ended by itself, the whole log)."""
+def loaded(
+    command: list[str], cwd: Path, environ: dict[str, str] | None = None, until: bytes = b"done with task"
+) -> tuple[list[str], int | None, str]:
+    """(the lines that both have to say, exit status if it ended by itself, the whole log).
+
+    until: the instance is ended when it has printed what this pattern matches.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("UWSGI_", "SPOOLSIM"))}
     process = subprocess.Popen(
         command,
@@ -97,14 +102,14 @@ def loaded(command: list[str], cwd: Path, environ: dict[str, str] | None = None)
     end = time.monotonic() + DEADLINE
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while b"done with task" not in text and time.monotonic() < end:
+        while not re.search(until, text) and time.monotonic() < end:
             if selector.select(1.0):
                 piece = os.read(process.stdout.fileno(), 65536)
                 text += piece
                 if not piece:
                     break
     status: int | None = None
-    if b"done with task" in text or time.monotonic() >= end:
+    if re.search(until, text) or time.monotonic() >= end:
         # not SIGINT: while the real one is still starting its workers, one may be lost, and it goes on
         os.killpg(process.pid, signal.SIGKILL)
         text += process.communicate(timeout=DEADLINE)[0]
@@ -253,7 +258,7 @@ def test_uid_runs_tasks_as_another_user(uwsgi_binary: str, cwd: Path):
             path.chmod(path.stat().st_mode | 0o055)
     # the user is changed after the app is loaded: this Python may be in a home that is closed to nobody
     words = ["--master", "--spooler", "spool", "--uid", "nobody", "--import", "who"]
-    real, _, log = loaded([uwsgi_binary, "--drop-after-apps", *words], cwd)
+    real, _, log = loaded([uwsgi_binary, "--drop-after-apps", *words], cwd, until=b"done with task|Permission denied")
     assert f"STATE task {nobody.pw_uid}" in real or "Permission denied" in log, log
     assert "STATE task 0" not in real, log
     for left in (cwd / "spool").iterdir():

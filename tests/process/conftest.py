@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from spoolsim.spool import file
 from spoolsim.work import scoreboard
 from tests.conftest import Spawn, Spawned, poll_until
 from tests.oracle.packets import packet
+from tests.soak.look import board
 
 #: the app of these tests: a task runs its variable `code`; `note(...)` adds a line to the file $RUNS
 APP = """\
@@ -94,7 +94,10 @@ class Instance:
 
     def seats(self) -> list[list[int]]:
         """The scoreboard's words, seat by seat; empty before it is there."""
-        return seats(self.spool, self.pid)
+        try:
+            return board(self.spool, self.pid)
+        except FileNotFoundError:
+            return []
 
     def workers(self) -> list[int]:
         """The pids on the scoreboard."""
@@ -163,21 +166,6 @@ def noted(home: Path) -> list[str]:
         return (home / "runs").read_text().splitlines()
     except FileNotFoundError:
         return []
-
-
-def seats(spool: Path, master: int) -> list[list[int]]:
-    """The words of each seat on the scoreboard of a master that serves `spool` first."""
-    try:
-        data = (spool / ".spoolsim" / "run" / str(master)).read_bytes()
-    except FileNotFoundError:
-        return []
-    if not data:
-        return []
-    head, width = scoreboard.HEAD, scoreboard.WIDTH
-    words = struct.unpack_from(f"={head}Q", data)
-    count = words[scoreboard.SLOTS]
-    words = struct.unpack_from(f"={head + count * width}Q", data)
-    return [list(words[at : at + width]) for at in range(head, len(words), width)]
 
 
 def state(pid: int) -> str:

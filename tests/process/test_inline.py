@@ -803,7 +803,8 @@ def test_ctrl_c_and_the_end_of_the_process_beside(place: Place):
     process = place.serve("--inline-harakiri", "--spooler-harakiri", "60")
     process.wait_output("inline-cwd")
     os.killpg(process.pid, signal.SIGINT)
-    assert process.stop() == 130, process.output()
+    assert process.wait_exit() == 130, process.output()
+    process.assert_nothing_left()
 
 
 def test_a_signal_where_no_directory_is_served(place: Place):

@@ -14,6 +14,7 @@ import pytest
 from spoolsim.work.scoreboard import HARAKIRI, LEAVE, STARTED
 from tests.conftest import Spawn, WaitFor, poll_until
 from tests.process.conftest import Instance, Start, children, descriptors, environment, put, state
+from tests.soak.look import board_file, seats_in
 
 #: nothing may remain so many seconds after the kill; what would go on by itself goes on for longer
 REMAINS = 90.0
@@ -437,10 +438,11 @@ def test_nothing_survives_a_killed_master(start: Start, home: Path, strike: Call
         put(home / "spool", f"note('begin', {n}); gate('go'); note('end', {n})")
     it = start("--spooler-processes", "2", orphans_ok=True)
     it.wait_count(2)
-    strike(it)
-    it.spawned.wait_exit()
-    if strike is kill_master:  # the fork server has to learn of it first, and tells the spoolers
-        poll_until(lambda: all(words[LEAVE] for words in it.seats()), what="spoolers told to leave")
+    with board_file(it.spool, it.pid).open("rb") as scoreboard:
+        strike(it)
+        it.spawned.wait_exit()
+        if strike is kill_master:  # the fork server notices it, and tells its spoolers to leave
+            poll_until(lambda: sum(words[LEAVE] for words in seats_in(scoreboard)) == 2, what="two leaving spoolers")
     it.open_gate("go")
     it.spawned.assert_nothing_left()
     begun = {line.split()[1] for line in it.runs() if line.startswith("begin")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from spoolsim.work.scoreboard import DONE, HEAD, LEAVE, PID, SLOTS, WIDTH
 
@@ -84,7 +85,19 @@ def roles(master: int, members: list[int]) -> dict[str, list[int]]:
 
 def board(spool: Path, master: int) -> list[list[int]]:
     """The words of each seat on the scoreboard of a master."""
-    data = (spool / ".spoolsim" / "run" / str(master)).read_bytes()
+    with board_file(spool, master).open("rb") as file:
+        return seats_in(file)
+
+
+def board_file(spool: Path, master: int) -> Path:
+    """Where a master's scoreboard is found. Who looks at it beyond the master's end opens it before."""
+    return spool / ".spoolsim" / "run" / str(master)
+
+
+def seats_in(file: BinaryIO) -> list[list[int]]:
+    """The words of each seat of an open scoreboard; empty while it is being made."""
+    file.seek(0)
+    data = file.read()
     seats = int.from_bytes(data[SLOTS * _WORD : (SLOTS + 1) * _WORD], "little")
     words = memoryview(data)[: _WORD * (HEAD + seats * WIDTH)].cast("Q").tolist()
     return [words[HEAD + seat * WIDTH : HEAD + (seat + 1) * WIDTH] for seat in range(seats)]
