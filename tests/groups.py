@@ -50,7 +50,8 @@ CAMPAIGNS = {
 #: Files whose tests share what is expensive (instances that are staged all at once), or are so quick that to send them
 #: to a worker one by one costs more than to run them: each file is one unit of work.
 TOGETHER = re.compile(
-    r"tests/(unit|fuzz|soak|package|clients)/|oracle/test_(conformance|security_table|decorators_uwsgi)\.py"
+    r"tests/(unit|fuzz|soak|package|clients)/|testing/test_testing_example_project\.py|"
+    r"oracle/test_(conformance|security_table|decorators_uwsgi)\.py"
 )
 #: The tests of one fixture, which kills a producer at each of its system calls.
 KILLED = re.compile(r"test_put\.py::test_(a_killed|no_partial)_")

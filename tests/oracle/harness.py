@@ -322,7 +322,7 @@ class Bench:
     def shape(self, s: str) -> str:
         """Return a log line without what varies from run to run."""
         s = s.replace(self.work, "@W")
-        s = re.sub(r"^\S*/?[\w.-]+: (unrecognized|ambiguous|option)", r"uwsgi: \1", s)
+        s = re.sub(r"^(?:.*/)?[\w.-]+: (unrecognized|ambiguous|option)", r"uwsgi: \1", s)
         s = NAME_RE.sub("<TASKFILE>", s)
         s = re.sub(r"^\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4} - ", "<DATE> - ", s)
         s = re.sub(r"(pids?:? |with pid |pid: )\d+", r"\1<PID>", s)

@@ -1,4 +1,5 @@
 """Signals, timers, harakiri, reloads, stops."""
+import contextlib
 import os
 import signal
 import time
@@ -194,6 +195,8 @@ def stopcase(h, sig, opts=(), who="master", secs=9):
     sp = i.obs("task")[0]["pid"]
     t0 = time.time()
     os.kill(i.p.pid if who == "master" else sp, sig)
+    if sig == signal.SIGHUP and who == "master":
+        i.wait_obs("task", 2)  # the new master starts it again
     i.wait_perhaps(lambda: not i.alive(), 3) if who == "master" else h.give_time(2)
     def spalive():
         return sp in sessions.members(i.p.pid, i.mark)
@@ -201,8 +204,9 @@ def stopcase(h, sig, opts=(), who="master", secs=9):
     r = {"master_exited": not i.alive(), "exit_status": i.p.poll(), "spooler_still_there_after_3s": spalive(), "task_started_again": len(i.obs("task")) > 1}
     i.wait(lambda: i.obs("done") or not sessions.members(i.p.pid, i.mark), secs - (time.time() - t0))
     r.update(task_finished=bool(i.obs("done")), left_at_end=h.ls(d), log=i.shapes("killing", "goodbye", "reload", "OOOPS", "gracefully", "brutally", "annihil", "SIGINT", "stop"))
-    if spalive():
-        os.kill(sp, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it may end in this moment
+        if spalive():
+            os.kill(sp, signal.SIGKILL)
     return r
 
 
