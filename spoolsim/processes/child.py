@@ -10,7 +10,7 @@ import time
 
 from spoolsim.processes.leash import Tight
 from spoolsim.processes.network import Network, bind, who_runs_code
-from spoolsim.work import atexits, handlers
+from spoolsim.work import atexits, handlers, identity
 from spoolsim.work.app import IN_WORKERS, SPOOLER, WORKER, print_error
 from spoolsim.work.remains import reporter
 from spoolsim.work.scoreboard import DRAINED as THROUGH
@@ -129,12 +129,13 @@ class Spooler:
         try:
             wait = Wait(app, [self.spool], leash=self.leash)
         except FileNotFoundError:  # under faithful the bell is kept by the directory's own number
-            return self._gone()
+            return self._gone(437)
         self.wait = wait
         if app.faithful:
             self.worker.around = self._around
         else:
             self.worker.parent = self.parent
+            self.worker.identity = identity.here()  # the app's own hook may have changed it
         why = POLL
         ran = 0
         only = None
@@ -151,6 +152,7 @@ class Spooler:
             except FileNotFoundError:
                 if app.faithful or app.options.drain:
                     return self._gone()
+                self.worker.check_identity()
                 app.notes.give("directory-gone", self.spool.path)
                 if wait.wait(limit=_GONE_PAUSE) == LEASH:
                     break
@@ -226,14 +228,14 @@ class Spooler:
         if atexits.registered and self._leaving() and not self.app.options.drain:
             self.app.notes.give("atexit-skipped", ", ".join(dict.fromkeys(atexits.registered)))
 
-    def _gone(self) -> int:
+    def _gone(self, line: int = 586) -> int:
         """The directory is gone and nobody waits for it: uWSGI ends and comes back, a drain is over.
 
-        What became of a drain's directory the report tells.
+        What became of a drain's directory the report tells. line: of uWSGI's source, where it sees that.
         """
         app = self.app
         if app.faithful:
-            app.log.line("chdir(): No such file or directory [core/spooler.c line 586]")
+            app.log.line(f"chdir(): No such file or directory [core/spooler.c line {line}]")
         app.notes.give("directory-gone", self.spool.path)
         return self._drained() if app.options.drain else FAILED
 

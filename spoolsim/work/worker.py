@@ -15,8 +15,8 @@ from spoolsim.spool.directory import BROKEN, FAILED
 from spoolsim.spool.journal import Journal
 from spoolsim.spool.packet import HEADER
 from spoolsim.spool.scan import scan
+from spoolsim.work import identity, plain, run, scoreboard
 from spoolsim.work import outcome as outcomes
-from spoolsim.work import plain, run, scoreboard
 from spoolsim.work.app import NO_HANDLER, print_error
 from spoolsim.work.scoreboard import (
     BUSY,
@@ -40,6 +40,7 @@ from spoolsim.work.unremoved import Unremoved
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
+    from typing import NoReturn
 
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.spool.scan import Level
@@ -94,6 +95,7 @@ class Worker:
         "call",
         "chdir",
         "fresh",
+        "identity",
         "in_process",
         "journal",
         "looked",
@@ -169,6 +171,8 @@ class Worker:
         self.before = self.until = 0.0
         self._began = self._ended = 0.0
         self._overflowed = False
+        #: whose process it is, in which root directory; None where a handler that changes that changes nothing of ours
+        self.identity: tuple[int, int, int, int] | None = None
         #: the number of the running task, twice; the scoreboard has it
         self.serial = 0
         app.harakiri_word = self._arm_user
@@ -262,9 +266,10 @@ class Worker:
 
     def manage(self, claim: Claim) -> bool:
         """Run one claimed task and settle it; False when it was broken, or had been tried, and did not run."""
-        if claim in self.unremoved or (
-            self.attempted is not None and not self.attempted.begin(claim.task, claim.inode)
-        ):
+        if claim in self.unremoved:
+            self._remove_late(claim)
+            return False
+        if self.attempted is not None and not self.attempted.begin(claim.task, claim.inode):
             settle.release(claim)
             return False
         data = claim.data
@@ -400,6 +405,8 @@ class Worker:
         """
         took = system.clock_gettime_ns(system.CLOCK_MONOTONIC) - began
         self._end()
+        if self.identity is not None and identity.here() != self.identity:
+            self._settle_changed(claim, outcome, took)
         self._settle(claim, outcome, reason, took)
         if self.around is not None:
             self.around(True)
@@ -531,6 +538,30 @@ class Worker:
         if self.report is not None:
             self.report(KEPT, claim.path, why)
 
+    def _settle_changed(self, claim: Claim, outcome: Outcome, took: int) -> NoReturn:
+        """Settle the task that has changed whose process this is, or its root directory, and end the process.
+
+        One that stays counts as its spooler's death: the fork server may write the journal, this process perhaps not.
+        """
+        why = self._changed(f"task {claim.name}", identity.changed(self.identity))
+        if outcome.state is outcomes.DONE:
+            self._settle(claim, outcome, "", took)
+            raise Ended(0, why)
+        settle.release(claim)
+        self.words[STARTED] = system.clock_gettime_ns(system.CLOCK_MONOTONIC)
+        raise Ended(1, why)
+
+    def check_identity(self) -> None:
+        """Raise Ended where something of the app, a thread perhaps, has changed whose process this is."""
+        if what := identity.changed(self.identity):
+            raise Ended(0, self._changed("a task", what))
+
+    def _changed(self, who: str, what: str) -> str:
+        """Say it, and return it."""
+        text = f"{who} changed the {what} of its spooler process, which can serve no more tasks"
+        self.app.log.say(f"{text}; another process takes its place; do that in a child process", error=True)
+        return text
+
     def _descriptors_gone(self, who: str) -> str:
         """Say it, and return it: without its descriptors this process is of no use."""
         text = f"{who} closed descriptors that are the spooler's own (os.closerange, a second close of the same number)"
@@ -599,6 +630,14 @@ class Worker:
 
     def remove(self, claim: Claim, took: int = settle.GLIMPSE) -> Ended | None:
         """Remove a task that is done; returns why this process must end now, if it must."""
+        if self.app.faithful:
+            try:
+                os.chdir(claim.level.path)  # where uWSGI removes it: nowhere, after os.chroot()
+            except OSError as error:
+                settle.give_up(claim)
+                self.app.log.line(f"chdir(): {error.strerror} [core/spooler.c line 158]")
+                self.app.log.line(HORRIBLE)
+                return Ended(1, HORRIBLE)
         try:
             intact = settle.unlink(claim, took)
         except OSError as error:
@@ -616,6 +655,16 @@ class Worker:
             self._gone(claim)
         return None if intact else Ended(0, self._descriptors_gone(f"task {claim.name}"))
 
+    def _remove_late(self, claim: Claim) -> None:
+        """Remove a task that is done and could not be removed before: by a process of another user, perhaps."""
+        try:
+            settle.unlink(claim)
+        except OSError:
+            settle.release(claim)
+        else:
+            settle.give_up(claim)
+            self._gone(claim)
+
     def _not_removed(self, claim: Claim, error: OSError) -> None:
         """Say that a task that is done could not be removed, and see that it is not run again."""
         path = claim.path
@@ -625,6 +674,8 @@ class Worker:
             self.app.notes.give("own-file-replaced", path)
         else:
             self.unremoved.add(claim)
+            if identity.changed(self.identity):
+                return  # the next process removes it
             why = f"is done but cannot be removed: {error.strerror}"
             self.app.log.say(
                 f"{path} {why}; it is not run again until the next start of spoolsim: remove it before", error=True
@@ -651,10 +702,12 @@ class Worker:
             self.settled(claim.path, outcomes.BROKEN)
 
     def _skipped(self, path: str, why: str) -> None:
+        self.check_identity()
         self._once(path, why, f"{path} is {why}; uWSGI silently skips it, so it never runs")
 
     def _unscanned(self, error: OSError) -> None:
         path = self.spool.path
+        self.check_identity()
         self._once(path, str(error), f"{path} cannot be scanned: {error.strerror}; trying again on every scan")
 
     def _tell(self, claim: Claim, outcome: Outcome, function: str) -> None:

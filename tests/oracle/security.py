@@ -310,6 +310,41 @@ def _late(h: Bench) -> Facts:
     return {"tries": tries, "left": left}
 
 
+def _both(*stages: Callable[[Bench], Facts]) -> Callable[[Bench], Facts]:
+    """What is seen of each of these, when it is the same; else all of it."""
+
+    def stage(h: Bench) -> Facts:
+        seen = [each(h) for each in stages]
+        return seen[0] if all(facts == seen[0] for facts in seen) else dict(enumerate(seen))
+
+    return stage
+
+
+def _changes(code: str, mode: int = 0o755) -> Callable[[Bench], Facts]:
+    """A task that is done has changed its process; another one comes after it. mode: the directory's."""
+
+    def stage(h: Bench) -> Facts:
+        if os.geteuid():
+            raise Unavailable("only root can do this: run the tests as root too")
+        d = h.mkdir(f"sp{len(code)}")
+        os.chmod(d, mode)
+        os.chmod(h.work, 0o711)
+        h.drop(d, PREFIX + "a", vars={b"code": code.encode()})
+        i = h.start([("spooler", d), *SPOOL, "spooler-ordered"], APP)
+        i.wait_obs("ran", 1, _DEADLINE)
+        h.drop(d, PREFIX + "b")
+        if not _as_uwsgi(h):
+            h.wait(lambda: PREFIX + "b" in _ran(i), _DEADLINE)
+        elif mode & 0o002:
+            h.give_time(3)
+        else:
+            i.wait_obs("ran", 4, _DEADLINE)
+        runs = [row["n"] for row in i.obs("ran")].count(PREFIX + "a")
+        return {"again": runs > 1, "next": PREFIX + "b" in _ran(i)}
+
+    return stage
+
+
 def _unremovable(h: Bench) -> Facts:
     """A task is done, and its file cannot be removed: something is mounted there."""
     d = h.mkdir("sp")
@@ -542,6 +577,20 @@ FAULTS = (
         "run once until the next start, and said; the others run",
         _unremovable,
         ({"again": True, "next": False}, {"again": False, "next": True}),
+    ),
+    Fault(
+        "a task that calls `os.chroot()`, or `os.setuid()` to a user who may not remove its file",
+        "run again and again, each time by a new process; **those sorted after it never run**",
+        "removed when done; said, and another process takes over",
+        _both(_changes("os.chroot('/tmp')"), _changes("os.setuid(65534)")),
+        ({"again": True, "next": False}, {"again": False, "next": True}),
+    ),
+    Fault(
+        "a task that calls `os.setuid()` to a user who may remove its file",
+        "its process goes on, and passes over every file that it may not read now: **no task runs any more**",
+        "removed when done; said, and another process takes over",
+        _changes("os.setuid(65534)", 0o777),
+        ({"again": False, "next": False}, {"again": False, "next": True}),
     ),
     Fault(
         "`priority` = `../out`",

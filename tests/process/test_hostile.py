@@ -98,6 +98,55 @@ def test_closed_descriptors_of_a_task_that_is_retried(start: Start) -> None:
     assert path.exists()
 
 
+CHANGES = {"root directory": "os.chroot('/tmp')", "user or group": "os.setgid(65534); os.setuid(65534)"}
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_task_that_is_done_has_changed_its_process(start: Start, what: str) -> None:
+    """It is removed, by the next process where its own may not, and run once; the log says what it did."""
+    i = start("--spooler-frequency", "600")
+    (before,) = i.wait_workers(1)
+    i.put(f"note('once'); {CHANGES[what]}")
+    i.wait_empty()
+    i.spawned.wait_output(f"changed the {what} of its spooler process, which can serve no more tasks")
+    poll_until(lambda: i.workers() not in ([], [before]), what="another spooler")
+    i.put(f"{AFTER}; note(os.getuid(), os.getcwd() == {str(i.spool)!r})")
+    i.wait_runs("after", "0 True")
+    assert i.runs() == ["once", "after", "0 True"]
+    i.wait_empty()
+    assert "cannot be removed" not in i.output()
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_task_that_is_retried_has_changed_its_process(start: Start, what: str) -> None:
+    """Each attempt counts, once, although its process may not write the journal; --max-attempts moves it."""
+    i = start("--spooler-frequency", "600", "--max-attempts", "2")
+    path = Path(i.put(f"note('try'); {CHANGES[what]}; result = -1"))
+    poll_until((i.spool / ".spoolsim" / "failed" / path.name).exists, what="its move to failed/")
+    assert i.runs() == ["try", "try"]
+    i.put(AFTER)
+    i.wait_runs("after")
+
+
+@pytest.mark.needs("root")
+def test_a_thread_of_a_task_changes_its_process(start: Start) -> None:
+    """Seen at the first task that cannot be read."""
+    i = start("--spooler-frequency", "1")
+    (before,) = i.wait_workers(1)
+    i.put("threading.Timer(0.1, os.setuid, (65534,)).start()")
+    poll_until(lambda: stat_uid(before) == 65534, what="another user")
+    i.put(AFTER)
+    i.wait_runs("after")
+    assert "changed the user or group of its spooler process" in i.output()
+
+
+def stat_uid(pid: int) -> int:
+    """The effective user of a process."""
+    return os.stat(f"/proc/{pid}").st_uid
+
+
 def test_a_signal_handler_that_raises_when_the_handler_has_returned(start: Start) -> None:
     """Each task is settled first, and what was raised is printed; the process lives on."""
     app = """\
