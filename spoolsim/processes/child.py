@@ -10,8 +10,9 @@ import time
 
 from spoolsim.processes.leash import Tight
 from spoolsim.processes.network import Network, bind, who_runs_code
-from spoolsim.work import atexits, handlers, identity
+from spoolsim.work import atexits, handlers, identity, intact, run
 from spoolsim.work.app import IN_WORKERS, SPOOLER, WORKER, print_error
+from spoolsim.work.diagnosis import listed
 from spoolsim.work.remains import reporter
 from spoolsim.work.scoreboard import DRAINED as THROUGH
 from spoolsim.work.scoreboard import HARAKIRI, LEAVE, STATE
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
     from spoolsim.work.tried import Tried
     from spoolsim.work.unremoved import Unremoved
 
+#: as it is before a task can break it
+_exit = os._exit
 #: exit statuses of a spooler process
 OK, FAILED = 0, 1
 #: how long a spooler waits for its directory to come back, between two looks, in seconds
 _GONE_PAUSE = 1.0
 #: so many exceptions amid our own code are outlived without a scan between them
 _STRAYS = 100
+#: so many waits in a row may be refused
+_VAIN = 3
 #: how long a removal of the directory may take before we put our corner into it again, in seconds
 _REMOVAL = 0.2
 
@@ -79,9 +84,20 @@ class Spooler:
         )
         #: exceptions in a row that came amid our own code
         self._strays = 0
+        #: waits in a row that the system refused
+        self._vain = 0
 
     def live(self) -> NoReturn:
         """Everything from the fork to the end."""
+        try:
+            self._live()
+        except:  # noqa: E722 - BaseException may be what a task has broken
+            intact.kept.mend()
+            print_error()
+        finally:  # never back into the fork server
+            _exit(FAILED)
+
+    def _live(self) -> NoReturn:
         status = FAILED
         try:
             _signals(self.app.faithful)
@@ -131,6 +147,7 @@ class Spooler:
         except FileNotFoundError:  # under faithful the bell is kept by the directory's own number
             return self._gone(437)
         self.wait = wait
+        intact.kept.remember()
         if app.faithful:
             self.worker.around = self._around
         else:
@@ -164,7 +181,7 @@ class Spooler:
                 continue
             if why == TASK and ran and ran_before and self.worker.fresh:
                 app.notes.give("busy-wait", self.spool.path, f"up to {wait.frequency():g} s")
-            if self.worker.recycled:
+            if self.worker.recycled or (ran and self._mended()):
                 return OK
             if app.options.drain:
                 if ran:
@@ -194,7 +211,9 @@ class Spooler:
             unfinished = self.worker.unfinished
             try:
                 why = wait.wait(unfinished=bool(unfinished) and not app.faithful)
+                self._vain = 0
             except BaseException as error:
+                self._cannot_wait(error)
                 self._stray(error)
                 why = WOKEN
             only = set(unfinished) if why == LOOK else None
@@ -218,10 +237,32 @@ class Spooler:
 
         Raises it again where it ends the process, or comes again and again without a scan between.
         """
+        intact.kept.mend()
         self._strays += 1
         if isinstance(error, Ended | SystemExit) or self.app.faithful or self._strays > _STRAYS:
             raise error
         self.worker.astray()
+
+    def _cannot_wait(self, error: BaseException) -> None:
+        """Raise Ended when the system refuses again and again to let us wait: a scan after each would never end."""
+        if not isinstance(error, OSError) or not run.is_ours(error):
+            return
+        self._vain += 1
+        if self._vain > _VAIN:
+            why = f"spooler {os.getpid()} cannot wait for tasks: {error.strerror}"
+            self.app.log.say(f"{why}; another process takes its place; a task may have lowered its limits", error=True)
+            raise Ended(FAILED, why)
+
+    def _mended(self) -> bool:
+        """Whether a task has broken Python's builtins, which is logged: who uses them here may hold broken ones."""
+        names = intact.kept.mend()
+        if names:
+            self.app.log.say(
+                f"a task removed or broke builtins of Python ({listed(names)}); another process takes the place of "
+                f"spooler {os.getpid()}; put back what a handler replaces",
+                error=True,
+            )
+        return bool(names)
 
     def _say_skipped(self) -> None:
         """The instance stops or reloads: uWSGI would have killed us, without the app's atexit functions."""
@@ -442,4 +483,4 @@ def leave(status: int) -> NoReturn:
     except BaseException:
         pass
     finally:
-        os._exit(status & 0xFF)
+        _exit(status & 0xFF)

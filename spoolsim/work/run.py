@@ -8,7 +8,7 @@ from types import FunctionType, MethodType
 
 from spoolsim.errors import PacketError
 from spoolsim.spool.packet import decode
-from spoolsim.work import diagnosis
+from spoolsim.work import diagnosis, intact
 from spoolsim.work import outcome as outcomes
 from spoolsim.work.app import OURS, print_error
 
@@ -43,6 +43,10 @@ class _Late:
 
 #: the last one, until it is told of
 late = _Late()
+#: tries to see what a handler has returned while exceptions strike
+_STRIKES = 200
+#: a task before may have broken the builtins: this one is called all the same
+_callable, _type = callable, type
 #: what a handler has returned before it has
 _NOTHING: Any = object()
 
@@ -55,15 +59,16 @@ def call(handler: Any, env: dict[str | bytes, bytes]) -> Outcome:
     """Call the handler; what it raised has been printed without our own frames.
 
     SystemExit is not an outcome and passes through: it ends the worker. What is raised once the handler has returned
-    changes nothing for its task: it is kept in `late`.
+    changes nothing for its task: it is kept in `late`. One that strikes again and again ends the worker.
     """
     result = _NOTHING
+    strikes = 0
     while True:
         try:
             if result is _NOTHING:
                 # Python runs handlers of signals at the beginning of a function and at the end of a call of C, where
                 # the result would be lost; but at no end of a function, and nowhere in a subscript
-                if type(handler) is FunctionType or not callable(handler):
+                if _type(handler) is FunctionType or not _callable(handler):
                     result = handler(env)
                 else:
                     result = _Called(MethodType(handler, env))[None]
@@ -73,10 +78,14 @@ def call(handler: Any, env: dict[str | bytes, bytes]) -> Outcome:
                 raise
             late.error = error
         except BaseException as error:
+            intact.kept.mend()
             if result is _NOTHING:
                 cause, advice = diagnosis.of(error, handler, env)  # before our own frames are taken off its traceback
                 print_error(_about(handler, env))
                 return outcomes.raised(error, cause, advice)
+            strikes += 1
+            if strikes > _STRIKES:
+                raise SystemExit(1) from error
             late.error = error
 
 

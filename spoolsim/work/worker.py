@@ -15,7 +15,7 @@ from spoolsim.spool.directory import BROKEN, FAILED
 from spoolsim.spool.journal import Journal
 from spoolsim.spool.packet import HEADER
 from spoolsim.spool.scan import scan
-from spoolsim.work import identity, plain, run, scoreboard
+from spoolsim.work import identity, intact, plain, run, scoreboard
 from spoolsim.work import outcome as outcomes
 from spoolsim.work.app import NO_HANDLER, print_error
 from spoolsim.work.scoreboard import (
@@ -343,6 +343,7 @@ class Worker:
 
         What was raised is told of behind that (`tell_late`).
         """
+        intact.kept.mend()
         run.late.error = error
         self._end()
         removed = outcome.state is not outcomes.DONE

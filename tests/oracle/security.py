@@ -345,6 +345,21 @@ def _changes(code: str, mode: int = 0o755) -> Callable[[Bench], Facts]:
     return stage
 
 
+def _builtins(h: Bench) -> Facts:
+    """A task breaks a builtin that the next one uses."""
+    d = h.mkdir("sp")
+    h.drop(d, PREFIX + "a", vars={b"code": b"import builtins; builtins.sum = None; obs('pid', pid=os.getpid())"})
+    i = h.start([("spooler", d), *SPOOL], APP)
+    i.wait_obs("pid", 1, _DEADLINE)
+    h.wait_left(d, 0, _DEADLINE)
+    h.drop(d, PREFIX + "b", vars={b"code": b"obs('pid', pid=os.getpid()); sum([1]); obs('summed')"})
+    i.wait_obs("pid", 2, _DEADLINE)
+    if h.launcher.side != UwsgiLauncher.side:
+        i.wait_obs("summed", 1, _DEADLINE)
+    first, second = [row["pid"] for row in i.obs("pid")][:2]
+    return {"same process": first == second, "next done": bool(i.obs("summed"))}
+
+
 def _unremovable(h: Bench) -> Facts:
     """A task is done, and its file cannot be removed: something is mounted there."""
     d = h.mkdir("sp")
@@ -569,6 +584,14 @@ FAULTS = (
         "logged; no other task gets it, with `--faithful`, too",
         _late,
         ({"tries": {"a": 1, "b": 2}, "left": []}, {"tries": {"a": 1, "b": 1}, "left": []}),
+        faithful=False,
+    ),
+    Fault(
+        "a task that breaks Python's builtins (`builtins.sum = None`)",
+        "removed when done; **every later task that uses them fails**, in the same process",
+        "removed when done; said, and another process takes over, with `--faithful`, too",
+        _builtins,
+        ({"same process": True, "next done": False}, {"same process": False, "next done": True}),
         faithful=False,
     ),
     Fault(

@@ -142,6 +142,69 @@ def test_a_thread_of_a_task_changes_its_process(start: Start) -> None:
     assert "changed the user or group of its spooler process" in i.output()
 
 
+BREAKS = {
+    "a function removed": "del builtins.open",
+    "a function that is nothing": "builtins.len = None",
+    "a class that is a function": "builtins.int = lambda *a: 0",
+    "no class of exceptions": "del builtins.BaseException, builtins.SystemExit",
+    "what every call of ours needs": "builtins.type = None",
+}
+
+
+@pytest.mark.parametrize("options", [["--spooler-quiet"], ["--max-attempts", "9"]], ids=["plain", "general"])
+@pytest.mark.parametrize("result", [-2, -1])
+@pytest.mark.parametrize("what", BREAKS)
+def test_a_task_that_breaks_builtins(start: Start, what: str, result: int, options: list[str]) -> None:
+    """It is settled, one line names what it broke, and another process serves the next ones."""
+    i = start("--spooler-frequency", "600", *options)
+    (before,) = i.wait_workers(1)
+    i.put(
+        f"import builtins\nnote('broke')\nif {result} == -2 or not os.path.exists('once'):\n"
+        f"    open('once', 'w').close()\n    result = {result}\n    {BREAKS[what]}"
+    )
+    i.wait_runs("broke")
+    i.spawned.wait_output("removed or broke builtins of Python (")
+    poll_until(lambda: i.workers() not in ([], [before]), what="another spooler")
+    i.put(AFTER + "; note(len([int(3), type(3), open, SystemExit]))")
+    i.wait_runs("after", "4")
+    i.wait_empty()
+    assert i.runs().count("broke") == (1 if result == -2 else 2)
+    assert "while it ran" not in i.output()
+
+
+def test_builtins_that_are_replaced_by_others(start: Start) -> None:
+    """That is an app's own business: its process goes on."""
+    i = start("--spooler-frequency", "600")
+    (before,) = i.wait_workers(1)
+    i.put("import builtins; builtins.print = lambda *a: None; builtins._ = str; del builtins._")
+    i.wait_empty()
+    i.put(AFTER)
+    i.wait_runs("after")
+    assert i.wait_workers(1) == [before]
+
+
+def test_a_task_that_takes_every_exception_class(start: Start) -> None:
+    """With no builtins at all the task counts as one that kills its spooler, and waits; the next ones run."""
+    i = start("--spooler-frequency", "600", "--spooler-quiet")
+    i.put("import builtins; builtins.__dict__.clear()")
+    i.spawned.wait_output("(poison-task)")
+    i.put(AFTER)
+    i.wait_runs("after")
+    assert i.stop() == 0
+
+
+def test_a_task_that_lowers_the_limit_of_descriptors(start: Start) -> None:
+    """Its process could not wait any more: another one takes its place."""
+    i = start("--spooler-frequency", "600")
+    (before,) = i.wait_workers(1)
+    i.put("import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))")
+    i.spawned.wait_output("cannot wait for tasks: Invalid argument; another process takes its place")
+    poll_until(lambda: i.workers() not in ([], [before]), what="another spooler")
+    i.put(AFTER)
+    i.wait_runs("after")
+    assert i.output().count("cannot wait for tasks") == 1
+
+
 def stat_uid(pid: int) -> int:
     """The effective user of a process."""
     return os.stat(f"/proc/{pid}").st_uid
