@@ -1,0 +1,25 @@
+"""The options: one table, what is given, what it adds up to. Pure, and on the start path: no clock, no file."""
+
+from __future__ import annotations
+
+from spoolsim.options.build import atoi, build, mounted, refuse, truth, umask_of
+from spoolsim.options.settings import DEFAULTS, Options, Setting
+from spoolsim.options.table import BY_NAME, FALSE, MOST_PROCESSES, OPTIONS, TRUE, Option
+
+__all__ = (
+    "BY_NAME",
+    "DEFAULTS",
+    "FALSE",
+    "MOST_PROCESSES",
+    "OPTIONS",
+    "TRUE",
+    "Option",
+    "Options",
+    "Setting",
+    "atoi",
+    "build",
+    "mounted",
+    "refuse",
+    "truth",
+    "umask_of",
+)
