@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: how many names of functions a sentence lists
 _LISTED = 5
 
+#: what a decorator writes into its tasks as ud_spool_ret; @spoolraw leaves it to the function's result
+_OUTCOMES = {"spool": -2, "spoolforever": -1}
+
 RETURNS = "return uwsgi.SPOOL_OK (-2) when done, uwsgi.SPOOL_RETRY (-1) to retry"
 
 
@@ -45,7 +48,7 @@ def _of(error: BaseException, handler: Any, env: dict[str | bytes, bytes], direc
     if isinstance(error, KeyError) and _raised_in(handler, error.__traceback__):
         return _unknown_function(functions, env)
     if isinstance(error, TypeError | ValueError) and _raised_in(handler, error.__traceback__):
-        return _bad_result(error, env)
+        return _bad_result(error, env, functions)
     return "", ""
 
 
@@ -91,7 +94,7 @@ def _unknown_function(functions: dict[str, Any], env: dict[str | bytes, bytes]) 
     )
 
 
-def _bad_result(error: BaseException, env: dict[str | bytes, bytes]) -> tuple[str, str]:
+def _bad_result(error: BaseException, env: dict[str | bytes, bytes], functions: dict[str, Any]) -> tuple[str, str]:
     """int(result) of the decorators' handler failed."""
     text = str(error)
     value = text.rpartition(": ")[2] if isinstance(error, ValueError) else "None" if "'NoneType'" in text else ""
@@ -99,10 +102,22 @@ def _bad_result(error: BaseException, env: dict[str | bytes, bytes]) -> tuple[st
         return f"the task's variable ud_spool_ret is {env[b'ud_spool_ret']!r}, not an int", "leave ud_spool_ret out"
     name = env.get(b"ud_spool_func", b"").decode("utf-8", "replace")
     returned = value or "something that is not an int"
+    decorator = _decorator(functions.get(name))
+    if decorator in _OUTCOMES:
+        cause = f"{name}() is decorated with @{decorator} and returned {returned}, and the task has no variable"
+        advice = f"enqueue it by calling {name}() or with `spoolsim enqueue --function {name}`; by hand, put"
+        by_hand = f"ud_spool_ret={_OUTCOMES[decorator]} beside ud_spool_func={name}"
+        return f"{cause} ud_spool_ret, which a call of the function writes", f"{advice} {by_hand}"
     return (
         f"{name}() is decorated with @spoolraw and returned {returned}",
         f"{RETURNS}; or decorate it with @spool, whose tasks are done when the function returns",
     )
+
+
+def _decorator(function: Any) -> str:
+    """Return what a function is decorated with, spool, spoolraw or spoolforever; '' where that is not known."""
+    # the decorators, uWSGI's own too, set the attribute `spool` to the call of their object
+    return type(getattr(getattr(function, "spool", None), "__self__", None)).__name__.removeprefix("_")
 
 
 def _relative(path: str) -> tuple[str, str]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
+from spoolsim.spool import file
+from tests.oracle.packets import packet
+
 DECORATED = """
 import sys
+import sysconfig
 import uwsgi
 from uwsgidecorators import lock, spool
 
@@ -130,3 +135,48 @@ def test_half_an_emoji_in_an_error_is_valid_json(tmp_path: Path) -> None:
         json.dumps(found, ensure_ascii=False).encode()  # no lone surrogate is left in it
         if words[0] in ("ls", "log"):
             assert "no such user" in found[0]["why"]
+
+
+ALL_DECORATORS = """
+import uwsgi
+from {module} import spool, spoolforever, spoolraw
+
+
+@spool
+def done(arguments):
+    pass
+
+
+@spoolforever
+def again(arguments):
+    pass
+
+
+@spoolraw
+def raw(arguments):
+    pass
+"""
+
+
+@pytest.mark.parametrize("module", ["uwsgidecorators", "original"])
+def test_a_task_by_hand_without_the_outcome(tmp_path: Path, uwsgi_binary: str, module: str) -> None:
+    """Each function is called by its own decorator, uWSGI's original one too, with what a task by hand lacks."""
+    places = (Path(uwsgi_binary).parent, Path(sysconfig.get_path("purelib")))
+    original = next(path for place in places if (path := place / "uwsgidecorators.py").exists())
+    (tmp_path / "original.py").write_bytes(original.read_bytes())
+    (tmp_path / "app.py").write_text(ALL_DECORATORS.format(module=module))
+    (tmp_path / "sp").mkdir()
+    for name in ("done", "again", "raw"):
+        file.write(str(tmp_path / "sp"), file.next_name(), packet({b"ud_spool_func": name.encode()}))
+    said = spoolsim(tmp_path, "run", "--drain", "--spooler", "sp", "--import", "app", status=1)
+    assert (
+        "done() is decorated with @spool and returned None, and the task has no variable ud_spool_ret, which a call of "
+        "the function writes), so it will be retried on every scan; enqueue it by calling done() or with `spoolsim "
+        "enqueue --function done`; by hand, put ud_spool_ret=-2 beside ud_spool_func=done" in said
+    )
+    assert "again() is decorated with @spoolforever and returned None" in said
+    assert "by hand, put ud_spool_ret=-1 beside ud_spool_func=again" in said
+    assert "raw() is decorated with @spoolraw and returned None), so" in said
+    by_hand = ["enqueue", "--spooler", "sp", "ud_spool_func=done", "ud_spool_ret=-2"]
+    spoolsim(tmp_path, *by_hand)
+    assert spoolsim(tmp_path, "run", "--drain", "--spooler", "sp", "--import", "app", status=1).count("done with") == 1
