@@ -83,13 +83,14 @@ def test_ctrl_c_while_a_command_is_loaded(tmp_path: Path) -> None:
     """At any moment of the start of our own code it ends in silence."""
     (tmp_path / "spool").mkdir()
     words = [sys.executable, "-X", "importtime", "-m", "spoolsim", "ls", "--spooler", "spool", "--watch"]
-    for module in ("spoolsim.cli.commands", "click.core", "spoolsim.cli.spools", "spoolsim.cli.ls"):
+    for module in ("spoolsim.cli.commands", "click.core", "spoolsim.cli.spools", "spoolsim.tasks.listing"):
         process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         assert process.stderr is not None
         seen = b""
         end = time.monotonic() + 60
         while module.encode() not in seen and time.monotonic() < end:
             seen += process.stderr.readline()
+        assert module.encode() in seen, seen.decode()
         process.send_signal(signal.SIGINT)
         seen += process.communicate(timeout=60)[1]
         assert b"Traceback" not in seen, seen.decode()[-2000:]
