@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spoolsim.options.build import atoi, build, mounted, refuse, truth, umask_of
+from spoolsim.options.policy import SAFER, UWSGI, Policy
 from spoolsim.options.settings import DEFAULTS, Options, Setting
 from spoolsim.options.table import BY_NAME, FALSE, MOST_PROCESSES, OPTIONS, TRUE, Option
 
@@ -12,9 +13,12 @@ __all__ = (
     "FALSE",
     "MOST_PROCESSES",
     "OPTIONS",
+    "SAFER",
     "TRUE",
+    "UWSGI",
     "Option",
     "Options",
+    "Policy",
     "Setting",
     "atoi",
     "build",

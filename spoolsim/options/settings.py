@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spoolsim.options.policy import SAFER, UWSGI, Policy
 from spoolsim.options.table import OPTIONS
 
 
@@ -163,6 +164,11 @@ class Options:
             if name not in DEFAULTS:
                 raise TypeError(f"Options has no field {name!r}")
             setattr(self, name, value)
+
+    @property
+    def policy(self) -> Policy:
+        """What --faithful decides: `UWSGI` with it, else `SAFER`."""
+        return UWSGI if self.faithful else SAFER
 
     def replace(self, **values: object) -> Options:
         """A copy with some fields changed."""

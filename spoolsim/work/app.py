@@ -68,6 +68,7 @@ class App:
         "master_pid",
         "notes",
         "options",
+        "policy",
         "producer",
         "role",
         "said",
@@ -91,6 +92,7 @@ class App:
     ) -> None:
         self.options = options
         self.faithful = options.faithful
+        self.policy = options.policy
         self.directories = tuple(directories)
         self.log = log
         self.role = role

@@ -11,6 +11,8 @@ REAL = "tests/oracle/test_statements_uwsgi.py::"
 CONFIG = "tests/oracle/test_config_uwsgi.py::test_a_file_reads_as_uwsgi_reads_it"
 AUTORELOAD = REAL + "test_py_autoreload_needs_a_web_worker"
 CREW = REAL + "test_signals_run_where_the_process_is_configured"
+REFUSED = "tests/oracle/test_options_uwsgi.py::test_both_refuse_with_the_same_line"
+REFUSED_FILE = "tests/oracle/test_config_uwsgi.py::test_both_refuse_a_file_with_the_same_line"
 LACKS = REAL + "test_options_that_this_release_lacks"
 
 #: code of a production note -> what stages it
@@ -76,6 +78,7 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
     "a broken spool file": NOTES["broken-file"],
     "a task enqueued while the spooler is busy": NOTES["busy-wait"],
     "a file that another program puts into the directory": ("wake_external_drop",),
+    "`.spoolsim/` in a spool directory": (REAL + "test_nothing_but_tasks_is_in_a_spool_directory",),
     "a variable of 64 KiB or more": NOTES["value-cut"],
     "a `priority` with a path in it": NOTES["priority-path"],
     "`spool(**{})`": NOTES["empty-call"],
@@ -86,6 +89,11 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
     "a handler that removes its own task file": NOTES["own-file-removed"],
     "another task moved to the name of the running one": NOTES["own-file-replaced"],
     "a handler that returns an int too large for a C long": NOTES["return-overflow"],
+    "an exception that a signal handler of the app raises between two tasks": (
+        REAL + "test_an_exception_between_two_tasks_comes_in_the_next",
+    ),
+    "a task whose spooler dies again and again": NOTES["poison-task"],
+    "several processes of an ordered directory": ("procs_share_directory",),
     "pickled arguments of 64 KiB or more": NOTES["pickle-cut"],
     "`spooler-frequency = 0`": ("frequency_zero_spins",),
     "`.` and `''` on `sys.path`": NOTES["late-import"],
@@ -99,11 +107,20 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
         "reload_of_the_master_timers",
         "reload_of_the_master_queued_signals_and_frequency",
     ),
+    "a timer that a web worker registers, and registers again after its death": (
+        REAL + "test_a_timer_that_a_worker_registers_again_counts_twice",
+    ),
+    "a file monitor whose file appears later, or is replaced": ("file_monitors",),
+    "a touched file whose time goes backwards": ("touch_reload_created_and_deleted",),
     "`py-autoreload` without a web worker": (AUTORELOAD,),
     "an import that hangs during a reload": (REAL + "test_an_import_that_hangs_in_a_reload",),
     "a signal target that does not exist in this configuration": NOTES["signal-target"],
     "a spooler that dies again and again": NOTES["crash-loop"],
     "any other death of a spooler": ("die_sigkill",),
+    "a master that is killed while a spooler imports or scans": (
+        "stop_master_sigkill",
+        REAL + "test_a_spooler_finishes_its_scan_without_its_master",
+    ),
     "harakiri": ("harakiri_task", "harakiri_not_before"),
     "the spool directory removed while it is served": NOTES["directory-gone"],
     "a module that cannot be imported at the start": NOTES["import-failed"],
@@ -111,6 +128,20 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
     "Ctrl-C, which the whole process group gets": ("stop_spooler_sigint",),
     "the first file or socket that `spooler-import` or a post-fork hook opens": NOTES["descriptor-zero"],
     "`spooler-cheap` (2.1)": ("v21_cheap", "v21_cheap_wakeup_and_signal"),
+    "the working directory of a task under `--inline`": NOTES["inline-cwd"],
+    "`uwsgi.cache_*()` without a cache in the configuration": NOTES["no-cache"],
+    "`uwsgi.metric_*()` without `enable-metrics`": NOTES["no-metrics"],
+    "the statistics of `stats`": ("stats_json",),
+    "the log": ("log_lines",),
+    "the same traceback again": ("handler_traceback", "max_tasks_exception_counted"),
+    "an option or a configuration file that uWSGI refuses": (REFUSED, REFUSED_FILE),
+    "a configuration file that uWSGI silently reads in part, or not at all": (CONFIG,),
+    "`FILE:SECTION` without an option such as `--ini`, or in `include`": (REFUSED, REFUSED_FILE),
+    "`--set` and a bare file that sets the same option": (
+        "tests/oracle/test_config_uwsgi.py::test_command_lines_mix_with_files_as_in_uwsgi",
+    ),
+    "an option of uWSGI 2.1": NOTES["version-2.1"],
+    "a start without a spooler and a configuration file": ("spool_without_spooler",),
     "`sys.executable`": (REAL + "test_the_executable_of_an_app",),
     "the parent of a spooler, `uwsgi.masterpid()`": ("proc_environment",),
     "web workers, mules, farms, sockets": (CREW,),

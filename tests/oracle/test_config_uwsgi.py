@@ -148,6 +148,7 @@ WORDS: list[tuple[list[str], dict[str, str]]] = [
     (["--if-exists", "plain.ini", "plain.ini", "--endif"], {}),
     (["--spooler-chdir", "$(FOO)/@(parts/one.txt)/%(master)/%n", "--master", "--set", "x=%n", "--spooler", "%(x)"], {}),
     (["var.ini", "--set", "own=2", "--spooler-chdir", "a%(own)"], {}),
+    (["var.ini", "--set", "spooler-max-tasks=2"], {}),
 ]
 
 

@@ -182,3 +182,78 @@ def test_touch_reload_reads_the_app_again(h: Bench) -> None:
     os.utime(h.path("touched"))
     assert i.wait_obs("app", 2, 20)
     assert [x["v"] for x in i.obs("app")] == [1, 22]
+
+
+def test_a_timer_that_a_worker_registers_again_counts_twice(h: Bench) -> None:
+    """A web worker dies; its successor imports the app, and registers the timer, a second time."""
+    app = """
+import os, uwsgi
+from oracleobs import *
+if uwsgi.worker_id():
+    uwsgi.register_signal(1, 'worker', lambda n: obs('beat'))
+    uwsgi.add_timer(1, 1)
+    obs('worker')
+"""
+    options: list[tuple[str, object] | str] = [("spooler", h.mkdir("sp")), "lazy-apps", ("spooler-frequency", 60)]
+    i = h.start([*options, ("http-socket", "127.0.0.1:0")], app)
+    assert i.wait_obs("beat", 2, 20)
+    before = len(i.obs("beat"))
+    h.give_time(4)
+    once = len(i.obs("beat")) - before
+    os.kill(i.obs("worker")[0]["pid"], signal.SIGKILL)
+    assert i.wait_obs("worker", 2, 20)
+    h.give_time(1.5)
+    before = len(i.obs("beat"))
+    h.give_time(4)
+    assert len(i.obs("beat")) - before >= 2 * once - 2 > once
+
+
+def test_an_exception_between_two_tasks_comes_in_the_next(h: Bench) -> None:
+    """What a signal handler of the app raises while the spooler waits is raised by the next task."""
+    app = """
+import os, signal, uwsgi
+from oracleobs import *
+def boom(number, frame):
+    raise RuntimeError('boom')
+def handler(env):
+    obs('task')
+    return -2
+def begin():
+    signal.signal(signal.SIGRTMIN, boom)
+    obs('pf')
+uwsgi.post_fork_hook = begin
+uwsgi.spooler = handler
+"""
+    d = h.mkdir("sp")
+    i = h.start([("spooler", d), ("spooler-frequency", 1)], app)
+    assert i.wait_obs("pf", 1, 20)
+    h.give_time(0.5)
+    os.kill(i.obs("pf")[0]["pid"], signal.SIGRTMIN)
+    h.give_time(1.5)
+    assert "boom" not in i.log()
+    h.drop(d, PREFIX + "x")
+    assert i.wait_obs("task", 1, 20)
+    assert "RuntimeError: boom" in i.log()
+    assert len(i.obs("pf")) == 1
+
+
+def test_a_spooler_finishes_its_scan_without_its_master(h: Bench) -> None:
+    """A master that is killed leaves the spooler to run every task of the scan that it is in."""
+    d = h.mkdir("sp")
+    for n in range(3):
+        h.drop(d, PREFIX + str(n))
+    app = "import uwsgi\nfrom oracleobs import *\ndef h(env): obs('task'); busy(.5); return -2\nuwsgi.spooler = h\n"
+    i = h.start([("spooler", d), ("spooler-frequency", 60)], app)
+    assert i.wait_obs("task", 1, 20)
+    os.kill(i.p.pid, signal.SIGKILL)
+    assert i.wait_obs("task", 3, 20)
+
+
+def test_nothing_but_tasks_is_in_a_spool_directory(h: Bench) -> None:
+    """When its only task is done it is empty: no file, hidden or not."""
+    d = h.mkdir("sp")
+    h.drop(d, PREFIX + "x")
+    app = "import uwsgi\nfrom oracleobs import *\ndef h(env): obs('task'); return -2\nuwsgi.spooler = h\n"
+    i = h.start([("spooler", d), ("spooler-frequency", 60)], app)
+    assert i.wait_obs("task", 1, 20)
+    assert h.wait(lambda: not os.listdir(d), 10)

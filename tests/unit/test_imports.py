@@ -45,6 +45,7 @@ PURE = (
     "tasks/pickles.py",
     "options/__init__.py",
     "options/build.py",
+    "options/policy.py",
     "options/settings.py",
     "options/table.py",
     "effects.py",

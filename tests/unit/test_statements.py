@@ -48,7 +48,7 @@ def test_the_notes_of_the_page_exist() -> None:
     named = {row[3].strip("`") for row in ROWS} - {""}
     assert named <= BY_CODE.keys()
     #: what spoolsim itself limits or adds
-    without_row = {"body-too-large", "poison-task", "inline-harakiri", "no-file-events", "no-cache", "no-metrics"}
+    without_row = {"body-too-large", "inline-harakiri", "no-file-events"}
     assert {note.code for note in NOTES if note.safer} - named == without_row
 
 
