@@ -34,7 +34,8 @@ _TERMINAL = 1.0
 
 def watched(options: Options) -> str:
     """The directory whose Python source is watched where nobody said which; '' where that is not wanted, or no use."""
-    if options.watch or options.py_autoreload or options.faithful or options.inline or options.drain:
+    unwanted = options.inline or options.drain or not options.policy.reloads_without_worker
+    if options.watch or options.py_autoreload or unwanted:
         return ""
     return os.path.abspath(options.chdir or os.curdir)
 

@@ -51,7 +51,7 @@ def prepare(settings: Iterable[Setting]) -> tuple[Options, Entries]:
     options = build(settings)
     entries: Entries = []
     for path, external in options.spoolers:
-        directory = SpoolDir.resolve(path, start=os.getcwd(), external=external, bare=options.faithful)
+        directory = SpoolDir.resolve(path, start=os.getcwd(), external=external, bare=not options.policy.keeps_state)
         entries += [(directory, -1)] * (1 if external else options.processes_per_spooler)
     return options, entries
 
@@ -112,7 +112,7 @@ def install(config: str | os.PathLike[str] | list[str] | Section | None = None) 
 
 def own_module(places: Iterable[str], options: Options, log: Log) -> None:
     """Give a note for a uwsgi.py of the app's own, which would be imported before ours."""
-    notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful)
+    notes = Notes(log.note, silenced=options.silence, enabled=options.policy.explains)
     for place in dict.fromkeys(places):
         path = os.path.join(place, "uwsgi.py")
         if os.path.isfile(path):

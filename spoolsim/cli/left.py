@@ -32,7 +32,7 @@ def report(spools: Sequence[SpoolDir], options: Options, remains: Remains, log: 
     due: list[tuple[str, str]] = []
     future: list[Found] = []
     for spool in _served(spools):
-        history = () if options.faithful else read(spool)  # uWSGI keeps no journal
+        history = read(spool) if options.policy.keeps_state else ()  # uWSGI keeps no journal
         killers = {line.task: line for line in history if line.outcome == DIED}
         for task in look(spool, ordered=options.ordered, now=now):
             why = remains.reasons.get(task.path, "")

@@ -10,7 +10,7 @@ from spoolsim.config.readers import configuration
 from spoolsim.diagnose import Notes
 from spoolsim.errors import SpoolDirError, SpoolsimError, UsageError
 from spoolsim.log import Log
-from spoolsim.options import BY_NAME, build, umask_of
+from spoolsim.options import BY_NAME, build, policy_in, umask_of
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.names import is_number
 from spoolsim.spool.scan import DEPTH
@@ -40,13 +40,13 @@ def main(argv: list[str]) -> int:
     log = Log()
     try:
         settings, file = configuration(argv, os.environ)
-        # uWSGI itself starts without a spooler, and so does --faithful
-        if file is None and not any(setting.name == "faithful" for setting in settings):
+        policy = policy_in([setting.name for setting in settings])
+        if file is None and policy.needs_configuration:
             log.say(NOTHING, error=True)
             log.raw(_TO_BEGIN_WITH)
             return UsageError.exit_code
         log = Log(as_json=any(setting.name == "log-json" for setting in settings))
-        if file and not any(setting.name == "faithful" for setting in settings):
+        if file and policy.explains:
             log.say(f"configuration: {file}")
         return run(settings, log)
     except SpoolsimError as error:
@@ -60,7 +60,7 @@ def run(settings: list[Setting], log: Log | None = None) -> int:
     if not system.POSIX and not options.inline:
         raise UsageError(system.NEEDED.format(command="run"))
     log = log or Log(as_json=options.log_json)
-    notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful)
+    notes = Notes(log.note, silenced=options.silence, enabled=options.policy.explains)
     if options.umask is not None:
         os.umask(umask_of(options.umask))
     directories = _directories(options, log)
@@ -113,7 +113,7 @@ def _say_that_nothing_is_served(options: Options, log: Log) -> None:
     text = f"nothing to serve: {only}; add --spooler DIR"
     if options.drain:
         raise UsageError(text)
-    if not options.faithful and not options.stand_in_worker:
+    if options.policy.explains and not options.stand_in_worker:
         log.say(text)
 
 
@@ -150,15 +150,15 @@ def _directories(options: Options, log: Log) -> list[tuple[SpoolDir, int]]:
     found = []
     for path, external in options.spoolers:
         try:
-            directory = SpoolDir.resolve(path, start=start, external=external, bare=options.faithful)
+            directory = SpoolDir.resolve(path, start=start, external=external, bare=not options.policy.keeps_state)
         except SpoolDirError as error:
-            if options.faithful and isinstance(error.__cause__, OSError):
+            if not options.policy.explains_errors and isinstance(error.__cause__, OSError):
                 refused = SpoolDirError(
                     f"[spooler directory] access(): {error.__cause__.strerror} [core/spooler.c line 26]"
                 )
                 raise refused from None
             raise
-        if not options.faithful:
+        if options.policy.explains:
             _warn_of_neighbours(directory.path, log, ordered=options.ordered)
         found.append((directory, 0 if external else options.processes_per_spooler))
     return found
@@ -173,7 +173,7 @@ def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
 
     for key, source in options.unknown_ini:
         dashed = key.replace("_", "-")
-        if dashed.startswith("if-") and dashed not in KINDS and not options.faithful:
+        if dashed.startswith("if-") and dashed not in KINDS and options.policy.explains:
             log.say(
                 f"{key} ({source}): uWSGI knows no such condition, so the lines up to endif always count", error=True
             )
@@ -183,7 +183,7 @@ def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:
             notes.give("unknown-key", f"{key} ({source})", f"did you mean {near}?" if near else "")
     if options.inline_harakiri and not options.inline:
         log.say("--inline-harakiri does nothing without --inline: spooler processes have their harakiri anyway")
-    if options.not_run and not options.faithful:
+    if options.not_run and options.policy.explains:
         log.say(f"not run here: {_listed(options.not_run)}")
     if options.optimize and options.inline:
         log.say("optimize does nothing with --inline: this Python has started already; assert statements run")

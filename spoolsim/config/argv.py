@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spoolsim.errors import OptionError
-from spoolsim.options import BY_NAME, Setting, refuse
+from spoolsim.options import BY_NAME, Setting, policy_in, refuse
 
 _UWSGI_FILES = {"ini": "ini", "xml": "xml", "yaml": "yaml", "yml": "yaml", "json": "json", "js": "json"}
 #: ending of a file given bare -> what it is; the last two are ours
@@ -38,8 +38,9 @@ class _Parser:
         self.settings: list[Setting] = []
         self.files: list[Setting] = []
         # Needed before the first option is read: they decide what is an error and how it is said.
-        self.faithful = "--faithful" in argv
-        self.absent = "2.1" if self.faithful and _last_value(argv, "uwsgi") != "2.1" else ""
+        self.policy = policy_in([word[2:] for word in argv if word.startswith("--")])
+        later = self.policy.knows_later_options or _last_value(argv, "uwsgi") == "2.1"
+        self.absent = "" if later else "2.1"
 
     def run(self) -> list[Setting]:
         while self.rest:
@@ -92,7 +93,7 @@ class _Parser:
             self.add(name, True)
 
     def bare(self, word: str) -> None:
-        kind = file_kind(word, with_section=not self.faithful)
+        kind = file_kind(word, with_section=self.policy.takes_sections)
         if kind is None:
             known = "FILE.ini, .yaml, .yml, .json, .xml, .py or .toml"
             raise self.error(
@@ -144,9 +145,9 @@ class _Parser:
         raise self.error(f"unrecognized option '--{given}'", unknown_option(given))
 
     def error(self, uwsgi: str, ours: str, *, own_name: bool = True) -> OptionError:
-        if self.faithful:
-            return refuse(f"uwsgi: {uwsgi}" if own_name else uwsgi, 1)
-        return refuse(ours)
+        if self.policy.explains_errors:
+            return refuse(ours)
+        return refuse(f"uwsgi: {uwsgi}" if own_name else uwsgi, 1)
 
 
 def unknown_option(name: str) -> str:

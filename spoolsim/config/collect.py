@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spoolsim.config.formats import Row
+    from spoolsim.options import Policy
 
     Lookup = Callable[[str], str | None]
 
@@ -30,8 +31,8 @@ def setting_of(name: str, value: str | bool, source: str) -> Setting:
 class Collector:
     """Collects settings; each one that names a file, a loop or a condition acts when it is added."""
 
-    def __init__(self, faithful: bool) -> None:
-        self.faithful = faithful
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
         self.done: list[Setting] = []
         self.modules: dict[str, tuple[str, str]] = {}  # Python files: first section and ini text
         self.chain: list[str] = []  # the files being read, as path:section
@@ -151,7 +152,7 @@ class Collector:
             kind = "py" if path in self.modules else kind
         if kind is None:
             kind = file_kind(path)
-            if kind is None or (colon and self.faithful):
+            if kind is None or (colon and not self.policy.takes_sections):
                 refusal = f"unable to load configuration from {given}"
                 raise self.error(refusal, f"{given}: expected a file ending in .ini, .yaml, .yml, .json, .xml or .toml")
         entry = f"{os.path.realpath(path)}:{section or ''}"
@@ -180,11 +181,11 @@ class Collector:
         if kind == "ini":
             from spoolsim.config.formats import ini
 
-            return ini.rows(text, path, name, faithful=self.faithful), False
+            return ini.rows(text, path, name, strict=self.policy.refuses_unread_settings), False
         if kind == "yaml":
             from spoolsim.config.formats import yaml
 
-            return yaml.rows(text, path, name, faithful=self.faithful)
+            return yaml.rows(text, path, name, strict=self.policy.refuses_unread_settings)
         if kind == "xml":
             from spoolsim.config.formats import xml
 
@@ -228,7 +229,7 @@ class Collector:
 
     def cut(self, text: str, path: str) -> str:
         """The text with each line cut at its first NUL byte, as uWSGI cuts it; by default that is an error."""
-        if not self.faithful:
+        if self.policy.refuses_unread_settings:
             before = text.partition("\0")[0]
             line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
             raise ConfigError(f"{path}:{line}:{column}: expected no NUL byte; uWSGI cuts the line there")
@@ -250,7 +251,7 @@ class Collector:
         return made
 
     def finish(self) -> list[Setting]:
-        if self.block is not None and not self.faithful:
+        if self.block is not None and self.policy.refuses_unread_settings:
             end = "endfor" if self.block.name in logic.LOOPS else "endif"
             raise ConfigError(f"{self.block.source}: {self.block.name} is not closed; expected {end}")
         self.replace("$", os.environ.get)
@@ -263,7 +264,7 @@ class Collector:
                 setting.value = placeholders.fill_value(setting.value, "@", content)
         self.replace("%", lambda expression: placeholders.evaluate(expression, self.first_value))
         self.refuse_addresses()
-        if not self.faithful:
+        if self.policy.set_wins:
             self.override()
         for setting in self.done:  # grows as it is read: an inherited file may name another
             if setting.name == "inherit" and setting.role == "option":
@@ -318,8 +319,8 @@ class Collector:
         return text[:-1] if text.endswith(("\n", "\r")) else text
 
     def error(self, uwsgi: str, ours: str) -> ConfigError:
-        error = ConfigError(uwsgi if self.faithful else ours)
-        if self.faithful:
+        error = ConfigError(ours if self.policy.explains_errors else uwsgi)
+        if not self.policy.explains_errors:
             error.exit_code = 1
         return error
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from spoolsim.config.collect import Collector, setting_of
-from spoolsim.options import OPTIONS, Setting
+from spoolsim.options import OPTIONS, SAFER, Policy, Setting, policy_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ def gather(argv: list[str], environ: Mapping[str, str], between: Iterable[Settin
     from spoolsim.config.argv import parse
 
     given = parse(argv)
-    return expand(
-        [*environment(environ), *between, *given], faithful=any(setting.name == "faithful" for setting in given)
-    )
+    policy = policy_in([setting.name for setting in given])
+    return expand([*environment(environ), *between, *given], policy)
 
 
 #: options that make a configuration: with one of these nothing is looked for
@@ -72,7 +71,7 @@ def environment(environ: Mapping[str, str]) -> list[Setting]:
     ]
 
 
-def expand(settings: Iterable[Setting], *, faithful: bool = False) -> list[Setting]:
+def expand(settings: Iterable[Setting], policy: Policy = SAFER) -> list[Setting]:
     """`settings` with the content of each configuration file behind the setting that names it.
 
     Logic is followed, placeholders are replaced. A bare file of the command line is replaced by its content: uWSGI
@@ -80,7 +79,7 @@ def expand(settings: Iterable[Setting], *, faithful: bool = False) -> list[Setti
 
     Raises ConfigError or OptionError, naming file and line; a circular include with its chain.
     """
-    reader = Collector(faithful)
+    reader = Collector(policy)
     given = list(settings)
     for setting in given:  # before the first file is opened: its own name may have to be rewritten
         if setting.name == "map":
@@ -90,13 +89,13 @@ def expand(settings: Iterable[Setting], *, faithful: bool = False) -> list[Setti
     return reader.finish()
 
 
-def read(path: str, section: str | None = None, *, kind: str | None = None, faithful: bool = False) -> list[Setting]:
+def read(path: str, section: str | None = None, *, kind: str | None = None, policy: Policy = SAFER) -> list[Setting]:
     """The settings of one configuration file, those of the files it names included.
 
     section: "uwsgi" by default; `path` may carry it, as FILE:SECTION.
     kind: "ini", "yaml", "json", "xml", "toml" or "py"; by default told from the name.
     """
-    reader = Collector(faithful)
+    reader = Collector(policy)
     reader.load(path if section is None else f"{path}:{section}", kind, True)
     return reader.finish()
 

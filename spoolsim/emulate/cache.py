@@ -64,7 +64,7 @@ def _cache(function: str, name: str) -> Cache | None:
         return None
     found = configured(app.options)
     if not found and "@" not in name:
-        if app.faithful:
+        if not app.policy.caches_unconfigured:
             return None
         say.production("no-cache", "cache_*")
         return Cache(name or "default")

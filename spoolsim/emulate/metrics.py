@@ -33,7 +33,7 @@ def _first(function: str, name: str) -> int | None:
     app = apps.in_this_process()
     if app.options.metrics_enabled:
         return configured(app.options).get(text(function, name))
-    if app.faithful:
+    if not app.policy.measures_unconfigured:
         return None
     say.production("no-metrics", "metric_*")
     return 0

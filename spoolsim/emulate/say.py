@@ -15,5 +15,5 @@ def production(code: str, name: str) -> None:
 def once(name: str, text: str) -> None:
     """A diagnosis about uwsgi.NAME(), once in a run, never under --faithful."""
     app = apps.in_this_process()
-    if not app.faithful and app.said.first(name, text):
+    if app.policy.explains and app.said.first(name, text):
         app.log.say(f"uwsgi.{name}(): {text}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spoolsim.options.build import atoi, build, mounted, refuse, truth, umask_of
 from spoolsim.options.policy import SAFER, UWSGI, Policy
-from spoolsim.options.settings import DEFAULTS, Options, Setting
+from spoolsim.options.settings import DEFAULTS, Options, Setting, policy_in
 from spoolsim.options.table import BY_NAME, FALSE, MOST_PROCESSES, OPTIONS, TRUE, Option
 
 __all__ = (
@@ -23,6 +23,7 @@ __all__ = (
     "atoi",
     "build",
     "mounted",
+    "policy_in",
     "refuse",
     "truth",
     "umask_of",

@@ -49,7 +49,7 @@ def build(settings: Iterable[Setting]) -> Options:
     for setting in settings:  # these two decide how the others are read
         if setting.name in ("faithful", "uwsgi"):
             _apply(options, BY_NAME[setting.name], setting)
-    absent = "2.1" if options.faithful and options.uwsgi == "2.0" else ""
+    absent = "" if options.policy.knows_later_options or options.uwsgi != "2.0" else "2.1"
     # uWSGI passes over the options more than once: an unknown one is refused if strict holds where it stands or at
     # the end.
     strict = truth(next((s.value for s in reversed(settings) if s.name == "strict"), False))
@@ -136,7 +136,7 @@ def _show(options: Options, setting: Setting) -> None:
 
 
 def _unknown(options: Options, setting: Setting, strict: bool) -> None:
-    if strict and options.faithful:
+    if strict and not options.policy.explains_errors:
         raise refuse(f"[strict-mode] unknown config directive: {setting.name}", 1)
     if strict:
         raise refuse(
@@ -174,10 +174,10 @@ def _apply(options: Options, option: Option, setting: Setting) -> None:
     if option.kind == "int":
         setattr(options, field, _int(options, option, setting, text))
     elif option.kind == "list":
-        if option.name == "env" and text.startswith("=") and not options.faithful:
+        if option.name == "env" and text.startswith("=") and options.policy.refuses_unread_settings:
             raise refuse(f"env ({setting.source}): {text!r} names no variable; write KEY=VALUE, or KEY to unset it")
         if option.name == "mount" and "=" not in text:
-            if options.faithful:
+            if not options.policy.explains_errors:
                 raise refuse(f"invalid mountpoint: {text}", 1)
             raise refuse(f"mount ({setting.source}): {text!r} names no mountpoint; write /PATH=APP")
         setattr(options, field, (*getattr(options, field), text))
@@ -231,14 +231,14 @@ def _int(options: Options, option: Option, setting: Setting, text: str) -> int:
     if option.field == "buffer_size":
         return min(number, 65535)
     if option.field == "processes_per_spooler":
-        if number > MOST_PROCESSES and not options.faithful:
+        if number > MOST_PROCESSES and options.policy.refuses_unread_settings:
             raise _bad_number(options, setting, f"at most {MOST_PROCESSES} processes")
         return max(number, 1)
     return number
 
 
 def _bad_number(options: Options, setting: Setting, expected: str) -> OptionError:
-    if options.faithful:
+    if not options.policy.explains_errors:
         return refuse(f'invalid value for option "{setting.name}": must be > 0', 1)
     return refuse(f"{setting.name} = {setting.value} ({setting.source}): expected {expected}")
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from spoolsim.options.policy import SAFER, UWSGI, Policy
 from spoolsim.options.table import OPTIONS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class Setting:
     """One option as it was given.
@@ -35,6 +39,11 @@ class Setting:
 
     def __repr__(self) -> str:
         return f"Setting{self._key()}"
+
+
+def policy_in(names: Iterable[str]) -> Policy:
+    """The policy that these names of options ask for, before they are built."""
+    return UWSGI if "faithful" in names else SAFER
 
 
 #: field -> its value when nothing sets it

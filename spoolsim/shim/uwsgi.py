@@ -175,7 +175,7 @@ def _empty_keywords() -> bool:
     if caller.f_code.co_code[caller.f_lasti] != opcode.opmap["CALL_FUNCTION_EX"]:
         return False
     _spoolsim.note("empty-call")
-    return _spoolsim.faithful
+    return not _spoolsim.policy.refuses_empty_call
 
 
 def _spooler_jobs(*ignored: Any) -> list[bytes]:

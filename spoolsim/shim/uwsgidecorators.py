@@ -7,7 +7,7 @@
     @mule  @muleloop  @mulemsg  @mulefunc  @farm what mules do
 
 It needs nothing but `import uwsgi` and so works over the real module too. Where spoolsim is safer than uWSGI it asks
-`uwsgi._spoolsim`, which the real module lacks: `.faithful` (bool) and `.note(code, detail)`.
+`uwsgi._spoolsim`, which the real module lacks: `.policy` (what to do as uWSGI does) and `.note(code, detail)`.
 Importing it sets `uwsgi.spooler`, `uwsgi.post_fork_hook` and `uwsgi.mule_msg_hook`.
 """
 
@@ -56,7 +56,7 @@ def _no_spooler(decorator: str) -> Exception:
     """The error of a decorator where no spooler is configured, with what to do under spoolsim."""
     error = Exception(f"you have to enable the uWSGI spooler to use @{decorator} decorator")
     runtime = getattr(uwsgi, "_spoolsim", None)
-    if runtime is not None and not runtime.faithful:
+    if runtime is not None and runtime.policy.explains:
         if "spooler-external" in uwsgi.opt:
             error.add_note(
                 "only spooler-external is configured, and uWSGI's decorators ask for `spooler`; "
@@ -122,7 +122,7 @@ class _spoolraw:
     def _too_big(self, detail: str) -> None:
         """Refuse the call, unless uWSGI itself is at work or is to be followed to the letter."""
         runtime = getattr(uwsgi, "_spoolsim", None)
-        if runtime is None or runtime.faithful:
+        if runtime is None or not runtime.policy.refuses_long_pickles:
             return
         runtime.note("pickle-cut", detail)
         error = ValueError("unable to spool job")

@@ -8,7 +8,7 @@ import pytest
 
 from spoolsim.config.readers import configuration, discover, environment, expand, gather, read
 from spoolsim.errors import ConfigError
-from spoolsim.options import Setting, build
+from spoolsim.options import UWSGI, Setting, build
 
 
 def pairs(settings: list[Setting]) -> list[tuple[str, str | bool]]:
@@ -59,7 +59,7 @@ def test_a_malformed_ini_file_is_refused_with_line_and_column(here: Path, text: 
     with pytest.raises(ConfigError) as caught:
         read("x.ini")
     assert place in str(caught.value)
-    read("x.ini", faithful=True)
+    read("x.ini", policy=UWSGI)
 
 
 def test_a_file_takes_the_place_of_the_option_that_names_it(here: Path):

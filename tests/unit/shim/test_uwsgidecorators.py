@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import spoolsim
+from spoolsim.options import SAFER, UWSGI, Policy
 from tests.fake_uwsgi import FakeUwsgi, decorators_over
 
 OURS = str(Path(spoolsim.__file__).parent / "shim" / "uwsgidecorators.py")
@@ -22,8 +23,8 @@ VALUE_ERROR = "unable to spool job"
 class Runtime:
     """What our own uwsgi module offers as `_spoolsim`."""
 
-    def __init__(self, faithful: bool) -> None:
-        self.faithful = faithful
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
         self.notes: list[tuple[str, str]] = []
 
     def note(self, code: str, detail: str) -> None:
@@ -205,7 +206,7 @@ def test_pass_arguments_pickles_them_beside_the_fields_of_the_task(uwsgi: FakeUw
     }
 
 
-@pytest.mark.parametrize("runtime", [None, Runtime(faithful=True)], ids=["real uWSGI", "--faithful"])
+@pytest.mark.parametrize("runtime", [None, Runtime(UWSGI)], ids=["real uWSGI", "--faithful"])
 def test_big_pickles_go_to_be_cut_as_in_uwsgi(uwsgi: FakeUwsgi, runtime: Runtime | None):
     """Over the real uWSGI, and under --faithful, a pickle of 64 KiB and more is passed on without a word."""
     if runtime is not None:
@@ -219,7 +220,7 @@ def test_big_pickles_go_to_be_cut_as_in_uwsgi(uwsgi: FakeUwsgi, runtime: Runtime
 @pytest.mark.parametrize("field", ["args", "kwargs"])
 def test_big_pickles_are_refused(uwsgi: FakeUwsgi, field: str):
     """Otherwise such a call raises ValueError, enqueues nothing, and says which function and how many bytes."""
-    uwsgi._spoolsim = runtime = Runtime(faithful=False)
+    uwsgi._spoolsim = runtime = Runtime(SAFER)
     with decorators_over(uwsgi, OURS) as deco:
         work = deco.spool(pass_arguments=True)(lambda *args, **kwargs: None)
         smallest = 65536 - len(pickle.dumps(("x" * 60000,) if field == "args" else {"k": "x" * 60000})) + 60000
@@ -368,7 +369,7 @@ def test_what_cannot_be_read_raises_and_runs_nothing(
 
 def test_binary_is_noted(uwsgi: FakeUwsgi):
     """Where a variable is not UTF-8, spoolsim is told which one of which function."""
-    uwsgi._spoolsim = runtime = Runtime(faithful=False)
+    uwsgi._spoolsim = runtime = Runtime(SAFER)
     with decorators_over(uwsgi, OURS) as deco:
         deco.spool(lambda args: None)
         with pytest.raises(UnicodeDecodeError):
