@@ -8,15 +8,15 @@ __all__ = ["NotEmulated", "Section", "Spooler", "__version__", "install"]
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spoolsim.cli.install import install
-    from spoolsim.config.section import Section, Spooler
     from spoolsim.errors import NotEmulated
+    from spoolsim.section import Section, Spooler
 
 
 #: name -> the module it is in
 _LAZY = {
     "NotEmulated": "spoolsim.errors",
-    "Section": "spoolsim.config.section",
-    "Spooler": "spoolsim.config.section",
+    "Section": "spoolsim.section",
+    "Spooler": "spoolsim.section",
     "install": "spoolsim.cli.install",
 }
 

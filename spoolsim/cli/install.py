@@ -18,8 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from spoolsim.config.section import Section
     from spoolsim.options import Setting
+    from spoolsim.section import Section
 
 NOTHING = """\
 no configuration: no spooler option, and no [tool.spoolsim] in pyproject.toml, spoolsim.ini or uwsgi.ini here.

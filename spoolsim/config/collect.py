@@ -200,7 +200,7 @@ class Collector:
 
     def module(self, path: str, section: str | None) -> list[Row]:
         from spoolsim.config.formats import ini
-        from spoolsim.config.section import ini_of_module
+        from spoolsim.config.formats.module import ini_of_module
 
         if path in self.modules:  # a module runs once, also when its sections include each other
             name, text = self.modules[path]

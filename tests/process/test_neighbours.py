@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from spoolsim.cli import run
 from spoolsim.log import Log
+from spoolsim.processes import start
 from spoolsim.spool import file
 from spoolsim.spool.directory import SpoolDir
 from tests.conftest import poll_until
@@ -59,7 +59,7 @@ def test_directories_of_others_are_named(
     fields = [stat.S_IFDIR | mode, *real[1:4], us + uid, group + gid, *real[6:]]
     monkeypatch.setattr(os, "stat", lambda path: os.stat_result(fields))
     log = Told()
-    run._warn_of_neighbours(str(place), log, ordered=True)
+    start.warn_of_neighbours(str(place), log, ordered=True)
     monkeypatch.undo()
     assert len(log.texts) == bool(said)
     assert said in "".join(log.texts)
@@ -86,7 +86,7 @@ def test_priority_directories_that_others_can_write_to_are_named(
         (place / name).chmod(modes[name])
     for ordered in (True, False):
         log = Told()
-        run._warn_of_neighbours(str(place), log, ordered=ordered)
+        start.warn_of_neighbours(str(place), log, ordered=ordered)
         named = [text.split()[1] for text in log.texts]
         assert named == [f"{place}/{name}" for name in said if ordered]
 

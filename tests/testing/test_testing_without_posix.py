@@ -51,7 +51,7 @@ assert lock.try_lock(one)
 os.close(one)
 os.unlink(path)
 
-import spoolsim.config.section, spoolsim.options, spoolsim.config.readers
+import spoolsim.section, spoolsim.options, spoolsim.config.readers
 print("fcntl" in sys.modules)
 """
 

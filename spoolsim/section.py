@@ -40,6 +40,10 @@ class Spooler:
         self._base_dir = ""
         self.set_basic_params(*args, **kwargs)
 
+    def __spoolsim_section__(self) -> Section:
+        """The section, for who reads a Python file as a configuration."""
+        return self._section
+
     def __call__(self, *args: Any, **kwargs: Any) -> Section:
         """The same as `set_basic_params`."""
         return self.set_basic_params(*args, **kwargs)
@@ -178,6 +182,10 @@ class Section:
             for value in values
         ]
 
+    def __spoolsim_section__(self) -> Section:
+        """This section, for who reads a Python file as a configuration."""
+        return self
+
     def as_ini(self) -> str:
         """uWSGI's lines: a section header and `key = value`."""
         return "".join([f"[{self.name}]\n", *(f"{s.name} = {s.value}\n" for s in self.settings())])
@@ -190,8 +198,8 @@ class Section:
 
         Raises SpoolsimError for what cannot be run.
         """
-        from spoolsim.cli.run import run
         from spoolsim.config.readers import gather
+        from spoolsim.processes.start import run
 
         return run(gather(list(argv), os.environ, self._read()))
 
@@ -205,83 +213,6 @@ class Section:
         letters = {**placeholders.of_machine(), **own, **placeholders.of_original(own)}
         rows = ini.rows(placeholders.fill_text(self.as_ini(), letters), path, self.name)
         return [Setting(name, value, f"section [{self.name}]") for name, value, _ in rows]
-
-
-def ini_of_module(path: str) -> tuple[str, str]:
-    """(name of the first section, ini text) of a Python configuration file, ours or uwsgiconf's.
-
-    The file is run. Taken is what it calls `configuration` or `uwsgi_configuration` (uwsgiconf's own mark), or else
-    its only Section or Spooler; of a list the first.
-
-    Raises ConfigError.
-    """
-    from spoolsim.errors import ConfigError
-
-    found = _configuration(path)
-    if isinstance(found, Spooler):
-        found = found._section
-    if isinstance(found, Section):
-        return found.name, found.as_ini()
-    if hasattr(found, "as_configuration"):
-        found = found.as_configuration()
-    if not hasattr(found, "sections") or not hasattr(found, "format"):
-        raise ConfigError(_no_configuration(path))
-    name = str(found.sections[0])
-    return name, found.format(stamp=False) or f"[{name}]\n"
-
-
-def _no_configuration(path: str) -> str:
-    module = os.path.splitext(os.path.basename(path))[0]
-    return (
-        f"{path}: expected it to define `configuration`, a Section of spoolsim or of uwsgiconf; "
-        f"if it is a module of tasks: spoolsim run --spooler spool --import {module}"
-    )
-
-
-def _configuration(path: str) -> object:
-    import runpy
-    import sys
-
-    from spoolsim.errors import ConfigError
-
-    if not os.path.isfile(path):
-        raise ConfigError(f"{path}: cannot be read: no such file")
-    directory = os.path.dirname(os.path.abspath(path))
-    sys.path.insert(0, directory)
-    try:
-        names = runpy.run_path(path, run_name="spoolsim_configuration")
-    except SyntaxError as error:
-        place = ":".join([error.filename or path, *(str(number) for number in (error.lineno, error.offset) if number)])
-        raise ConfigError(f"{place}: expected Python: {error.msg}") from None
-    except ModuleNotFoundError as error:
-        if error.name in ("uwsgi", "uwsgidecorators"):
-            raise ConfigError(_no_configuration(path)) from None
-        raise ConfigError(f"{_place(error, path)}: {error}; install it to use this configuration") from None
-    except (Exception, SystemExit) as error:
-        raise ConfigError(f"{_place(error, path)}: {_what(error)}") from None
-    finally:
-        sys.path.remove(directory)
-    found = names.get("configuration") or names.get("uwsgi_configuration")
-    if not found:
-        own = [value for value in names.values() if isinstance(value, Section | Spooler)]
-        found = own[0] if len({id(getattr(value, "_section", value)) for value in own}) == 1 else None
-    return found[0] if isinstance(found, list | tuple) and found else found
-
-
-def _place(error: BaseException, path: str) -> str:
-    """The last line of the file that the error went through."""
-    from traceback import walk_tb
-
-    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == path]
-    return f"{path}:{lines[-1]}" if lines else path
-
-
-def _what(error: BaseException) -> str:
-    from spoolsim.errors import SpoolsimError
-
-    if isinstance(error, SystemExit):
-        return f"ends with sys.exit({error.code!r}); expected it to define `configuration`"
-    return str(error) if isinstance(error, SpoolsimError) else f"{type(error).__name__}: {error}"
 
 
 def _refusal(parameter: str, option: str, value: object, accepted: str) -> OptionError:

@@ -25,7 +25,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_package_exports_the_api_without_importing_it():
     """`import spoolsim` loads nothing of the wing; the names come when they are asked for."""
-    code = "import sys, spoolsim; print('spoolsim.config.section' in sys.modules, spoolsim.Spooler.__name__)"
+    code = "import sys, spoolsim; print('spoolsim.section' in sys.modules, spoolsim.Spooler.__name__)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.split() == ["False", "Spooler"]
     with pytest.raises(AttributeError, match="has no attribute 'Spoler'"):
@@ -103,10 +103,10 @@ def test_a_wrong_directory_or_parameter_is_refused():
 
 def test_run_hands_the_settings_to_the_command(monkeypatch: pytest.MonkeyPatch):
     """section.run() is `spoolsim run` with the section's settings and the given words behind them."""
-    import spoolsim.cli.run
+    import spoolsim.processes.start
 
     given = []
-    monkeypatch.setattr(spoolsim.cli.run, "run", lambda settings: given.append(settings) or 7)
+    monkeypatch.setattr(spoolsim.processes.start, "run", lambda settings: given.append(settings) or 7)
     assert Spooler(poll_interval=5).add("spool").run("--import", "tasks", "--drain") == 7
     assert [(s.name, s.value, s.source) for s in given[0]] == [
         ("spooler-frequency", "5", "section [uwsgi]"),
@@ -119,9 +119,9 @@ def test_run_hands_the_settings_to_the_command(monkeypatch: pytest.MonkeyPatch):
 def test_run_reads_the_section_as_a_file_is_read(here: Path):
     """The environment counts, placeholders are replaced, letters tell about the script; under --faithful as well."""
     (here / "app.py").write_text(
-        "import os\nfrom spoolsim import Section\nimport spoolsim.cli.run\n"
+        "import os\nfrom spoolsim import Section\nimport spoolsim.processes.start\n"
         "from spoolsim.options import build\n"
-        "spoolsim.cli.run.run = lambda settings: print(build(settings)) or 0\n"
+        "spoolsim.processes.start.run = lambda settings: print(build(settings)) or 0\n"
         "section = Section(project_name='x').spooler(base_dir='$(PLACE)', change_dir='%n:%(dir)')\n"
         "section.spooler.add('s').spooler.add(['%d', '%%%c', '@(word)'], external=True)\n"
         "section.run('--set-placeholder', 'dir=d', *os.environ.get('MORE', '').split())\n"
