@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from spoolsim.emulate import missing, say
+from spoolsim.emulate import stand_ins
 from spoolsim.emulate.arguments import long, quotient, text_or_bytes, wrapped
 from spoolsim.emulate.store import Store, store
 from spoolsim.work import app as apps
@@ -60,13 +60,13 @@ def _cache(function: str, name: str) -> Cache | None:
         raise TypeError(f"{function}() argument must be str, not {type(name).__name__}")
     app = apps.in_this_process()
     if "@" in name and function != "cache_keys":  # which uWSGI asks no other server for
-        missing.refuse(function, f"any process, which asks the cache server {name!r}; spoolsim asks no other node")
+        stand_ins.refuse(function, f"any process, which asks the cache server {name!r}; spoolsim asks no other node")
         return None
     found = configured(app.options)
     if not found and "@" not in name:
         if not app.policy.caches_unconfigured:
             return None
-        say.production("no-cache", "cache_*")
+        stand_ins.note("no-cache", "cache_*")
         return Cache(name or "default")
     if not name:
         return found[0]

@@ -8,7 +8,7 @@ import sys
 import time
 
 from spoolsim import system
-from spoolsim.emulate import missing, say
+from spoolsim.emulate import stand_ins
 from spoolsim.emulate.arguments import text
 from spoolsim.errors import PacketError
 from spoolsim.spool import packet
@@ -100,7 +100,7 @@ def setprocname(name: str, /) -> None:
         with open("/proc/self/comm", "w", encoding="utf-8", errors="surrogateescape") as comm:
             comm.write(name[:15])
     except OSError:
-        say.once("setprocname", "needs setproctitle here: pip install 'spoolsim[procname]'")
+        stand_ins.say_once("setprocname", "needs setproctitle here: pip install 'spoolsim[procname]'")
 
 
 def _titled(name: str) -> bool:
@@ -172,7 +172,7 @@ def stop() -> bool | None:
 def _to_master(name: str, number: signal.Signals) -> bool | None:
     app = apps.in_this_process()
     if not program.has_master(app):
-        missing.refuse(name, "any process, which signals the master; here none is running")
+        stand_ins.refuse(name, "any process, which signals the master; here none is running")
         return None
     os.kill(app.master_pid, number)
     return True

@@ -16,7 +16,7 @@ except ImportError:  # no POSIX: the threads of this process alone
     fcntl = None  # type: ignore[assignment]  # asked for where it is used
 
 from spoolsim import system
-from spoolsim.emulate import place, say
+from spoolsim.emulate import place, stand_ins
 from spoolsim.work import app as apps
 
 
@@ -33,7 +33,7 @@ class Locks:
     def take(self, number: int) -> None:
         """Wait for a lock and take it."""
         if self.owners.get(number) == _thread.get_ident():
-            say.production("lock-twice", "lock")
+            stand_ins.note("lock-twice", "lock")
         self.threads.setdefault(number, _thread.allocate_lock()).acquire()
         try:
             if fcntl is not None:

@@ -6,7 +6,7 @@ Without it uWSGI does nothing; so does spoolsim under --faithful, else every nam
 
 from __future__ import annotations
 
-from spoolsim.emulate import say
+from spoolsim.emulate import stand_ins
 from spoolsim.emulate.arguments import long, quotient, text, wrapped
 from spoolsim.emulate.store import Store, store
 from spoolsim.work import app as apps
@@ -35,7 +35,7 @@ def _first(function: str, name: str) -> int | None:
         return configured(app.options).get(text(function, name))
     if not app.policy.measures_unconfigured:
         return None
-    say.production("no-metrics", "metric_*")
+    stand_ins.note("no-metrics", "metric_*")
     return 0
 
 

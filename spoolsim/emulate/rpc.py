@@ -6,7 +6,7 @@ are no bytes are uWSGI's ValueError.
 
 from __future__ import annotations
 
-from spoolsim.emulate import missing, say
+from spoolsim.emulate import stand_ins
 from spoolsim.emulate.arguments import text
 from spoolsim.work import app as apps
 
@@ -44,7 +44,7 @@ def rpc(*arguments: Any) -> bytes | None:
         raise ValueError(UNABLE)
     node, name, *rest = arguments
     if node not in ("", b"", None):
-        missing.refuse("rpc", f"a server at {node!r}; spoolsim calls no other node")
+        stand_ins.refuse("rpc", f"a server at {node!r}; spoolsim calls no other node")
         return None
     return _call(name, rest)
 
@@ -59,7 +59,7 @@ def call(*arguments: Any) -> bytes | None:
 def _call(name: bytes, arguments: Any) -> bytes | None:
     function = _functions.get(name)
     if function is None:
-        say.once("rpc", f"no function {name!r} is registered in this process: None, as in uWSGI")
+        stand_ins.say_once("rpc", f"no function {name!r} is registered in this process: None, as in uWSGI")
         return None
     try:
         result = function(*arguments)

@@ -6,12 +6,13 @@ that a real uWSGI has. Read at the first use of a name, never at the start of a 
 
 from __future__ import annotations
 
+from spoolsim.emulate.stand_ins import SCHEMES, function
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-SCHEMES = "any process: it reads through uWSGI's own schemes (http, sym, fd and more)"
 _REQUEST = "a web worker, during a request"
 _ASYNC = "a web worker with an async loop"
 _MULE = "a mule"
@@ -105,11 +106,6 @@ EMULATED: dict[str, dict[str, str]] = {
         "rpc": "functions of this process, and those registered before it was forked; no remote node",
         "rpc_list": "",
     },
-    "request": {
-        "get_logvar": "of this thread; in the master and in a spooler, where uWSGI crashes, NotEmulated",
-        "log_this_request": "says once that there is no request log",
-        "set_logvar": "of this thread; in the master and in a spooler, where uWSGI crashes, NotEmulated",
-    },
     "instance": {
         "listen_queue": "0, or the error, as with an idle socket or none",
         "magic_table": "the placeholders that hold for every configuration file",
@@ -124,7 +120,10 @@ EMULATED: dict[str, dict[str, str]] = {
         "total_requests": "0: no request is served",
         "workers": "the configured workers, idle; a process only for the stand-in worker",
     },
-    "absent": {
+    "stand_ins": {
+        "get_logvar": "of this thread; in the master and in a spooler, where uWSGI crashes, NotEmulated",
+        "log_this_request": "says once that there is no request log",
+        "set_logvar": "of this thread; in the master and in a spooler, where uWSGI crashes, NotEmulated",
         "embedded_data": "nothing is embedded here",
         "farm_get_msg": "as in a uWSGI without mules; with them NotEmulated",
         "farm_msg": "as in a uWSGI without mules; with them NotEmulated",
@@ -194,7 +193,7 @@ OPTIONAL: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
 }
 
-_HOME = {name: home for home, names in EMULATED.items() for name in names} | {"ZipImporter": "absent"}
+_HOME = {name: home for home, names in EMULATED.items() for name in names} | {"ZipImporter": "stand_ins"}
 
 
 def find(name: str, opt: Mapping[str, object]) -> object:
@@ -218,8 +217,6 @@ def find(name: str, opt: Mapping[str, object]) -> object:
         if name == "queue_size":
             return _number(opt["queue"])
         where = f"any process, on what option {option} makes"
-    from spoolsim.emulate.missing import function
-
     return function(name, where)
 
 

@@ -34,20 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from spoolsim.emulate.absent import (  # noqa: F401 - for type checkers
-        SymbolsImporter,
-        SymbolsZipImporter,
-        ZipImporter,
-        embedded_data,
-        farm_get_msg,
-        farm_msg,
-        i_am_the_lord,
-        in_farm,
-        lord_scroll,
-        mule_get_msg,
-        mule_msg,
-        scrolls,
-    )
     from spoolsim.emulate.cache import (  # noqa: F401 - for type checkers
         cache_clear,
         cache_dec,
@@ -87,8 +73,24 @@ if TYPE_CHECKING:
         metric_set_max,
         metric_set_min,
     )
-    from spoolsim.emulate.request import get_logvar, log_this_request, set_logvar  # noqa: F401 - for type checkers
     from spoolsim.emulate.rpc import call, register_rpc, rpc, rpc_list  # noqa: F401 - for type checkers
+    from spoolsim.emulate.stand_ins import (  # noqa: F401 - for type checkers
+        SymbolsImporter,
+        SymbolsZipImporter,
+        ZipImporter,
+        embedded_data,
+        farm_get_msg,
+        farm_msg,
+        get_logvar,
+        i_am_the_lord,
+        in_farm,
+        log_this_request,
+        lord_scroll,
+        mule_get_msg,
+        mule_msg,
+        scrolls,
+        set_logvar,
+    )
     from spoolsim.work.app import App
 
 #: names that uWSGI has only where a spooler is configured
@@ -214,9 +216,9 @@ def _set_spooler_frequency(value: int, /) -> bool:
         from spoolsim.work import program
 
         if not program.set_frequency(_spoolsim, value):
-            from spoolsim.emulate.say import once
+            from spoolsim.emulate.stand_ins import say_once
 
-            once("set_spooler_frequency", "no spooler runs behind this program: nothing changes")
+            say_once("set_spooler_frequency", "no spooler runs behind this program: nothing changes")
     elif board is None:
         _spoolsim.set_frequency = value
     else:
@@ -246,9 +248,9 @@ def set_user_harakiri(seconds: int, /) -> None:
     if _spoolsim.harakiri_word is not None:
         _spoolsim.harakiri_word(int(seconds))
     elif _spoolsim.role != _app.MASTER:  # there it is without effect in uWSGI, too
-        from spoolsim.emulate import outside
+        from spoolsim.emulate import stand_ins
 
-        outside.set_user_harakiri(int(seconds))
+        stand_ins.set_user_harakiri(int(seconds))
 
 
 # ---- who am I ---------------------------------------------------------------------------------------------------
@@ -297,13 +299,13 @@ def signal(number: int, node: str = "", /) -> None:
     Raises NotEmulated for one to another node, and in a program for whose directory there is no run.
     """
     if node:
-        from spoolsim.emulate.missing import refuse
+        from spoolsim.emulate.stand_ins import refuse
 
         refuse("signal", f"a server at {node!r}; spoolsim signals no other node")
     elif _spoolsim.role == _app.PROGRAM:
-        from spoolsim.emulate import outside
+        from spoolsim.emulate import stand_ins
 
-        outside.signal(number)
+        stand_ins.signal(number)
     else:
         _spoolsim.signals.send(number)
 
@@ -312,9 +314,9 @@ def signal(number: int, node: str = "", /) -> None:
 def signal_registered(number: int, /) -> bool | None:
     """True when a signal has a handler, in a program also when the run has one for it; else None."""
     if _spoolsim.role == _app.PROGRAM:
-        from spoolsim.emulate import outside
+        from spoolsim.emulate import stand_ins
 
-        return outside.signal_registered(number)
+        return stand_ins.signal_registered(number)
     return True if _spoolsim.signals.number(number) in _spoolsim.signals.handlers else None
 
 
@@ -330,7 +332,7 @@ def signal_wait(number: int = -1) -> bytes | None:
         _app.WORKER: (signals.workers, "worker 1"),
     }.get(_spoolsim.role, (None, ""))
     if pipe is None:
-        from spoolsim.emulate.missing import refuse
+        from spoolsim.emulate.stand_ins import refuse
 
         refuse("signal_wait", "a spooler or a web worker; with --stand-in-worker, there")
         return None
@@ -347,9 +349,9 @@ def _add(name: str, kind: str, number: int, *spec: int | str) -> None:
     """Have the master raise a signal; a program has none, and says where it is raised."""
     _spoolsim.signals.add(kind, number, *spec)
     if _spoolsim.role == _app.PROGRAM:
-        from spoolsim.emulate import outside
+        from spoolsim.emulate import stand_ins
 
-        outside.timed(name, number)
+        stand_ins.timed(name, number)
 
 
 @_takes("ii")

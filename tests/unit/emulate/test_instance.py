@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from spoolsim.emulate import absent, request, rpc
 from spoolsim.emulate import instance as told
+from spoolsim.emulate import rpc, stand_ins
 from spoolsim.errors import NotEmulated
 from spoolsim.spool.packet import encode
 from spoolsim.work import app as apps
@@ -100,26 +100,26 @@ def test_without_a_master_reload_and_stop_say_so(instance: Any):
 def test_logvars_are_of_the_thread(instance: Any):
     """set_logvar gives bytes back in its own thread alone; in a spooler, where uWSGI crashes, it is NotEmulated."""
     instance()
-    request.set_logvar("user", b"me")
-    assert (request.get_logvar(b"user"), request.get_logvar("other")) == (b"me", None)
+    stand_ins.set_logvar("user", b"me")
+    assert (stand_ins.get_logvar(b"user"), stand_ins.get_logvar("other")) == (b"me", None)
     found: list[Any] = []
-    other = threading.Thread(target=lambda: found.append(request.get_logvar("user")))
+    other = threading.Thread(target=lambda: found.append(stand_ins.get_logvar("user")))
     other.start()
     other.join()
     assert found == [None]
     instance(role=apps.SPOOLER)
     with pytest.raises(NotEmulated, match="outside of one it crashes"):
-        request.get_logvar("user")
+        stand_ins.get_logvar("user")
     with pytest.raises(TypeError):
-        request.set_logvar("user", 5)
+        stand_ins.set_logvar("user", 5)
 
 
 def test_nothing_is_silently_left_out(instance: Any):
     """log_this_request, farm_msg and a call of an unknown function say once why nothing happens."""
     instance()
     for _ in range(2):
-        request.log_this_request()
-        absent.farm_msg("f", "x")
+        stand_ins.log_this_request()
+        stand_ins.farm_msg("f", "x")
         assert rpc.call(b"unknown") is None
     lines = instance.log.read_text().splitlines()
     assert len(lines) == 3
@@ -130,17 +130,17 @@ def test_what_the_configuration_asks_for_is_not_emulated(instance: Any):
     """With mules or legions configured their functions raise NotEmulated instead of uWSGI's answer without them."""
     instance(mules="2", legion="l")
     for function, arguments in (
-        (absent.mule_msg, ("x",)),
-        (absent.farm_msg, ("f", "x")),
-        (absent.i_am_the_lord, ("l",)),
-        (absent.lord_scroll, ("l",)),
-        (absent.scrolls, ("l",)),
+        (stand_ins.mule_msg, ("x",)),
+        (stand_ins.farm_msg, ("f", "x")),
+        (stand_ins.i_am_the_lord, ("l",)),
+        (stand_ins.lord_scroll, ("l",)),
+        (stand_ins.scrolls, ("l",)),
     ):
         with pytest.raises(NotEmulated, match=f"uwsgi.{function.__name__}\\(\\) is not emulated"):
             function(*arguments)
     instance()
     with pytest.raises(ValueError, match="no mule configured"):
-        absent.mule_msg("x")
+        stand_ins.mule_msg("x")
 
 
 def test_functions_are_called_by_name(instance: Any, capsys: pytest.CaptureFixture[str]):
@@ -166,12 +166,12 @@ def test_functions_are_called_by_name(instance: Any, capsys: pytest.CaptureFixtu
 def test_importers_find_nothing(instance: Any):
     """Nothing is embedded: SymbolsImporter finds no module, the others cannot be made."""
     instance()
-    assert absent.SymbolsImporter().find_module("os") is None
+    assert stand_ins.SymbolsImporter().find_module("os") is None
     with pytest.raises(ImportError):
-        absent.SymbolsImporter().load_module("os")
+        stand_ins.SymbolsImporter().load_module("os")
     with pytest.raises(ValueError, match="unable to find symbol"):
-        absent.SymbolsZipImporter("x")
+        stand_ins.SymbolsZipImporter("x")
     with pytest.raises(NotEmulated):
-        absent.ZipImporter("x")
+        stand_ins.ZipImporter("x")
     with pytest.raises(ValueError, match="unable to find symbol x"):
-        absent.embedded_data("x")
+        stand_ins.embedded_data("x")
