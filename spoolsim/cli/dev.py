@@ -10,7 +10,6 @@ import sys
 import time
 
 from spoolsim.cli import foreground, install
-from spoolsim.cli.exec import unrunnable
 from spoolsim.cli.foreground import Foreground
 from spoolsim.log import SHOWN
 from spoolsim.work import program
@@ -57,7 +56,7 @@ class Program:
                 process_group=foreground.group if foreground else 0,
             )
         except OSError as error:
-            raise unrunnable(words[0], error) from None
+            raise install.unrunnable(words[0], error) from None
         self.group = foreground.group if foreground else self.process.pid
         assert self.process.stdout is not None
         self.fd = self.process.stdout.fileno()

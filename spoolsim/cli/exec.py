@@ -12,7 +12,7 @@ import click
 from spoolsim import system
 from spoolsim.cli import install
 from spoolsim.cli.out import out
-from spoolsim.errors import SpoolsimError, UsageError
+from spoolsim.errors import UsageError
 from spoolsim.log import Log
 
 TYPE_CHECKING = False
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from spoolsim.options import Options
 
-#: exit statuses that shells use for a command that is not there, or cannot be run
-NOT_FOUND, NOT_RUNNABLE = 127, 126
 _PYTHON = re.compile(r"python[\d.]*$")
 #: programs that run the command behind them, and those of their options that have a value
 _RUN_IT, _WITH_VALUE = {"env", "nice", "nohup", "time"}, {"-n", "-u", "-C"}
@@ -113,14 +111,7 @@ def replace(command: Sequence[str], environment: dict[str, str]) -> None:
             sys.exit(subprocess.call([shutil.which(command[0]) or command[0], *command[1:]], env=environment))
         os.execvpe(command[0], list(command), environment)
     except OSError as error:
-        raise unrunnable(command[0], error) from None
-
-
-def unrunnable(name: str, error: OSError) -> SpoolsimError:
-    """An error to raise for a command that cannot be started."""
-    refused = SpoolsimError(f"{name}: {error.strerror}; write the command as you would in a shell")
-    refused.exit_code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
-    return refused
+        raise install.unrunnable(command[0], error) from None
 
 
 def warn(command: Sequence[str], options: Options, log: Log) -> None:

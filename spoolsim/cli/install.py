@@ -7,7 +7,7 @@ import sys
 
 from spoolsim.config.readers import configuration as find
 from spoolsim.diagnose import Notes
-from spoolsim.errors import AppError, UsageError
+from spoolsim.errors import AppError, SpoolsimError, UsageError
 from spoolsim.log import Log
 from spoolsim.options import Options, build
 from spoolsim.spool.directory import SpoolDir
@@ -26,6 +26,9 @@ no configuration: no spooler option, and no [tool.spoolsim] in pyproject.toml, s
 Name the spool directory:
 
     spoolsim exec --spooler spool -- python app.py"""
+
+#: exit statuses that shells use for a command that is not there, or cannot be run
+NOT_FOUND, NOT_RUNNABLE = 127, 126
 
 Entries = list[tuple[SpoolDir, int]]
 
@@ -117,3 +120,10 @@ def own_module(places: Iterable[str], options: Options, log: Log) -> None:
         path = os.path.join(place, "uwsgi.py")
         if os.path.isfile(path):
             notes.give("own-uwsgi", path)
+
+
+def unrunnable(name: str, error: OSError) -> SpoolsimError:
+    """An error to raise for a command that cannot be started."""
+    refused = SpoolsimError(f"{name}: {error.strerror}; write the command as you would in a shell")
+    refused.exit_code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
+    return refused

@@ -214,18 +214,7 @@ def _read(path: str) -> Module | None:
             module.imports.append((node.level, base))
             module.imports += [(node.level, f"{base}.{alias.name}".strip(".")) for alias in node.names]
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            if any(_is_decorator(decorator, local, DECORATORS) for decorator in node.decorator_list):
-                module.handlers.append((node.name, node.lineno))
-                module.decorators[node.name] = next(
-                    name
-                    for name in sorted(DECORATORS)
-                    for decorator in node.decorator_list
-                    if _is_decorator(decorator, local, frozenset((name,)))
-                )
-                if any(_passes_arguments(decorator) for decorator in node.decorator_list):
-                    module.passing.add(node.name)
-            if any(_is_decorator(decorator, local, _MULES) for decorator in node.decorator_list):
-                module.mules.append((node.name, node.lineno))
+            _function(module, node, local)
         elif isinstance(node, ast.Assign):
             if any(_is_name(target, "uwsgi", "spooler", local) for target in node.targets):
                 module.handlers.append(("uwsgi.spooler", node.lineno))
@@ -234,6 +223,22 @@ def _read(path: str) -> Module | None:
             _call(module, node, local, literals)
     module.registers = [*_registered(tree.body, local)]
     return module
+
+
+def _function(module: Module, node: ast.FunctionDef | ast.AsyncFunctionDef, local: dict[str, tuple[str, str]]) -> None:
+    """What the decorators of a function make of it."""
+    if any(_is_decorator(decorator, local, DECORATORS) for decorator in node.decorator_list):
+        module.handlers.append((node.name, node.lineno))
+        module.decorators[node.name] = next(
+            name
+            for name in sorted(DECORATORS)
+            for decorator in node.decorator_list
+            if _is_decorator(decorator, local, frozenset((name,)))
+        )
+        if any(_passes_arguments(decorator) for decorator in node.decorator_list):
+            module.passing.add(node.name)
+    if any(_is_decorator(decorator, local, _MULES) for decorator in node.decorator_list):
+        module.mules.append((node.name, node.lineno))
 
 
 def _imports_only(path: str, text: str) -> Module:

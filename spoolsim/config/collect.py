@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from spoolsim.config import logic, placeholders
+from spoolsim.config.role import setting_of
 from spoolsim.errors import ConfigError
 from spoolsim.options import BY_NAME, Setting
 
@@ -16,16 +17,6 @@ if TYPE_CHECKING:
     from spoolsim.options import Policy
 
     Lookup = Callable[[str], str | None]
-
-
-def setting_of(name: str, value: str | bool, source: str) -> Setting:
-    """A setting with its role: unknown when neither uWSGI nor spoolsim has the name."""
-    role = "option"
-    if name not in BY_NAME:
-        from spoolsim.config.known import KINDS
-
-        role = "option" if name in KINDS else "unknown"
-    return Setting(name, value, source, role)
 
 
 class Collector:

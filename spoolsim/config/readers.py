@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 
-from spoolsim.config.collect import Collector, setting_of
+from spoolsim.config.collect import Collector
+from spoolsim.config.role import setting_of
 from spoolsim.options import OPTIONS, SAFER, Policy, Setting, policy_in
 
 TYPE_CHECKING = False

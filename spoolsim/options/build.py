@@ -56,33 +56,48 @@ def build(settings: Iterable[Setting]) -> Options:
     explicit_master: bool | None = None
     sockets: list[tuple[str, str]] = []
     for setting in settings:
-        option = BY_NAME.get(setting.name)
-        if setting.role == "placeholder":
-            option = None
-        elif setting.role in ("unknown", "assigned") or (option is not None and option.since == absent):
-            _unknown(options, setting, strict or options.strict)
-            option = None
-        elif option is None:
-            _leave_out(options, setting)
-            _count_mules(options, setting)
-        elif option.name == "master":
+        option = _add(options, setting, strict, absent)
+        if option is not None and option.name == "master":
             explicit_master = truth(setting.value)
-        if option is not None:
-            _apply(options, option, setting)
-            if option.field == "sockets":
-                sockets.append((setting.name, setting.source))
-            elif option.field == "mounts" and mounted(str(setting.value)) is None:
-                options.not_run += ((f"{setting.name} = {setting.value}", setting.source),)
-            if option.since == "2.1" and options.uwsgi == "2.0":
-                _note(options, "version-2.1", setting)
-        if (option is None or not option.ours) and setting.source != "argument":
-            _show(options, setting)
+        elif option is not None and option.field == "sockets":
+            sockets.append((setting.name, setting.source))
     # uWSGI turns the master on for a spooler, but lets an explicit false win wherever it stands.
     options.master = bool(options.spoolers) if explicit_master is None else explicit_master
     options.stand_in_worker = options.stand_in_worker or bool(options.pyrun)
     if not options.stand_in_worker:
         options.not_run += tuple(sockets)
-    options.preloads = (
+    options.preloads = _preloads(options)
+    return options
+
+
+def _add(options: Options, setting: Setting, strict: bool, absent: str) -> Option | None:
+    """Apply one setting; returns the option that it sets, None where there is none.
+
+    absent: the uWSGI whose new options are unknown; "" for none.
+    """
+    option = BY_NAME.get(setting.name)
+    if setting.role == "placeholder":
+        option = None
+    elif setting.role in ("unknown", "assigned") or (option is not None and option.since == absent):
+        _unknown(options, setting, strict or options.strict)
+        option = None
+    elif option is None:
+        _leave_out(options, setting)
+        _count_mules(options, setting)
+    if option is not None:
+        _apply(options, option, setting)
+        if option.field == "mounts" and mounted(str(setting.value)) is None:
+            options.not_run += ((f"{setting.name} = {setting.value}", setting.source),)
+        if option.since == "2.1" and options.uwsgi == "2.0":
+            _note(options, "version-2.1", setting)
+    if (option is None or not option.ours) and setting.source != "argument":
+        _show(options, setting)
+    return option
+
+
+def _preloads(options: Options) -> tuple[tuple[str, str], ...]:
+    """What is loaded, in the order in which uWSGI loads it."""
+    return (
         *(("shared-import", name) for name in options.shared_imports),
         *(("import", name) for name in options.imports),
         *(("module", name) for name in options.modules[-1:]),
@@ -91,7 +106,6 @@ def build(settings: Iterable[Setting]) -> Options:
         *(("eval", code) for code in (options.eval,) if code),
         *(app for mount in options.mounts if (app := mounted(mount)) is not None),
     )
-    return options
 
 
 def _leave_out(options: Options, setting: Setting) -> None:
@@ -158,46 +172,51 @@ def _note(options: Options, code: str, setting: Setting, detail: str = "") -> No
 
 
 def _apply(options: Options, option: Option, setting: Setting) -> None:
-    field, value = option.field, setting.value
-    if field is None:
+    if option.field is None:
         return
-    if option.kind == "config":
-        options.ini_paste = str(value)
-        options.paste_logger = options.paste_logger or setting.name == "ini-paste-logged"
-        return
+    text = "" if isinstance(setting.value, bool) else setting.value
     if option.kind == "flag":
-        if isinstance(value, str) and value.lower() not in FALSE and value.lower() not in TRUE:
+        if text.lower() not in FALSE and text.lower() not in TRUE:
             _note(options, "option-value", setting, " is on")
-        setattr(options, field, truth(value))
-        return
-    text = "" if isinstance(value, bool) else value
-    if option.kind == "int":
-        setattr(options, field, _int(options, option, setting, text))
-    elif option.kind == "list":
-        if option.name == "env" and text.startswith("=") and options.policy.refuses_unread_settings:
-            raise refuse(f"env ({setting.source}): {text!r} names no variable; write KEY=VALUE, or KEY to unset it")
-        if option.name == "mount" and "=" not in text:
-            if not options.policy.explains_errors:
-                raise refuse(f"invalid mountpoint: {text}", 1)
-            raise refuse(f"mount ({setting.source}): {text!r} names no mountpoint; write /PATH=APP")
-        setattr(options, field, (*getattr(options, field), text))
+        setattr(options, option.field, truth(setting.value))
+    elif option.kind == "config":
+        options.ini_paste = str(setting.value)
+        options.paste_logger = options.paste_logger or setting.name == "ini-paste-logged"
     elif option.kind == "spooler":
         options.spoolers += ((text, option.name == "spooler-external"),)
-    elif option.kind == "codes":
-        codes = [code.strip() for code in text.split(",")]
-        setattr(options, field, (*getattr(options, field), *(code for code in codes if code)))
-    elif option.kind == "choice":
-        if text not in option.choices:
-            raise refuse(f"{option.name} ({setting.source}): {text!r} is not one of {', '.join(option.choices)}")
-        setattr(options, field, text)
-    elif option.kind == "seconds":
-        setattr(options, field, _seconds(option, setting, text))
+    elif option.kind in ("list", "codes"):
+        more = _items(options, option, setting, text)
+        setattr(options, option.field, (*getattr(options, option.field), *more))
     else:
-        if field == "umask":
-            _check_umask(options, setting, text)
-        elif field in ("uid", "gid"):
-            _note(options, "other-user", setting)
-        setattr(options, field, text)
+        setattr(options, option.field, _value(options, option, setting, text))
+
+
+def _items(options: Options, option: Option, setting: Setting, text: str) -> list[str]:
+    """What one setting adds to a list."""
+    if option.kind == "codes":
+        return [code for code in (code.strip() for code in text.split(",")) if code]
+    if option.name == "env" and text.startswith("=") and options.policy.refuses_unread_settings:
+        raise refuse(f"env ({setting.source}): {text!r} names no variable; write KEY=VALUE, or KEY to unset it")
+    if option.name == "mount" and "=" not in text:
+        if not options.policy.explains_errors:
+            raise refuse(f"invalid mountpoint: {text}", 1)
+        raise refuse(f"mount ({setting.source}): {text!r} names no mountpoint; write /PATH=APP")
+    return [text]
+
+
+def _value(options: Options, option: Option, setting: Setting, text: str) -> int | float | str:
+    """The one value of an option, as its kind is read."""
+    if option.kind == "int":
+        return _int(options, option, setting, text)
+    if option.kind == "seconds":
+        return _seconds(option, setting, text)
+    if option.kind == "choice" and text not in option.choices:
+        raise refuse(f"{option.name} ({setting.source}): {text!r} is not one of {', '.join(option.choices)}")
+    if option.field == "umask":
+        _check_umask(options, setting, text)
+    elif option.field in ("uid", "gid"):
+        _note(options, "other-user", setting)
+    return text
 
 
 def umask_of(text: str) -> int:

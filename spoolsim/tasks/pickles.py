@@ -84,10 +84,8 @@ class _Machine:
             stack.append(_MAKE[name]())
         elif name in _SKIPPED:
             pass
-        elif name in _PUT:
-            self.memo[argument] = stack[-1]
-        elif name == "MEMOIZE":
-            self.memo[len(self.memo)] = stack[-1]
+        elif name in _PUT or name == "MEMOIZE":
+            self.memo[len(self.memo) if name == "MEMOIZE" else argument] = stack[-1]
         elif name in _GET:
             stack.append(self.memo[argument])
         elif name in _TUPLES:
@@ -97,23 +95,31 @@ class _Machine:
             stack.append(made)
         elif name in _FROM_MARK:
             stack.append(_FROM_MARK[name](self._to_mark()))
-        elif name in ("APPENDS", "ADDITEMS"):
-            self._extend(self._to_mark())
-        elif name == "APPEND":
-            self._extend([stack.pop()])
-        elif name == "SETITEMS":
-            self._extend(_paired(self._to_mark()))
-        elif name == "SETITEM":
-            value = stack.pop()
-            self._extend([(stack.pop(), value)])
+        elif name in _ADDING:
+            self._extend(self._members(name))
         elif name in _OBJECTS:
             self._object(name, argument)
-        elif name == "POP":
-            stack.pop()
+        else:
+            self._shuffle(name)
+
+    def _members(self, name: str) -> list[Any]:
+        """What an instruction takes from the stack to put it into a list, a set or a dictionary."""
+        stack = self.stack
+        if name == "APPEND":
+            return [stack.pop()]
+        if name == "SETITEM":
+            value = stack.pop()
+            return [(stack.pop(), value)]
+        return _paired(self._to_mark()) if name == "SETITEMS" else self._to_mark()
+
+    def _shuffle(self, name: str) -> None:
+        """Take from the stack without use, or repeat what is on it. Raises Unreadable for all else."""
+        if name == "POP":
+            self.stack.pop()
         elif name == "POP_MARK":
             self._to_mark()
         elif name == "DUP":
-            stack.append(stack[-1])
+            self.stack.append(self.stack[-1])
         else:
             raise Unreadable(f"the instruction {name}")
 
@@ -185,6 +191,7 @@ _MAKE: dict[str, Callable[[], Any]] = {
 _SKIPPED = frozenset(("PROTO", "FRAME", "READONLY_BUFFER"))
 _PUT = frozenset(("PUT", "BINPUT", "LONG_BINPUT"))
 _GET = frozenset(("GET", "BINGET", "LONG_BINGET"))
+_ADDING = frozenset(("APPEND", "APPENDS", "ADDITEMS", "SETITEM", "SETITEMS"))
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _FROM_MARK: dict[str, Callable[[list[Any]], Any]] = {
     "TUPLE": tuple,

@@ -6,10 +6,10 @@ import os
 import tomllib
 
 from spoolsim.config.argv import unknown_option
-from spoolsim.config.collect import setting_of
 from spoolsim.config.formats import Row
 from spoolsim.config.formats.json import table_rows
 from spoolsim.config.logic import is_condition
+from spoolsim.config.role import setting_of
 from spoolsim.errors import ConfigError
 
 
