@@ -6,7 +6,7 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -99,6 +99,202 @@ def test_imports_point_downward():
             elif LEVEL[wing(name)] <= LEVEL[wing(module)]:
                 wrong.append(f"{module} imports {name}")
     assert wrong == []
+
+
+#: modules that still import each other; one that no longer does does not belong here
+IN_CIRCLES = {
+    "spoolsim.processes.cheap",
+    "spoolsim.processes.clockwork",
+    "spoolsim.processes.inbox",
+    "spoolsim.processes.master",
+    "spoolsim.processes.orphans",
+    "spoolsim.processes.reload",
+    "spoolsim.processes.stats",
+    "spoolsim.processes.told",
+    "spoolsim.testing",
+    "spoolsim.testing.engine",
+    "spoolsim.testing.explore",
+    "spoolsim.testing.live",
+    "spoolsim.testing.runner",
+    "spoolsim.testing.worker",
+    "spoolsim.work.app",
+    "spoolsim.work.plain",
+    "spoolsim.work.program",
+    "spoolsim.work.signals",
+    "spoolsim.work.trace",
+    "spoolsim.work.worker",
+}
+
+
+def graph() -> dict[str, set[str]]:
+    """Module -> the modules that it imports anywhere, for type checkers too; the package itself is left out."""
+    trees = dict(modules())
+    found: dict[str, set[str]] = {}
+    for module, tree in trees.items():
+        if module == "spoolsim":
+            continue  # its attributes are the way in for users
+        names = (name for name in imported(tree, module) if name.startswith("spoolsim."))
+        found[module] = {home for name in names if (home := _home(name, trees)) not in (module, "spoolsim")}
+    return found
+
+
+def _home(name: str, trees: Collection[str]) -> str:
+    """The module that a dotted name is in."""
+    while name not in trees:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def in_circles(edges: dict[str, set[str]]) -> set[str]:
+    """Those that import themselves by way of others: what is left when all that lead nowhere are taken away."""
+    reached = {module: set(targets) for module, targets in edges.items()}
+    changed = True
+    while changed:
+        changed = False
+        for seen in reached.values():
+            more = set().union(*(reached.get(target, set()) for target in seen)) - seen
+            changed = changed or bool(more)
+            seen.update(more)
+    return {module for module, seen in reached.items() if module in seen}
+
+
+def test_no_modules_import_each_other():
+    """No circle, neither inside functions nor for type checkers."""
+    assert in_circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {"b", "c"}
+    assert in_circles(graph()) == IN_CIRCLES
+
+
+#: modules that still use private names of others; one that no longer does does not belong here
+PRYING = {
+    "spoolsim.processes.cheap",
+    "spoolsim.processes.clockwork",
+    "spoolsim.testing.engine",
+    "spoolsim.testing.explore",
+    "spoolsim.testing.instance",
+    "spoolsim.testing.live",
+    "spoolsim.testing.record",
+    "spoolsim.testing.runner",
+    "spoolsim.testing.stage",
+    "spoolsim.testing.worker",
+    "spoolsim.work.said",
+}
+#: private by their spelling alone: documented, or with no public form
+OPEN = frozenset(
+    (
+        "_asdict",  # of namedtuples
+        "_fields",
+        "_make",
+        "_replace",
+        "_exit",  # os
+        "_ScandirIterator",  # os, for type checkers
+        "_getframe",  # sys
+        "_current_frames",  # sys
+        "_get_running_loop",  # asyncio.events, for who writes a loop
+        "_set_running_loop",
+        "_run_exitfuncs",  # atexit
+        "_SimpleCData",  # ctypes, for type checkers
+    )
+)
+
+
+def pries(tree: ast.Module) -> bool:
+    """True where a private name is imported, or taken of an object, that this module itself does not define."""
+    own = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            own.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            own |= {node.attr} if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls") else set()
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            own.add(node.id)
+    taken = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    taken += [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("spoolsim")
+        for alias in node.names
+    ]
+    return any(name.startswith("_") and not name.endswith("__") and name not in own | OPEN for name in taken)
+
+
+def test_private_names_stay_in_their_module():
+    """What starts with an underscore is used where it is defined, and nowhere else."""
+    assert pries(ast.parse("import a\na._b()"))
+    assert pries(ast.parse("from spoolsim.log import _b"))
+    assert not pries(ast.parse("class A:\n  def __init__(self): self._b = 1\n  def c(self, d): return d._b"))
+    assert {module for module, tree in modules() if pries(tree)} == PRYING
+
+
+#: why `Any`
+APP, DATA, CALL = "objects of the app", "decoded data, or data to be encoded", "arguments that are passed on"
+FOREIGN = "what a library or the system hands over, or a test does"
+#: module -> what passes through it that no type can say
+UNTYPED = {
+    "spoolsim.cli.act": CALL,
+    "spoolsim.cli.enqueue": DATA,
+    "spoolsim.cli.spools": CALL,
+    "spoolsim.config.formats.module": FOREIGN,
+    "spoolsim.emulate.instance": DATA,
+    "spoolsim.emulate.rpc": APP,
+    "spoolsim.emulate.stand_ins": CALL,
+    "spoolsim.emulate.store": FOREIGN,
+    "spoolsim.emulate.surface": APP,
+    "spoolsim.processes.bytecode": FOREIGN,
+    "spoolsim.processes.stats": DATA,
+    "spoolsim.section": CALL,
+    "spoolsim.shim.uwsgi": APP,
+    "spoolsim.shim.uwsgidecorators": APP,
+    "spoolsim.spool.enqueue": APP,
+    "spoolsim.spool.packet": DATA,
+    "spoolsim.spool.wake": FOREIGN,
+    "spoolsim.tasks.describe": DATA,
+    "spoolsim.tasks.pickles": DATA,
+    "spoolsim.tasks.records": DATA,
+    "spoolsim.testing.clock": FOREIGN,
+    "spoolsim.testing.configured": APP,
+    "spoolsim.testing.databases": FOREIGN,
+    "spoolsim.testing.engine": APP,
+    "spoolsim.testing.explore": APP,
+    "spoolsim.testing.faults": APP,
+    "spoolsim.testing.instance": APP,
+    "spoolsim.testing.live": APP,
+    "spoolsim.testing.plugin": FOREIGN,
+    "spoolsim.testing.record": APP,
+    "spoolsim.testing.stage": APP,
+    "spoolsim.testing.task": APP,
+    "spoolsim.testing.worker": APP,
+    "spoolsim.work.app": APP,
+    "spoolsim.work.atexits": APP,
+    "spoolsim.work.diagnosis": APP,
+    "spoolsim.work.handlers": FOREIGN,
+    "spoolsim.work.intact": APP,
+    "spoolsim.work.outcome": APP,
+    "spoolsim.work.program": DATA,
+    "spoolsim.work.run": APP,
+    "spoolsim.work.signature": APP,
+}
+#: modules that still hold `Any` where a type would do; one that no longer does does not belong here
+LOOSE = {
+    "spoolsim.processes.clockwork",
+    "spoolsim.processes.forkserver",
+    "spoolsim.processes.generation",
+    "spoolsim.processes.lifecycle",
+    "spoolsim.processes.master",
+    "spoolsim.processes.wire",
+    "spoolsim.work.signals",
+    "spoolsim.work.trace",
+}
+
+
+def test_any_stands_where_no_type_can():
+    """`Any` is for what the app makes and for decoded data, in the modules that are named with the reason."""
+    found = {
+        module
+        for module, tree in modules()
+        if any(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(tree))
+    }
+    assert not UNTYPED.keys() & LOOSE
+    assert found == UNTYPED.keys() | LOOSE
 
 
 @pytest.mark.parametrize("room", PURE)
