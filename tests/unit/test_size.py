@@ -21,7 +21,6 @@ LINES_OF_A_FUNCTION, LINES_OF_A_FILE = 60, 400
 TABLES = {"options/table.py"}
 #: files, and functions as file:name, that are still too long; one that no longer is does not belong here
 LONG = {
-    "config/check.py",
     "processes/child.py",
     "processes/child.py:_serve",
     "processes/forkserver.py",
