@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from spoolsim.spool.enqueue import NOT_BYTES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _LONG = 1 << 63
 
 
@@ -44,3 +50,16 @@ def quotient(number: int, divisor: int) -> int:
     """C's division: towards zero."""
     found = abs(number) // abs(divisor)
     return wrapped(found if (number < 0) is (divisor < 0) else -found)
+
+
+def refused_keywords(given: Mapping[str, object]) -> ValueError:
+    """The error for keyword arguments of uwsgi.spool(), which cannot work on Python 3: their names are str."""
+    shown = ", ".join(
+        f"{name.encode()!r}: {value if isinstance(value, bytes) else '...'!r}" for name, value in given.items()
+    )
+    error = ValueError(NOT_BYTES)
+    error.add_note(
+        "keyword arguments never work on Python 3, because their names are str and uWSGI takes bytes only; "
+        f"pass one dictionary: uwsgi.spool({{{shown}}})"
+    )
+    return error

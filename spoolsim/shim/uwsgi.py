@@ -22,7 +22,6 @@ except ModuleNotFoundError:  # a program of another environment, under exec: the
     _spec.loader.exec_module(_package)
 
 from spoolsim import system as _system
-from spoolsim.spool import enqueue as _enqueue
 from spoolsim.spool import jobs as _jobs
 from spoolsim.work import app as _app
 from spoolsim.work import outcome as _outcome
@@ -94,18 +93,12 @@ if TYPE_CHECKING:
     from spoolsim.work.app import App
 
 #: names that uWSGI has only where a spooler is configured
-_NEED_A_SPOOLER = frozenset(
-    (
-        "send_to_spooler",
-        "set_spooler_frequency",
-        "spool",
-        "spooler_get_task",
-        "spooler_jobs",
-        "spooler_pid",
-        "spooler_pids",
-        "spoolers",
-    )
-)
+# fmt: off
+_NEED_A_SPOOLER = frozenset((
+    "send_to_spooler", "set_spooler_frequency", "spool", "spooler_get_task", "spooler_jobs", "spooler_pid",
+    "spooler_pids", "spoolers",
+))
+# fmt: on
 #: names here that are none of uWSGI's
 _PRIVATE = frozenset(("annotations", "os", "sys", "time", "TYPE_CHECKING"))
 #: what this module talks to; its presence tells our module from uWSGI's
@@ -146,7 +139,9 @@ def _spool(*args: dict[bytes, bytes], **kwargs: bytes) -> bytes:
         if len(args) > 1 or kwargs:
             _spoolsim.note("arguments-dropped")
     elif kwargs:
-        raise _keywords(kwargs)
+        from spoolsim.emulate.arguments import refused_keywords
+
+        raise refused_keywords(kwargs)
     elif _empty_keywords():
         job = kwargs
     if not isinstance(job, dict):
@@ -154,19 +149,6 @@ def _spool(*args: dict[bytes, bytes], **kwargs: bytes) -> bytes:
         error.add_note(f"got {'nothing' if not args else type(job).__name__}; call uwsgi.spool({{b'key': b'value'}})")
         raise error
     return _spoolsim.producer.spool(job)
-
-
-def _keywords(given: dict[str, Any]) -> ValueError:
-    """The error for keyword arguments, which cannot work on Python 3: their names are str."""
-    shown = ", ".join(
-        f"{name.encode()!r}: {value if isinstance(value, bytes) else '...'!r}" for name, value in given.items()
-    )
-    error = ValueError(_enqueue.NOT_BYTES)
-    error.add_note(
-        "keyword arguments never work on Python 3, because their names are str and uWSGI takes bytes only; "
-        f"pass one dictionary: uwsgi.spool({{{shown}}})"
-    )
-    return error
 
 
 def _empty_keywords() -> bool:

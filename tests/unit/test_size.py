@@ -26,7 +26,6 @@ LONG = {
     "processes/forkserver.py",
     "processes/master.py",
     "processes/master.py:__init__",
-    "shim/uwsgi.py",
     "shim/uwsgidecorators.py",
     "work/app.py",
     "work/plain.py:go",
