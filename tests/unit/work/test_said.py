@@ -53,6 +53,7 @@ def test_a_short_line_waits_for_a_big_text():
     """A line written meanwhile by another process comes behind it."""
     fd = said.create()
     reader, writer = os.pipe()
+    met, meets = os.pipe()
     big, small = Log(writer), Log(writer)
     big.turn = Turn(fd)
     child = os.fork()
@@ -60,6 +61,7 @@ def test_a_short_line_waits_for_a_big_text():
         small.turn = Turn(fd)
         while not small.turn.taken():
             select.select((), (), (), 0.001)
+        os.write(meets, b"1")
         small.raw("line")
         os._exit(0)
     text = "x" * 200_000  # more than the pipe holds
@@ -68,6 +70,8 @@ def test_a_short_line_waits_for_a_big_text():
         big.raw(text)
         os._exit(0)
     os.close(writer)
+    os.close(meets)
+    assert os.read(met, 1)  # the pipe is full, so the big text is held up until the other one has met it
     data = b""
     while chunk := os.read(reader, 4096):
         data += chunk
@@ -75,4 +79,5 @@ def test_a_short_line_waits_for_a_big_text():
     for pid in (child, writing):
         os.waitpid(pid, 0)
     os.close(reader)
+    os.close(met)
     os.close(fd)
