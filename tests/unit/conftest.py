@@ -1,8 +1,9 @@
-"""What a unit test must not leave to the next one."""
+"""Where unit tests work, and what one must not leave to the next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +16,10 @@ def no_instance_is_left() -> Iterator[None]:
     before = app.current
     yield
     app.current = before
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

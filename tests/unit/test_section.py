@@ -17,12 +17,6 @@ from spoolsim.errors import ConfigError, OptionError
 from spoolsim.options import build
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_the_package_exports_the_api_without_importing_it():
     """`import spoolsim` loads nothing of the wing; the names come when they are asked for."""
     code = "import sys, spoolsim; print('spoolsim.section' in sys.modules, spoolsim.Spooler.__name__)"

@@ -32,12 +32,12 @@ TASKS = (
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "spool").mkdir(mode=0o700)
-    (tmp_path / "tasks.py").write_text(TASKS)
-    (tmp_path / "uwsgi.ini").write_text(GOOD)
-    return tmp_path
+def here(here: Path) -> Path:
+    """With a spool directory, tasks and a configuration without findings."""
+    (here / "spool").mkdir(mode=0o700)
+    (here / "tasks.py").write_text(TASKS)
+    (here / "uwsgi.ini").write_text(GOOD)
+    return here
 
 
 def findings(*words: str) -> list[Finding]:

@@ -22,10 +22,10 @@ INI = (
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "uwsgi.ini").write_text(INI)
-    return tmp_path
+def here(here: Path) -> Path:
+    """With the configuration that is exported."""
+    (here / "uwsgi.ini").write_text(INI)
+    return here
 
 
 def run(*words: str) -> Result:

@@ -16,12 +16,6 @@ from spoolsim.errors import ConfigError
 COMMA = 26 if sys.version_info >= (3, 13) else 27
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

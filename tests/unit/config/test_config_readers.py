@@ -15,12 +15,6 @@ def pairs(settings: list[Setting]) -> list[tuple[str, str | bool]]:
     return [(setting.name, setting.value) for setting in settings]
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_an_ini_file_is_read_line_by_line(here: Path):
     """Blanks around go, repeated and bare keys stay, comments are whole lines, other sections are left."""
     (here / "x.ini").write_text(

@@ -30,7 +30,6 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     home = tmp_path / "spool"
     home.mkdir()
     spool = SpoolDir(str(home))
-    monkeypatch.setattr("spoolsim.work.app.current", None)  # what is installed here is not left to other tests
     app = install(App(Options(quiet=True, retry_delay=60.0), [(spool, 0)], Log()))
     app.prepare()
     app.become(SPOOLER)
