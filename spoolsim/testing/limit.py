@@ -15,7 +15,7 @@ from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
 
 _DEBUGGERS = ("bdb", "pdb", "cmd", "IPython", "ipdb", "pydevd", "_pydevd_bundle", "debugpy", "pudb")
 
@@ -33,6 +33,9 @@ _AGAIN = 0.01
 _CLEANUP, _PATIENCE = 1.0, 3
 _RELENTLESS = 0.001
 
+#: our own package, which is never interrupted by the last resort
+_HERE = __file__.rpartition("testing")[0]
+
 
 class Interrupted(BaseException):
     """Raised inside a task that took too long."""
@@ -49,10 +52,45 @@ class _Again(Interrupted):
         __del__ = staticmethod(partial(_thread.interrupt_main, _SIGNAL))
 
 
+class _Relentless:
+    """The last resort, from Python 3.12 on: raises `Interrupted` at each line that the task runs, its own `except` too.
+
+    Until 3.11 the signal of `_Again` strikes behind every `except`; since then it may strike inside the next `try`.
+    """
+
+    def __init__(self, limit: Limit) -> None:
+        self._limit = limit
+        self._tool = -1
+
+    def begin(self) -> None:
+        """Do nothing where there is no sys.monitoring, or no free number for a tool."""
+        if sys.version_info >= (3, 12) and self._tool < 0:
+            events = sys.monitoring
+            free = [number for number in range(6) if events.get_tool(number) is None]
+            if free:
+                self._tool = free[-1]
+                events.use_tool_id(self._tool, "spoolsim")
+                events.register_callback(self._tool, events.events.LINE, self._line)
+                events.set_events(self._tool, events.events.LINE)
+
+    def end(self) -> None:
+        """Leave the tasks alone that follow."""
+        if sys.version_info >= (3, 12) and self._tool >= 0:
+            sys.monitoring.set_events(self._tool, 0)
+            sys.monitoring.free_tool_id(self._tool)
+            self._tool = -1
+
+    def _line(self, code: CodeType, line: int) -> None:
+        limit = self._limit
+        if limit.busy and threading.get_ident() == limit.target and not code.co_filename.startswith(_HERE):
+            raise Interrupted
+
+
 class Limit:
     """At most `seconds` for what happens inside the `with`.
 
-    expired: the time is over; whoever loops looks at it between tasks. busy: set when a task begins.
+    expired: the time is over; whoever loops looks at it between tasks. busy: set when a task begins. target: the thread
+    that the tasks run in.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -62,7 +100,8 @@ class Limit:
         self._fired = False
         self._running = threading.Lock()  # held as long as tasks run
         self._lock = threading.Lock()
-        self._target = threading.get_ident()
+        self._relentless = _Relentless(self)
+        self.target = threading.get_ident()
         self._by_signal = (
             _SIGNAL is not None
             and threading.current_thread() is threading.main_thread()
@@ -78,6 +117,7 @@ class Limit:
 
     def __exit__(self, *error: object) -> None:
         self._running.release()
+        self._relentless.end()
         if self._by_signal and _SIGNAL is not None:
             signal.signal(_SIGNAL, signal.SIG_DFL)  # which is to be ignored
 
@@ -99,12 +139,14 @@ class Limit:
         strikes = 0
         pause = self.seconds
         while not self._running.acquire(timeout=pause):
-            if _debugged(sys._current_frames().get(self._target)):
+            if _debugged(sys._current_frames().get(self.target)):
                 continue
             with self._lock:
                 self.expired = True
                 if self.busy:
                     self._fired = True
+                    if strikes == _PATIENCE:
+                        self._relentless.begin()
                     self._interrupt()
                     strikes += 1
             pause = _AGAIN if not strikes else _CLEANUP if strikes <= _PATIENCE else _RELENTLESS
@@ -115,13 +157,13 @@ class Limit:
 
     def _interrupt(self) -> None:
         if self._by_signal and _SIGNAL is not None:
-            signal.pthread_kill(self._target, _SIGNAL)
+            signal.pthread_kill(self.target, _SIGNAL)
         else:
             try:
                 import ctypes
             except ImportError:  # built without: the task is reported when it ends by itself
                 return
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._target), ctypes.py_object(Interrupted))
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.target), ctypes.py_object(Interrupted))
 
 
 def _debugged(frame: FrameType | None) -> bool:
