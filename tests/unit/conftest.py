@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,12 @@ from spoolsim.work import app
 
 
 @pytest.fixture(autouse=True)
-def no_instance_is_left() -> Iterator[None]:
-    """The instance that a test installs in this process goes with the test: it remembers what it has printed."""
-    before = app.current
-    yield
-    app.current = before
+def no_instance_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins without an instance, and leaves none: an instance remembers what it has printed.
+
+    One that a test elsewhere installed in this process counts as well.
+    """
+    monkeypatch.setattr(app, "current", None)
 
 
 @pytest.fixture
