@@ -112,6 +112,12 @@ NOTES: tuple[Note, ...] = (
         safer=True,
     ),
     _note(
+        "no-master",
+        "uWSGI starts a spooler without a master, but it never runs a task",
+        "set master = true, or leave master out: a spooler option turns it on",
+        safer=True,
+    ),
+    _note(
         "crash-loop",
         "uWSGI would restart this spooler at once, every time",
         "find what ends the process: sys.exit, a crash in C code, or a kill",

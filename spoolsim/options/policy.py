@@ -215,6 +215,12 @@ class Policy:
         spoolsim="logs the same line, and a note when it is registered",
         note="signal-target",
     )
+    serves_without_master = _D(
+        "`master = false` beside a spooler",
+        uwsgi="starts the spooler, which never runs a task",
+        spoolsim="serves it",
+        note="no-master",
+    )
     respawn_pause = _D(
         "a spooler that dies again and again",
         uwsgi="restarts it at once, every time",

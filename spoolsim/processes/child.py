@@ -101,6 +101,8 @@ class Spooler:
         status = FAILED
         try:
             _signals(self.app.faithful)
+            if not (self.app.options.master or self.app.policy.serves_without_master):
+                leave(self._serve_nothing())
             if self.app.faithful:  # uWSGI's goes on with its import, and with its first scan
                 self._become()
             else:
@@ -118,6 +120,13 @@ class Spooler:
             now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
             self.words[HARAKIRI] = now + int(max(self.app.options.stop_grace, 1) * 1_000_000_000)
         leave(status)
+
+    def _serve_nothing(self) -> int:
+        """Wait for the end, as uWSGI's spooler does without a master: it never gets Python's lock (the GIL)."""
+        self.app.log.line(f"spawned the uWSGI spooler on dir {self.spool.path} with pid {os.getpid()}")
+        while not self._leaving():
+            select.select([self.leash], [], [], _GONE_PAUSE)
+        return OK
 
     def _become(self) -> None:
         app = self.app

@@ -34,6 +34,8 @@ def run(settings: list[Setting], log: Log | None = None) -> int:
         os.umask(umask_of(options.umask))
     directories = _directories(options, log)
     _say_what_differs(options, log, notes)
+    if not options.master and any(count for _, count in directories):
+        _say_without_master(options, settings, log, notes)
     if all(directory.external for directory, _ in directories):
         _say_that_nothing_is_served(options, log)
     if options.stand_in_worker:
@@ -131,6 +133,20 @@ def _directories(options: Options, log: Log) -> list[tuple[SpoolDir, int]]:
             warn_of_neighbours(directory.path, log, ordered=options.ordered)
         found.append((directory, 0 if external else options.processes_per_spooler))
     return found
+
+
+def _say_without_master(options: Options, settings: list[Setting], log: Log, notes: Notes) -> None:
+    """Tell that uWSGI serves no spooler without a master. Raises UsageError for a drain that does as uWSGI."""
+    where = next((f" ({setting.source})" for setting in reversed(settings) if setting.name == "master"), "")
+    if options.policy.serves_without_master:
+        notes.give("no-master", f"master = false{where}")
+        return
+    text = (
+        f"master = false{where}: uWSGI runs no task without a master, and --faithful does the same; set master = true"
+    )
+    if options.drain or options.inline:
+        raise UsageError(text)
+    log.say(text, error=True)
 
 
 def _say_what_differs(options: Options, log: Log, notes: Notes) -> None:

@@ -29,6 +29,7 @@ NOTES: dict[str, tuple[str, ...]] = {
     "return-overflow": ("ret_numbers_more",),
     "late-import": ("late_import_in_a_task",),
     "frequency-zero": ("frequency_zero_spins", "config_frequency_values"),
+    "no-master": (REAL + "test_without_a_master_no_task_runs",),
     "crash-loop": ("die_os_exit", "die_sys_exit"),
     "poison-task": ("die_os_exit", "die_sigkill", "handler_segfault"),
     "directory-gone": ("dirs_removed_while_running",),
@@ -115,6 +116,7 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
     "`py-autoreload` without a web worker": (AUTORELOAD,),
     "an import that hangs during a reload": (REAL + "test_an_import_that_hangs_in_a_reload",),
     "a signal target that does not exist in this configuration": NOTES["signal-target"],
+    "`master = false` beside a spooler": NOTES["no-master"],
     "a spooler that dies again and again": NOTES["crash-loop"],
     "any other death of a spooler": ("die_sigkill",),
     "a master that is killed while a spooler imports or scans": (

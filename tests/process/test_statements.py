@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from pathlib import Path
+
+import pytest
 
 from tests.conftest import poll_until
 from tests.process.conftest import Start
+
+never = threading.Event()
 
 APP = """
 import atexit
@@ -54,3 +60,22 @@ def test_a_reload_by_sighup_keeps_no_old_code(start: Start, home_app: str) -> No
     poll_until(lambda: it.output().count("spawned the uWSGI spooler") == 2, 30, "the new spooler")
     assert it.stop() == 0
     assert "(fresh-code)" not in it.output()
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+def test_without_a_master(start: Start, home: Path, faithful: bool) -> None:
+    """As under uWSGI no task runs, with --faithful; without it they run, and a note says so."""
+    (home / "c.ini").write_text("[uwsgi]\nmaster = false\n")
+    it = start("--ini", "c.ini", "--spooler-frequency", "1", *(["--faithful"] if faithful else []))
+    it.put("note('task')")
+    if faithful:
+        it.spawned.wait_output("master = false (c.ini:2): uWSGI runs no task without a master, and --faithful does")
+        it.spawned.wait_output("spawned the uWSGI spooler on dir")
+        it.put("note('another')")
+        never.wait(3)  # two scans of a spooler that served
+        assert it.runs() == []
+        assert len(it.tasks()) == 2
+    else:
+        it.wait_runs("task")
+        assert "(no-master)" in it.output()
+    it.stop()
