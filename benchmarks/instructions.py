@@ -26,9 +26,9 @@ from spoolsim.options import Options
 from spoolsim.spool import settle
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.testing import SpoolerHarness, stage
-from spoolsim.work import plain
 from spoolsim.work.app import App
 from spoolsim.work.scoreboard import Scoreboard
+from spoolsim.work.status import Status
 from spoolsim.work.worker import Worker
 
 #: tasks of the short run, and of the long one
@@ -55,8 +55,8 @@ def task(room: Room, count: int) -> None:
     fill(room, count)
     app = _app(room)
     board = Scoreboard.create(None, 1)
-    worker = Worker(app, app.directories[0][0], words=board.slot(0), place=board.task(0))
-    worker.parent = os.getppid()
+    worker = Worker(app, app.directories[0][0], status=Status(app, board.slot(0), board.task(0)))
+    worker.status.follow(os.getppid())
     assert worker.cycle() == count
 
 
@@ -94,8 +94,7 @@ WORK: dict[str, Callable[[Room, int], None]] = {
 
 def _alone(name: str, count: int) -> None:
     """In a process of its own, under valgrind, where a handler that does nothing takes a long time, too."""
-    for module in (settle, plain):
-        module.GLIMPSE = 10**12
+    settle.GLIMPSE = 10**12
     places = Places()
     try:
         with places.room(MEMORY) as room:

@@ -16,6 +16,7 @@ from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.journal import Journal, read
 from spoolsim.spool.packet import encode
 from spoolsim.spool.scan import Level, scan
+from spoolsim.spool.verdicts import KEEP
 
 DATA = encode([(b"task", b"noop"), (b"n", b"1")])
 
@@ -71,7 +72,7 @@ def test_claim(benchmark: Any, room: Room) -> None:
     def claim() -> Claim:
         found = take(level, name, time.time())
         assert isinstance(found, Claim)
-        settle.release(found)
+        settle.apply(found, KEEP)
         return found
 
     try:

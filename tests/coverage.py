@@ -23,6 +23,8 @@ MODULES = {
     "spoolsim.spool.scan": ["tests/unit/spool"],
     "spoolsim.spool.claim": ["tests/unit/spool"],
     "spoolsim.spool.settle": ["tests/unit/spool"],
+    "spoolsim.spool.verdicts": ["tests/unit/work/test_work_verdict.py"],
+    "spoolsim.work.verdict": ["tests/unit/work/test_work_verdict.py"],
     "spoolsim.work.outcome": ["tests/unit/work/test_work_outcome.py", "tests/property/test_outcome.py"],
     "spoolsim.processes.lifecycle": ["tests/unit/processes/test_lifecycle.py", "tests/property/test_lifecycle.py"],
 }

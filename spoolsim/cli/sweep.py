@@ -15,12 +15,13 @@ from spoolsim.errors import SpoolsimError
 from spoolsim.printable import printable
 from spoolsim.spool import settle
 from spoolsim.spool.claim import OPEN, Claim
-from spoolsim.spool.directory import SpoolDir
+from spoolsim.spool.directory import BROKEN, SpoolDir
 from spoolsim.spool.lock import try_lock
 from spoolsim.spool.look import UNFINISHED, look
 from spoolsim.spool.names import PREFIX, counts
 from spoolsim.spool.packet import HEADER
 from spoolsim.spool.scan import DEPTH, Level
+from spoolsim.spool.verdicts import KEEP, REMOVE, Aside
 from spoolsim.tasks.where import find
 
 TYPE_CHECKING = False
@@ -76,11 +77,11 @@ def _clear(spool: SpoolDir, path: str, why: str, yes: bool) -> None:
             return
         out(f"{printable(path)}: {why}")
         if not yes:
-            settle.release(claim)
+            settle.apply(claim, KEEP)
         elif name.startswith(_HIDDEN):
-            settle.remove(claim)
+            settle.apply(claim, REMOVE)
         else:
-            settle.set_aside(claim, why)
+            settle.apply(claim, Aside(BROKEN, why))
     except OSError as error:
         raise SpoolsimError(f"{printable(path)}: {error.strerror}") from None
     finally:

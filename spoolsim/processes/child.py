@@ -13,11 +13,14 @@ from spoolsim.processes.network import Network, bind, who_runs_code
 from spoolsim.work import atexits, handlers, identity, intact, run
 from spoolsim.work.app import IN_WORKERS, SPOOLER, WORKER, print_error
 from spoolsim.work.diagnosis import listed
+from spoolsim.work.notices import nobody
 from spoolsim.work.remains import reporter
+from spoolsim.work.run import Ended
 from spoolsim.work.scoreboard import DRAINED as THROUGH
 from spoolsim.work.scoreboard import HARAKIRI, LEAVE, STATE
+from spoolsim.work.status import Status
 from spoolsim.work.wait import LEASH, LOOK, LOOKS, POLL, SIGNAL, TASK, WOKEN, Wait
-from spoolsim.work.worker import Ended, Worker
+from spoolsim.work.worker import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,12 +78,11 @@ class Spooler:
             app,
             spool,
             share=share,
-            words=words,
-            place=place,
+            status=Status(app, words, place),
             tried=tried,
             attempted=attempted,
             unremoved=unremoved,
-            report=reporter(reports) if reports >= 0 else None,
+            report=reporter(reports) if reports >= 0 else nobody,
         )
         #: exceptions in a row that came amid our own code
         self._strays = 0
@@ -160,8 +162,8 @@ class Spooler:
         if app.faithful:
             self.worker.around = self._around
         else:
-            self.worker.parent = self.parent
-            self.worker.identity = identity.here()  # the app's own hook may have changed it
+            self.worker.status.follow(self.parent)
+            self.worker.settler.identity = identity.here()  # the app's own hook may have changed it
         why = POLL
         ran = 0
         only = None
@@ -178,7 +180,7 @@ class Spooler:
             except FileNotFoundError:
                 if app.faithful or app.options.drain:
                     return self._gone()
-                self.worker.check_identity()
+                self.worker.settler.check_identity()
                 app.notes.give("directory-gone", self.spool.path)
                 if wait.wait(limit=_GONE_PAUSE) == LEASH:
                     break
@@ -332,9 +334,9 @@ class Spooler:
             return  # another spooler was quicker
         os.chdir(self.spool.path)
         who = f"spooler {os.getpid()}"
-        self.worker.guard(lambda: signals.run(number, who, print_error))
+        self.worker.status.guard(lambda: signals.run(number, who, print_error))
         if self.app.options.signal_as_task:
-            self.worker.count()
+            self.worker.settler.count()
         self.wait.wakeup()
 
 

@@ -25,6 +25,7 @@ from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work import atexits, attempted, handlers, program, said, tried
 from spoolsim.work.app import App, install
+from spoolsim.work.notices import KEPT
 from spoolsim.work.remains import reporter
 from spoolsim.work.scoreboard import DRAINED as THROUGH
 from spoolsim.work.scoreboard import (
@@ -43,7 +44,6 @@ from spoolsim.work.scoreboard import (
 )
 from spoolsim.work.signals import Pipe
 from spoolsim.work.unremoved import Unremoved
-from spoolsim.work.worker import KEPT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

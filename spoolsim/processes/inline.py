@@ -15,11 +15,14 @@ from spoolsim import system
 from spoolsim.errors import AppError
 from spoolsim.work import attempted, handlers, program
 from spoolsim.work.app import SPOOLER, App, install, print_error
+from spoolsim.work.notices import nobody
 from spoolsim.work.remains import Remains
-from spoolsim.work.scoreboard import STARTED, USER, deadline
+from spoolsim.work.run import Ended
+from spoolsim.work.scoreboard import STARTED, deadline
 from spoolsim.work.signals import Pipe
+from spoolsim.work.status import Status
 from spoolsim.work.wait import LEASH, LOOKS, SIGNAL, Wait
-from spoolsim.work.worker import Ended, Worker
+from spoolsim.work.worker import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,20 +39,41 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-class Foreground(Worker):
-    """A spooler that is no process of its own, and says whose harakiri would have struck."""
+class Outlived(Status):
+    """The status of a process that no harakiri ends: it says whose would have struck."""
 
     __slots__ = ("_running",)
 
-    def __init__(
-        self, app: App, spool: SpoolDir, *, words: memoryview | None, settled: Callable[[str, Outcome], None]
-    ) -> None:
-        super().__init__(app, spool, words=words, in_process=True, settled=settled)
+    def __init__(self, app: App, words: memoryview | None) -> None:
+        super().__init__(app, words)
         self._running = "nothing"
 
+    def begin(self, task: bytes) -> None:
+        self._running = os.path.basename(os.fsdecode(task)) or "a signal handler"
+        self.app.harakiri_word = self.arm_user  # of all that share this process, the one whose task runs
+        super().begin(task)
+
+    def end(self) -> int:
+        self._check()
+        return super().end()
+
+    def arm_user(self, seconds: int) -> None:
+        self._check()
+        super().arm_user(seconds)
+
+    def _check(self) -> None:
+        at, began = deadline(self.words), self.words[STARTED]
+        if began < at <= system.clock_gettime_ns(system.CLOCK_MONOTONIC):
+            seconds = round((at - began) / 1_000_000_000, 1)
+            self.app.notes.give("inline-harakiri", detail=f"{self._running} after {seconds:g} s")
+
+
+class Foreground(Worker):
+    """A spooler that is not a process of its own, in which a debugger may be at work."""
+
+    __slots__ = ()
+
     def manage(self, claim: Claim) -> bool:
-        self._running = claim.name
-        self.app.harakiri_word = self._arm_user  # of all that share this process, the one whose task runs
         before = signal.getsignal(signal.SIGINT)
         try:
             return super().manage(claim)
@@ -57,24 +81,6 @@ class Foreground(Worker):
             # a debugger that was left by `continue` has put in its own, which would begin to debug us at a Ctrl-C
             if before is not None and signal.getsignal(signal.SIGINT) != before:
                 signal.signal(signal.SIGINT, before)
-
-    def guard(self, call: Callable[[], None]) -> None:
-        self._running = "a signal handler"
-        super().guard(call)
-
-    def _end(self) -> None:
-        self._outlived()
-        super()._end()
-
-    def _arm_user(self, seconds: int) -> None:
-        self._outlived()
-        super()._arm_user(seconds)
-
-    def _outlived(self) -> None:
-        at, began = deadline(self.words), self.words[STARTED]
-        if began < at <= system.clock_gettime_ns(system.CLOCK_MONOTONIC):
-            seconds = round((at - began) / 1_000_000_000, 1)
-            self.app.notes.give("inline-harakiri", detail=f"{self._running} after {seconds:g} s")
 
 
 class Inline:
@@ -188,11 +194,16 @@ class Inline:
                 return 1
 
     def _worker(self, spool: SpoolDir, words: memoryview | None) -> Foreground:
-        worker = Foreground(self.app, spool, words=words, settled=self._settled)
-        if self.options.drain:
-            worker.attempted = attempted.Attempted(attempted.share(1), 0)
-            worker.report = self.remains.report
-        return worker
+        drains = self.options.drain
+        return Foreground(
+            self.app,
+            spool,
+            status=Outlived(self.app, words),
+            in_process=True,
+            settled=self._settled,
+            attempted=attempted.Attempted(attempted.share(1), 0) if drains else None,
+            report=self.remains.report if drains else nobody,
+        )
 
     def _cycle(self, worker: Foreground) -> int:
         ran = 0
@@ -202,10 +213,9 @@ class Inline:
             self.app.notes.give("directory-gone", worker.spool.path)
         except Ended:
             ran = 1
-            worker.recycled = True
+            worker.settler.recycled = True
         if worker.recycled:  # a process of its own would end here, and come back
-            worker.recycled = False
-            worker.tasks = worker.words[USER] = 0
+            worker.renew()
         return ran
 
     def _signal(self, worker: Foreground | None) -> None:
@@ -214,7 +224,7 @@ class Inline:
         number = pipe.receive() if pipe else -1
         if number >= 0 and worker is not None:
             who = f"spooler {os.getpid()}"
-            worker.guard(lambda: self.app.signals.run(number, who, print_error))
+            worker.status.guard(lambda: self.app.signals.run(number, who, print_error))
 
     def _press(self, number: int, frame: object) -> None:
         self.pressed = True

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import time
-from itertools import chain
 
 from spoolsim import system
 from spoolsim.log import encoded
@@ -42,6 +41,9 @@ _REMEMBERED = 10_000
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | system.O_CLOEXEC | system.O_NOFOLLOW | system.O_NONBLOCK
 #: in the line of a task that is done at the first try, and in no other
 _FIRST = b"\tdone\t1\t"
+
+#: what a name may hold that is written as it is: printable ASCII but the backslash
+_TAME = bytes(byte for byte in range(32, 127) if byte != ord("\\"))
 
 #: outcomes beside done, retry and ignored: the worker died while it ran; the task was moved to failed/
 DIED, FAILED = "died", "failed"
@@ -171,10 +173,11 @@ class Journal:
         if not rows:
             return
         tasks = "".join([row[2] for row in rows])
-        if self._attempts or "\\" in tasks or not tasks.isprintable():
+        if self._attempts or not tasks.isascii() or tasks.encode().translate(None, _TAME):
             text = "".join([self._line(*row) for row in rows])
         else:
-            text = f"%d\t{self._pid}\tdone\t1\t%d\t%s\t\n" * len(rows) % tuple(chain.from_iterable(rows))
+            done = f"\t{self._pid}{_FIRST.decode()}"
+            text = "".join([f"{at}{done}{took}\t{task}\t\n" for at, took, task in rows])
         rows.clear()
         self._write(text)
 

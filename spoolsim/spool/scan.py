@@ -7,6 +7,7 @@ whole and sorted by version, and directories of all digits (priorities) are walk
 from __future__ import annotations
 
 import os
+from itertools import islice
 
 from spoolsim import system
 from spoolsim.spool import names
@@ -122,21 +123,21 @@ def _batches(
     index, count = share or (0, 1)
     prefix = names.PREFIX
     size = _FIRST_BATCH
-    batch: list[str] = []
     with system.scan_directory(level.fd) as entries:
-        for entry in entries:
-            name = entry.name
-            if not name.startswith(prefix):
-                continue
-            if entry.is_file(follow_symlinks=False):
-                batch.append(name)
-                if len(batch) == size:
-                    yield batch
-                    batch = []
-                    size = min(2 * size, _BATCH)
-            elif skipped and hash(name) % count == index:
-                skipped(f"{level.path}/{name}", _kind(entry))
-        yield batch
+        entry: object = True
+        while entry:
+            entry = None
+            batch = []
+            for entry in islice(entries, size):
+                name = entry.name
+                if name.startswith(prefix):
+                    if entry.is_file(follow_symlinks=False):
+                        batch.append(name)
+                    elif skipped and hash(name) % count == index:
+                        skipped(f"{level.path}/{name}", _kind(entry))
+            if batch:
+                yield batch
+                size = min(2 * size, _BATCH)
 
 
 def _ordered(

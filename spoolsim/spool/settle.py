@@ -1,4 +1,4 @@
-"""Giving a claimed task up: removed, kept for the next scan, or set aside.
+"""Ending a claim as a verdict says: `apply` is the only place where one ends.
 
 The file is unlinked while its lock is held, so that nobody can claim it in between.
 """
@@ -11,16 +11,16 @@ import stat
 
 from spoolsim import system
 from spoolsim.log import encoded
-from spoolsim.spool import claim as claims
 from spoolsim.spool import keep, lock
-from spoolsim.spool.directory import BROKEN
+from spoolsim.spool.claim import held
 from spoolsim.spool.lock import close, unlock
+from spoolsim.spool.verdicts import REMOVE, Aside, Postpone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spoolsim.spool.claim import Claim
     from spoolsim.spool.scan import Level
-
+    from spoolsim.spool.verdicts import Verdict
 
 #: a handler that took no longer, in nanoseconds, had no time to put another file in the place of its own: one rename
 #: takes five microseconds where calling a handler takes one
@@ -35,48 +35,65 @@ class Replaced(OSError):
     """Another file has taken the name of a task while it was run."""
 
 
-def remove(claim: Claim, took: int = GLIMPSE) -> None:
-    """Done, after `took` nanoseconds: unlink, then unlock. Raises as `unlink`."""
-    try:
-        unlink(claim, took)
-    finally:
-        give_up(claim)
+class Lost(Exception):
+    """A claim has ended, but the handler had closed descriptors that are our own: this process is of no use anymore."""
 
 
-def unlink(claim: Claim, took: int = GLIMPSE) -> bool:
-    """Remove the file of a task that ran `took` nanoseconds.
+def apply(claim: Claim, verdict: Verdict, took: int = GLIMPSE) -> str:
+    """End a claim; returns the new path of a task that is set aside, '' otherwise.
 
-    Returns False where that took another way than our own descriptor of the directory, as the handler has closed it.
-    Raises FileNotFoundError when the handler removed the file itself, Replaced when there is another one in its place:
-    that is a task of its own.
+    took: nanoseconds that its handler ran.
+    Raises Lost when the claim has ended, but this process must end, too. Raises OSError when the verdict cannot be
+    carried out: Replaced when another file has taken the task's name, which is then left alone, FileNotFoundError when
+    the handler removed the file itself. The claim is still ours then, for another verdict.
     """
-    try:
-        if took >= GLIMPSE and not claim.record:
-            _look(claim)
-        if not system.AT:
-            give_up(claim)  # an open file cannot be removed there
-            os.unlink(claim.path)
-            return True
-        os.unlink(claim.name, dir_fd=claim.level.fd)
-        return True
-    except OSError:
-        if not system.AT or not lost(claim.level):
-            raise
+    if verdict is REMOVE:
+        try:
+            if took >= GLIMPSE and not claim.record:
+                _check_identity(claim)
+            if system.AT:
+                os.unlink(claim.name, dir_fd=claim.level.fd)
+            else:
+                _give_up(claim)  # an open file cannot be removed there
+                os.unlink(claim.path)
+        except OSError as error:
+            _unlink_by_path(claim, error)
+            _give_up(claim)
+            raise Lost from None
+        _give_up(claim)
+        return ""
+    if isinstance(verdict, Aside):
+        target = _set_aside(claim, verdict.home, verdict.reason)
+        _give_up(claim)
+        return target
+    if isinstance(verdict, Postpone):
+        make_due(claim.fd if os.utime in os.supports_fd else claim.path, verdict.until)
+        _release(claim)
+    elif not _release(claim):
+        raise Lost
+    return ""
+
+
+def _unlink_by_path(claim: Claim, refused: OSError) -> None:
+    """Remove the file of a task where our own descriptor of its directory is gone, as the handler has closed it."""
+    if not system.AT or not lost(claim.level):
+        raise refused
     if not claim.record and os.lstat(claim.path).st_ino != claim.inode:
         raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path) from None
     os.unlink(claim.path)
-    return False
 
 
-def give_up(claim: Claim) -> None:
-    """Close, and so unlock, the file of a task that is settled."""
+def _give_up(claim: Claim) -> None:
+    """Close, and so unlock, the file of a task."""
     if claim.fd < 0:
         return  # done already
-    claims.held.fd = -1
-    close(claim.fd)
-    if not system.AT:
+    held.fd = -1
+    try:
+        os.close(claim.fd)
+    except OSError:
+        pass  # nothing was written through it
+    if lock.OFD_SETLK is None or not system.AT:
         claim.fd = -1
-    if lock.OFD_SETLK is None:
         keep.let_go(claim.level.spool, claim.inode)
 
 
@@ -89,7 +106,8 @@ def lost(level: Level) -> bool:
     return (found.st_dev, found.st_ino) != (there.st_dev, there.st_ino) and not stat.S_ISDIR(found.st_mode)
 
 
-def _look(claim: Claim) -> None:
+def _check_identity(claim: Claim) -> None:
+    """Raise Replaced when the name is another file's by now."""
     if system.AT:
         there = os.stat(claim.name, dir_fd=claim.level.fd, follow_symlinks=False)
     else:
@@ -98,23 +116,25 @@ def _look(claim: Claim) -> None:
         raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path)
 
 
-def release(claim: Claim) -> bool:
-    """Kept: unlock at once, also for a child of the handler that still holds the descriptor.
+def _release(claim: Claim) -> bool:
+    """Unlock at once, also for a child of the handler that still holds the descriptor.
 
     Returns False where the descriptor was gone: the handler has closed what is ours.
     """
+    if claim.fd < 0:
+        return True  # closed already, in vain
     try:
         unlock(claim.fd, record=claim.record)
     except OSError as error:  # closing it is all that can be done
         return error.errno != errno.EBADF
     finally:
-        give_up(claim)
+        _give_up(claim)
     return True
 
 
 def abandon() -> None:
     """Give up the claim that this process holds, if any, where nothing else is known of it any more."""
-    fd, claims.held.fd = claims.held.fd, -1
+    fd, held.fd = held.fd, -1
     if fd >= 0:
         try:
             unlock(fd)
@@ -123,17 +143,6 @@ def abandon() -> None:
         close(fd)
     if lock.OFD_SETLK is None:
         keep.let_all_go()
-
-
-def postpone(claim: Claim, until: float) -> None:
-    """Kept, but not to be run before `until` (epoch seconds): its mtime says so, to real uWSGI too.
-
-    Raises OSError when its time cannot be set; it is released all the same.
-    """
-    try:
-        make_due(claim.fd if os.utime in os.supports_fd else claim.path, until)
-    finally:
-        release(claim)
 
 
 def make_due(file: int | str, until: float, *, home: int | None = None) -> None:
@@ -148,30 +157,24 @@ def make_due(file: int | str, until: float, *, home: int | None = None) -> None:
         raise OSError(errno.EOVERFLOW, str(error)) from None
 
 
-def set_aside(claim: Claim, reason: str, *, home: str = BROKEN) -> str:
-    """Moved to `.spoolsim/broken/` (or `failed/`) of its spool directory, the reason in a `.why` file beside it.
-
-    Returns the new path. Raises OSError when it cannot be moved, Replaced when another file has taken its name; what
-    is there is then left there, and released.
-    """
+def _set_aside(claim: Claim, home: str, reason: str) -> str:
+    """Move a task's file to a directory below `.spoolsim/`; returns its new path."""
     why = ""
     try:
         target = free_name(claim.level.spool.make_corner(home), claim.name)
         with open(f"{target}.why", "xb") as reasons:
             why = f"{target}.why"
             reasons.write(b"%b\n%b\n" % (encoded(claim.path), encoded(reason)))
-        _look(claim)
+        _check_identity(claim)
         if system.AT:
             os.rename(claim.name, target, src_dir_fd=claim.level.fd)
         else:
-            give_up(claim)  # an open file cannot be renamed there
+            _give_up(claim)  # an open file cannot be renamed there
             os.rename(claim.path, target)
     except BaseException:
-        release(claim)
         if why:
             os.unlink(why)
         raise
-    give_up(claim)
     return target
 
 

@@ -15,8 +15,8 @@ from spoolsim.testing.task import KILLED, Ran, Task
 from spoolsim.testing.worker import Died, TestingWorker
 from spoolsim.work import outcome as outcomes
 from spoolsim.work.app import SPOOLER, WORKER, print_error
+from spoolsim.work.run import Ended
 from spoolsim.work.scoreboard import LEAVE
-from spoolsim.work.worker import Ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Runner(Record):
             limit.busy = True
         try:
             who = f"spooler {os.getpid()}"
-            self._workers[0].guard(lambda: app.signals.run(number, who, report))
+            self._workers[0].status.guard(lambda: app.signals.run(number, who, report))
         except Interrupted as interrupted:
             if limit is not None:
                 limit.busy = False  # it is over: no other one may come

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from spoolsim.spool import settle
 from spoolsim.spool.scan import _OPEN_DIR, Level, _unordered, scan
+from spoolsim.spool.verdicts import KEEP
 from spoolsim.testing import clock
 from spoolsim.testing.faults import AFTER, BEFORE, Killed, Lines
 from spoolsim.testing.limit import Interrupted
@@ -108,7 +109,7 @@ class TestingWorker(Worker):
         try:
             return super().manage(claim)
         except Died:
-            settle.release(claim)
+            settle.apply(claim, KEEP)
             ran.state = KILLED
             harness._has_run(ran)
             raise

@@ -150,9 +150,13 @@ class App:
             raise AppError(f"`import uwsgi` finds {where}, not spoolsim's module; rename that file")
         return module
 
+    def names(self) -> dict[str, Any]:
+        """The names of the `uwsgi` module, the app's own assignments too."""
+        return sys.modules["uwsgi"].__dict__
+
     def handler(self) -> Any:
         """What the app assigned to uwsgi.spooler; NO_HANDLER when it never did."""
-        return sys.modules["uwsgi"].__dict__.get("spooler", NO_HANDLER)
+        return self.names().get("spooler", NO_HANDLER)
 
     def post_fork(self) -> None:
         """Call uwsgi.post_fork_hook, as uWSGI does in spoolers and workers; what it raises is printed."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from spoolsim.work.worker import DROPPED, MOVED
+from spoolsim.work.notices import DROPPED, MOVED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Remains:
         self._partial = b""
 
     def report(self, how: str, path: str, why: str) -> None:
-        """Take in one report of a worker (`Worker.report`)."""
+        """Take in one report of a worker (`Notices.tell`)."""
         where = {MOVED: self.aside, DROPPED: self.dropped}.get(how, self.reasons)
         where[path] = why
 

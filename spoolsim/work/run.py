@@ -11,6 +11,7 @@ from spoolsim.spool.packet import decode
 from spoolsim.work import diagnosis, intact
 from spoolsim.work import outcome as outcomes
 from spoolsim.work.app import OURS, print_error
+from spoolsim.work.outcome import returned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,16 +21,27 @@ if TYPE_CHECKING:
     from spoolsim.work.outcome import Outcome
 
 
-def environment(claim: Claim) -> dict[str | bytes, bytes]:
-    """What the handler is called with: every variable as bytes, and the str keys that uWSGI adds.
+class Ended(Exception):
+    """This worker's process must end now, with this exit status."""
 
-    Raises PacketError.
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+def read(claim: Claim, env: dict[str | bytes, bytes]) -> str:
+    """Put into `env` what the handler is called with: every variable as bytes, and the str keys that uWSGI adds.
+
+    Returns why the task cannot be decoded; '' when it can.
     """
-    found: dict[str | bytes, bytes] = {"spooler_task_name": claim.name.encode("utf-8", "surrogateescape")}
-    _, body = decode(claim.data, found)
+    env["spooler_task_name"] = claim.name.encode("utf-8", "surrogateescape")
+    try:
+        _, body = decode(claim.data, env)
+    except PacketError as error:
+        return str(error)
     if body:
-        found["body"] = body
-    return found
+        env["body"] = body
+    return ""
 
 
 class _Late:
@@ -72,7 +84,7 @@ def call(handler: Any, env: dict[str | bytes, bytes]) -> Outcome:
                     result = handler(env)
                 else:
                     result = _Called(MethodType(handler, env))[None]
-            return outcomes.returned(result)
+            return returned(result)
         except SystemExit as error:
             if result is _NOTHING:
                 raise
@@ -87,6 +99,11 @@ def call(handler: Any, env: dict[str | bytes, bytes]) -> Outcome:
             if strikes > _STRIKES:
                 raise SystemExit(1) from error
             late.error = error
+
+
+def is_end(error: BaseException) -> bool:
+    """Whether it is our own order to end the process."""
+    return type(error) is Ended
 
 
 def is_ours(error: BaseException) -> bool:

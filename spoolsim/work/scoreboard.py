@@ -29,7 +29,6 @@ import mmap
 import os
 import sys
 from stat import S_ISREG
-from struct import Struct
 
 try:
     import fcntl
@@ -184,19 +183,6 @@ def _fill(fd: int, count: int) -> None:
 def size(slots: int) -> int:
     """Bytes of a scoreboard."""
     return 8 * (HEAD + slots * WIDTH) + slots * TASK + 8 * unremoved.SIZE
-
-
-_pack_size = Struct("<H").pack_into
-
-
-def write_task(place: memoryview, task: bytes) -> None:
-    """Say which task runs; a path that is longer than the kernel takes one is cut."""
-    size = len(task)
-    if size > TASK - 2:
-        size = TASK - 2
-        task = task[:size]
-    place[2 : size + 2] = task
-    _pack_size(place, 0, size)
 
 
 def read_task(place: memoryview) -> str:

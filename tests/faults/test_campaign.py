@@ -16,7 +16,8 @@ import pytest
 
 from spoolsim.spool import claim, file, settle
 from spoolsim.spool.lock import unlock
-from spoolsim.work import plain, worker
+from spoolsim.spool.verdicts import KEEP, REMOVE
+from spoolsim.work import worker
 from tests import size
 from tests.conftest import poll_until
 from tests.faults import ptrace
@@ -71,6 +72,14 @@ def series(bench: Bench, kind: str, seeds: int, first: int = 0) -> list[str]:
     return wrong
 
 
+def keep_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have tasks kept that are done."""
+    real = settle.apply
+    monkeypatch.setattr(
+        settle, "apply", lambda claimed, verdict, took=0: real(claimed, KEEP if verdict is REMOVE else verdict)
+    )
+
+
 def test_a_task_removed_too_early_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were a task unlinked before its handler ran, the campaign would say: lost."""
     assert series(bench, "spooler", 1) == []
@@ -82,8 +91,7 @@ def test_a_task_removed_too_early_is_seen(bench: Bench, monkeypatch: pytest.Monk
         return claimed
 
     monkeypatch.setattr(worker, "take", take)
-    monkeypatch.setattr(plain, "way", lambda worker: None)
-    monkeypatch.setattr(settle, "unlink", lambda claimed, took: True)
+    keep_done(monkeypatch)
     assert any("lost" in what for what in series(bench, "spooler", 3))
 
 
@@ -103,8 +111,7 @@ def test_a_task_written_in_place_is_seen(bench: Bench, monkeypatch: pytest.Monke
 
 def test_a_task_that_is_not_removed_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were a task kept that is done, the campaign would say so."""
-    monkeypatch.setattr(settle, "unlink", lambda claimed, took: True)
-    monkeypatch.setattr(plain, "way", lambda worker: None)
+    keep_done(monkeypatch)
     assert series(bench, "spooler", 1) != []
 
 
@@ -128,11 +135,14 @@ def test_what_befalls_between_two_steps_harms_no_other_task(bench: Bench) -> Non
 def test_a_failure_that_ends_the_spooler_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were an error of the disk not caught, the campaign would say so."""
 
-    def release(claimed: claim.Claim) -> None:
-        unlock(claimed.fd, record=claimed.record)
-        os.close(claimed.fd)
+    real = settle.apply
 
-    monkeypatch.setattr(settle, "release", release)
+    def apply(claimed: claim.Claim, verdict: object, took: int = 0) -> str:
+        if verdict is KEEP:
+            unlock(claimed.fd, record=claimed.record)
+        return real(claimed, verdict, took)
+
+    monkeypatch.setattr(settle, "apply", apply)
     assert any("ended with" in what for what in series(bench, "failing_spooler", 3))
 
 
@@ -140,12 +150,15 @@ def test_a_failure_that_ends_the_spooler_is_seen(bench: Bench, monkeypatch: pyte
 def test_a_newcomer_that_is_removed_unrun_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were a task removed by name alone, the one that was laid in its place meanwhile would be missed."""
 
-    def unlink(claimed: claim.Claim, took: int) -> bool:
-        os.unlink(claimed.path)
-        return True
+    real = settle.apply
 
-    monkeypatch.setattr(settle, "unlink", unlink)
-    monkeypatch.setattr(plain, "way", lambda worker: None)
+    def apply(claimed: claim.Claim, verdict: object, took: int = 0) -> str:
+        if verdict is REMOVE:
+            os.unlink(claimed.path)
+            verdict = KEEP
+        return real(claimed, verdict, took)
+
+    monkeypatch.setattr(settle, "apply", apply)
     # which task is run when is up to the file system, so one series alone may never strike at the running one
     replacing = (seed for seed in range(1000) if str(Race(random.Random(seed), bench.spool)) == "replace")
     assert any("in another's place" in what for seed in replacing for what in series(bench, "raced_spooler", 1, seed))

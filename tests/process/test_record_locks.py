@@ -97,6 +97,7 @@ import os
 from spoolsim.spool import claim, lock, settle
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.scan import Level
+from spoolsim.spool.verdicts import KEEP, REMOVE
 os.mkdir("spool")
 path = os.path.abspath("spool")
 level = Level(SpoolDir(path), path, os.open(path, os.O_RDONLY))
@@ -105,9 +106,9 @@ open(f"spool/{name}", "wb").write(bytes((17, 0, 0, 0)))
 first = claim.take(level, name, 2e9)
 assert lock.OFD_SETLK is None
 assert claim.take(level, name, 2e9) == claim.LOCKED, "twice in one process"
-settle.release(first)
+settle.apply(first, KEEP)
 second = claim.take(level, name, 2e9)
-settle.remove(second)
+settle.apply(second, REMOVE)
 assert os.listdir("spool") == [".spoolsim"], os.listdir("spool")
 """
 

@@ -20,6 +20,7 @@ from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.names import PREFIX
 from spoolsim.spool.packet import decode, encode
 from spoolsim.spool.scan import scan
+from spoolsim.spool.verdicts import REMOVE
 from tests.property import examples
 
 LIBC = ctypes.CDLL(None)
@@ -50,7 +51,7 @@ def test_every_task_put_is_claimed_whole_and_once(tasks: list[tuple[dict[bytes, 
             claim = take(level, name, NOW)
             assert isinstance(claim, Claim)
             found.append((claim.path, *decode(claim.data)))
-            settle.remove(claim)
+            settle.apply(claim, REMOVE)
         expected = [(path, variables, body) for path, (variables, body, _) in zip(paths, tasks, strict=True)]
         assert sorted(found) == sorted(expected)
         assert os.listdir(spool.path) == []

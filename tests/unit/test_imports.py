@@ -36,7 +36,9 @@ LEVEL = {name: level for level, names in enumerate(WINGS) for name in names}
 PURE = (
     "spool/packet.py",
     "spool/names.py",
+    "spool/verdicts.py",
     "work/outcome.py",
+    "work/verdict.py",
     "processes/lifecycle.py",
     "processes/schedule.py",
     "tasks/describe.py",

@@ -17,6 +17,7 @@ from spoolsim.spool.directory import FAILED, SpoolDir
 from spoolsim.spool.lock import lock
 from spoolsim.spool.names import PREFIX
 from spoolsim.spool.scan import Level
+from spoolsim.spool.verdicts import Aside
 from tests.oracle.packets import packet
 from tests.unit.spool.elsewhere import another_could_lock
 
@@ -48,7 +49,7 @@ def set_aside(spool: SpoolDir, name: str, corner: str = FAILED) -> str:
     try:
         claim = take(Level(spool, home, fd), base, time.time())
         assert isinstance(claim, Claim)
-        return settle.set_aside(claim, "raised ValueError: no", home=corner)
+        return settle.apply(claim, Aside(corner, "raised ValueError: no"))
     finally:
         os.close(fd)
 

@@ -21,6 +21,7 @@ from spoolsim.spool.journal import Journal
 from spoolsim.spool.lock import lock
 from spoolsim.spool.names import PREFIX
 from spoolsim.spool.scan import Level
+from spoolsim.spool.verdicts import Aside
 from spoolsim.tasks.ids import digest
 from spoolsim.tasks.records import SCHEMAS
 from tests.oracle.packets import packet
@@ -39,7 +40,7 @@ def set_aside(spool: SpoolDir, name: str, corner: str = FAILED, why: str = "rais
     try:
         claim = take(Level(spool, home, fd), base, time.time())
         assert isinstance(claim, Claim)
-        return settle.set_aside(claim, why, home=corner)
+        return settle.apply(claim, Aside(corner, why))
     finally:
         os.close(fd)
 

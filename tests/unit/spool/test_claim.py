@@ -14,10 +14,11 @@ import pytest
 from elsewhere import another_could_lock, held_by_another
 
 from spoolsim.spool import claim as claims
-from spoolsim.spool import settle
+from spoolsim.spool import keep, settle
 from spoolsim.spool.claim import Claim, take
 from spoolsim.spool.names import PREFIX
 from spoolsim.spool.scan import Level
+from spoolsim.spool.verdicts import KEEP, REMOVE
 from tests.oracle.packets import packet
 
 NOW = 2_000_000_000.0
@@ -49,7 +50,7 @@ def test_a_claim_has_the_whole_file(level: Level, path: str, record: bool):
     os.utime(path, (1, 1_000_000_000.5))
     claim = taken(level, record=record)
     assert (claim.path, claim.name, claim.data, claim.mtime) == (path, NAME, DATA, 1_000_000_000.5)
-    settle.release(claim)
+    settle.apply(claim, KEEP)
 
 
 @pytest.mark.parametrize("size", [4, 4096, 65_536, 1_000_003])
@@ -59,7 +60,7 @@ def test_files_of_any_size_are_read_whole(level: Level, path: str, size: int):
     Path(path).write_bytes(data)
     claim = taken(level)
     assert claim.data == data
-    settle.remove(claim)
+    settle.apply(claim, REMOVE)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_a_task_is_had_from_its_second_on(level: Level, path: str, later: float,
     claim = take(level, NAME, NOW)
     assert claim == why if why else isinstance(claim, Claim)
     if isinstance(claim, Claim):
-        settle.release(claim)
+        settle.apply(claim, KEEP)
     assert another_could_lock(path)
 
 
@@ -101,7 +102,7 @@ def test_a_lock_of_another_process_keeps_us_off(
     """I3: a record lock held elsewhere, exclusive or shared, of any byte range, is LOCKED; when it ends we have it."""
     with held_by_another(path, kind, length, start):
         assert take(level, NAME, NOW, record=record) == claims.LOCKED
-    settle.release(taken(level, record=record))
+    settle.apply(taken(level, record=record), KEEP)
 
 
 @both_locks
@@ -109,7 +110,7 @@ def test_our_claim_keeps_another_process_off(level: Level, path: str, record: bo
     """I3: while it is claimed no other process gets uWSGI's lock; released or removed it does."""
     claim = taken(level, record=record)
     assert not another_could_lock(path)
-    settle.release(claim)
+    settle.apply(claim, KEEP)
     assert another_could_lock(path)
 
 
@@ -118,7 +119,7 @@ def test_two_claims_in_one_process_exclude_each_other(level: Level, path: str):
     """An open file description lock is not the process's: a second claim here is LOCKED, too."""
     claim = taken(level)
     assert take(level, NAME, NOW) == claims.LOCKED
-    settle.release(claim)
+    settle.apply(claim, KEEP)
 
 
 @linux
@@ -127,11 +128,11 @@ def test_the_claim_is_not_lost_by_opening_and_closing_the_file(level: Level, pat
     claim = taken(level)
     Path(path).read_bytes()
     assert not another_could_lock(path)
-    settle.release(claim)
+    settle.apply(claim, KEEP)
     claim = taken(level, record=True)
     Path(path).read_bytes()
     assert another_could_lock(path)
-    settle.release(claim)
+    settle.apply(claim, KEEP)
 
 
 def test_what_is_not_there_is_gone(level: Level):
@@ -177,11 +178,11 @@ def test_a_file_beyond_the_limit_is_claimed_unread(level: Level, path: str):
     assert isinstance(claim, Claim)
     assert claim.data == b""
     assert not another_could_lock(path)
-    settle.release(claim)
+    settle.apply(claim, KEEP)
     os.truncate(path, 1 << 43)
     claim = taken(level)
     assert claim.data == b""
-    settle.release(claim)
+    settle.apply(claim, KEEP)
     with pytest.raises(MemoryError):
         take(level, NAME, NOW, record=True)
     assert another_could_lock(path)
@@ -263,7 +264,7 @@ def test_an_exec_does_not_keep_the_lock(level: Level, path: str, record: bool):
     """The claimed descriptor is closed in a program that the handler starts."""
     claim = taken(level, record=record)
     assert not os.get_inheritable(claim.fd)
-    settle.release(claim)
+    settle.apply(claim, KEEP)
 
 
 @pytest.mark.parametrize("shrinks", [False, True])
@@ -280,7 +281,7 @@ def test_a_file_that_comes_in_pieces(level: Level, path: str, shrinks: bool, mon
     monkeypatch.setattr(claims, "_read", read)
     claim = taken(level)
     assert claim.data == ((DATA * 3)[:7] if shrinks else DATA * 3)
-    settle.release(claim)
+    settle.apply(claim, KEEP)
 
 
 def test_a_file_that_shrinks_to_nothing_is_no_packet(level: Level, path: str, monkeypatch: pytest.MonkeyPatch):
@@ -288,7 +289,7 @@ def test_a_file_that_shrinks_to_nothing_is_no_packet(level: Level, path: str, mo
     monkeypatch.setattr(claims, "_read", lambda fd, size: b"")
     claim = taken(level)
     assert claim.data == b"\0"
-    settle.release(claim)
+    settle.apply(claim, KEEP)
 
 
 def test_a_forked_child_forgets_what_its_parent_holds(level: Level, path: str, monkeypatch: pytest.MonkeyPatch):
@@ -316,7 +317,7 @@ def test_somebody_elses_file_is_claimed_all_the_same(level: Level, path: str, mo
         return os.open(name, flags, dir_fd=dir_fd)
 
     monkeypatch.setattr(claims, "_open", refuses)
-    settle.release(taken(level))
+    settle.apply(taken(level), KEEP)
     assert asked == [claims.KEEP_TIMES, claims.OPEN]
 
 
@@ -327,5 +328,26 @@ def test_a_task_whose_record_lock_was_lost_is_still_kept(level: Level, path: str
     before = descriptors()
     assert take(level, NAME, NOW) == claims.LOCKED
     assert descriptors() == before
-    settle.release(claim)
-    settle.release(taken(level))
+    settle.apply(claim, KEEP)
+    settle.apply(taken(level), KEEP)
+
+
+def test_a_claim_that_is_made_is_as_one_that_is_taken(level: Level, path: str):
+    """take() fills its claim in by itself, which is faster."""
+    found = taken(level)
+    made = Claim(level, NAME, found.fd, found.data, found.mtime, found.inode, False)
+    assert [getattr(made, name) for name in Claim.__slots__] == [getattr(found, name) for name in Claim.__slots__]
+    settle.apply(found, KEEP)
+
+
+def test_with_record_locks_alone_a_task_that_cannot_be_read_is_kept_no_more(
+    level: Level, path: str, record_locks: None, monkeypatch: pytest.MonkeyPatch
+):
+    """What this process remembers of it ends with the attempt."""
+
+    def fails(fd: int, size: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(claims, "_read", fails)
+    assert take(level, NAME, NOW) == claims.UNREADABLE
+    assert keep._mine[level.spool.path] == set()

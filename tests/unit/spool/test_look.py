@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from elsewhere import held_by_another
 
-from spoolsim.spool import jobs
+from spoolsim.spool import jobs, settle
 from spoolsim.spool.claim import Claim, take
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.look import CLAIMED, FUTURE, UNFINISHED, UNREACHED, WAITING, look
 from spoolsim.spool.names import PREFIX
 from spoolsim.spool.scan import Level
-from spoolsim.spool.settle import release
+from spoolsim.spool.verdicts import KEEP
 from tests.oracle.packets import packet
 
 NOW = 2_000_000_000.0
@@ -105,7 +105,7 @@ def test_our_own_claim_is_seen_by_another_look(full: SpoolDir, level: Level):
     claim = take(level, f"{PREFIX}waiting", NOW)
     assert isinstance(claim, Claim)
     assert states(full, ordered=True)[f"{PREFIX}waiting"] == CLAIMED
-    release(claim)
+    settle.apply(claim, KEEP)
     assert states(full, ordered=True)[f"{PREFIX}waiting"] == WAITING
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,10 @@ from spoolsim import system
 from spoolsim.spool import claim as claims
 from spoolsim.spool import keep, settle
 from spoolsim.spool.claim import Claim, take
+from spoolsim.spool.directory import BROKEN
 from spoolsim.spool.names import PREFIX
 from spoolsim.spool.scan import Level
+from spoolsim.spool.verdicts import KEEP, REMOVE, Aside, Keep, Postpone, Remove
 from tests.oracle.packets import packet
 
 NOW = 2_000_000_000.0
@@ -48,18 +49,20 @@ def test_done_is_unlinked_then_unlocked(level: Level, monkeypatch: pytest.Monkey
         unlink(name, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "unlink", watched)
-    settle.remove(claim)
+    settle.apply(claim, REMOVE)
     assert seen == [False]
     assert not os.path.exists(claim.path)
     assert closed(claim)
 
 
 def test_a_file_that_the_handler_removed_is_said(level: Level):
-    """remove() tells that there was nothing to unlink, and closes the descriptor all the same."""
+    """There was nothing to unlink, which is raised; the claim is still ours, and ends by another verdict."""
     claim = claimed(level)
     os.unlink(claim.path)
     with pytest.raises(FileNotFoundError):
-        settle.remove(claim)
+        settle.apply(claim, REMOVE)
+    assert not closed(claim)
+    settle.apply(claim, KEEP)
     assert closed(claim)
 
 
@@ -67,7 +70,7 @@ def test_kept_is_unlocked_at_once(level: Level):
     """Released, the file is as it was and free, even while another descriptor of the same lock is open."""
     claim = claimed(level)
     copy = os.dup(claim.fd)  # as a child that keeps it would have
-    settle.release(claim)
+    settle.apply(claim, KEEP)
     assert another_could_lock(claim.path)
     assert Path(claim.path).read_bytes() == packet()
     os.close(copy)
@@ -76,7 +79,7 @@ def test_kept_is_unlocked_at_once(level: Level):
 def test_postponed_is_a_future_task(level: Level):
     """A postponed task is free, and due at the time given."""
     claim = claimed(level)
-    settle.postpone(claim, NOW + 60)
+    settle.apply(claim, Postpone(NOW + 60))
     assert os.stat(claim.path).st_mtime == NOW + 60
     assert another_could_lock(claim.path)
     assert take(level, NAME, NOW) == "future"
@@ -92,7 +95,8 @@ def test_postponed_beyond_what_the_system_can_hold(level: Level, monkeypatch: py
     with monkeypatch.context() as narrow:
         narrow.setattr(os, "utime", refuse)
         with pytest.raises(OSError, match="time_t") as caught:
-            settle.postpone(claim, 2_300_000_000)
+            settle.apply(claim, Postpone(2_300_000_000))
+    settle.apply(claim, KEEP)
     assert "time_t" in caught.value.strerror
     assert another_could_lock(claim.path)
     assert isinstance(take(level, NAME, NOW), Claim)
@@ -113,7 +117,7 @@ def test_a_late_time_is_held_or_refused_by_name(level: Level):
 def test_set_aside_has_the_file_and_its_reason(level: Level):
     """I4: the file is in .spoolsim/broken as it was, the reason and where it came from beside it."""
     claim = claimed(level, data=b"\x11\xff\x00\x00cut")
-    target = settle.set_aside(claim, "it is cut")
+    target = settle.apply(claim, Aside(BROKEN, "it is cut"))
     assert target == f"{level.path}/.spoolsim/broken/{NAME}"
     assert Path(target).read_bytes() == b"\x11\xff\x00\x00cut"
     assert Path(f"{target}.why").read_text() == f"{level.path}/{NAME}\nit is cut\n"
@@ -126,7 +130,7 @@ def test_set_aside_never_writes_over_another(level: Level):
     """Files of one name, and one named like another's reason, are all kept with their reasons."""
     names = [NAME, NAME, f"{NAME}.why", NAME, f"{NAME}.1", f"{NAME}.why", NAME]
     made = [
-        settle.set_aside(claimed(level, name, b"number %d" % number), f"reason {number}")
+        settle.apply(claimed(level, name, b"number %d" % number), Aside(BROKEN, f"reason {number}"))
         for number, name in enumerate(names)
     ]
     assert len(set(made)) == len(made)
@@ -138,8 +142,8 @@ def test_set_aside_never_writes_over_another(level: Level):
 
 def test_a_reason_file_of_a_later_name_is_not_written_over(level: Level):
     """A broken task whose name is another's with .why behind it, set aside first, stays as it is."""
-    first = settle.set_aside(claimed(level, f"{NAME}.why", b"the task"), "first")
-    second = settle.set_aside(claimed(level, NAME, b"the other"), "second")
+    first = settle.apply(claimed(level, f"{NAME}.why", b"the task"), Aside(BROKEN, "first"))
+    second = settle.apply(claimed(level, NAME, b"the other"), Aside(BROKEN, "second"))
     assert Path(first).read_bytes() == b"the task"
     assert Path(second).read_bytes() == b"the other"
     assert Path(f"{second}.why").read_text().endswith("second\n")
@@ -159,7 +163,9 @@ def test_what_cannot_be_set_aside_stays(level: Level, fault: str, monkeypatch: p
                 patch.setattr(os, "mkdir", _full)
                 patch.setattr(os.path, "isdir", lambda path: False)
             with pytest.raises(OSError, match="No space"):
-                settle.set_aside(claim, "it is cut")
+                settle.apply(claim, Aside(BROKEN, "it is cut"))
+        assert not another_could_lock(claim.path)
+        settle.apply(claim, KEEP)
         assert closed(claim)
         assert Path(claim.path).read_bytes() == b"\x11\xff\x00\x00cut"
         assert another_could_lock(claim.path)
@@ -196,14 +202,14 @@ def test_a_task_in_a_priority_directory_goes_to_the_same_corner(level: Level):
     os.mkdir(f"{level.path}/5")
     fd = os.open(f"{level.path}/5", os.O_RDONLY)
     below = Level(level.spool, f"{level.path}/5", fd)
-    target = settle.set_aside(claimed(below), "why")
+    target = settle.apply(claimed(below), Aside(BROKEN, "why"))
     os.close(fd)
     assert os.path.dirname(target) == f"{level.path}/.spoolsim/broken"
     assert Path(f"{target}.why").read_text().startswith(f"{level.path}/5/{NAME}\n")
 
 
 def test_a_file_in_the_place_of_the_task_is_left_alone(level: Level, tmp_path: Path):
-    """remove() tells that another file has taken the name, and unlinks nothing; as uWSGI would, it does."""
+    """It is raised that another file has taken the name, and unlinks nothing; as uWSGI would, it does."""
     for record in (False, True):
         Path(f"{level.path}/{NAME}").write_bytes(packet())
         claim = take(level, NAME, NOW, record=record)
@@ -211,26 +217,28 @@ def test_a_file_in_the_place_of_the_task_is_left_alone(level: Level, tmp_path: P
         (tmp_path / "other").write_bytes(b"another task")
         os.rename(tmp_path / "other", claim.path)
         if record:
-            settle.remove(claim)
+            settle.apply(claim, REMOVE)
         else:
             with pytest.raises(settle.Replaced):
-                settle.remove(claim)
+                settle.apply(claim, REMOVE)
             assert Path(claim.path).read_bytes() == b"another task"
+            settle.apply(claim, KEEP)
         assert closed(claim)
     assert not os.path.exists(claim.path)
 
 
 def test_another_file_is_not_set_aside_for_it(level: Level, tmp_path: Path):
-    """set_aside() leaves what has taken the task's name meanwhile where it is, and no reason behind."""
+    """What has taken the task's name meanwhile is left where it is, and no reason behind."""
     Path(f"{level.path}/{NAME}").write_bytes(packet())
     claim = take(level, NAME, NOW)
     assert isinstance(claim, Claim)
     (tmp_path / "other").write_bytes(b"another task")
     os.rename(tmp_path / "other", claim.path)
     with pytest.raises(settle.Replaced):
-        settle.set_aside(claim, "as a test")
+        settle.apply(claim, Aside(BROKEN, "as a test"))
     assert Path(claim.path).read_bytes() == b"another task"
     assert os.listdir(level.spool.corner("broken")) == []
+    settle.apply(claim, KEEP)
 
 
 def test_a_lock_that_cannot_be_given_up_goes_with_the_descriptor(level: Level, monkeypatch: pytest.MonkeyPatch):
@@ -241,7 +249,7 @@ def test_a_lock_that_cannot_be_given_up_goes_with_the_descriptor(level: Level, m
 
     claim = claimed(level)
     monkeypatch.setattr(settle, "unlock", failing)
-    settle.release(claim)
+    settle.apply(claim, KEEP)
     assert closed(claim)
     assert another_could_lock(claim.path)
 
@@ -253,15 +261,15 @@ def test_without_descriptors_of_directories_it_is_closed_first(level: Level, how
     fd = claim.fd
     monkeypatch.setattr(system, "AT", False)
     if how == "removed":
-        settle.remove(claim)
+        settle.apply(claim, REMOVE)
     else:
-        target = settle.set_aside(claim, "why")
+        target = settle.apply(claim, Aside(BROKEN, "why"))
         assert Path(target).read_bytes() == packet()
     assert claim.fd == -1
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
     assert not os.path.exists(claim.path)
-    settle.give_up(claim)
+    settle.apply(claim, KEEP)
 
 
 def test_without_descriptors_of_directories_a_refusal_is_said(level: Level, monkeypatch: pytest.MonkeyPatch):
@@ -270,7 +278,8 @@ def test_without_descriptors_of_directories_a_refusal_is_said(level: Level, monk
     os.unlink(claim.path)
     monkeypatch.setattr(system, "AT", False)
     with pytest.raises(FileNotFoundError):
-        settle.remove(claim)
+        settle.apply(claim, REMOVE)
+    settle.apply(claim, KEEP)
     assert closed(claim)
 
 
@@ -290,12 +299,24 @@ def test_a_directory_that_the_handler_closed_is_gone_to_by_path(level: Level, tm
         (tmp_path / "other").write_bytes(b"another task")
         os.rename(tmp_path / "other", claim.path)
         with pytest.raises(settle.Replaced):
-            settle.unlink(claim)
+            settle.apply(claim, REMOVE)
         assert Path(claim.path).read_bytes() == b"another task"
+        settle.apply(claim, KEEP)
     else:
-        assert settle.unlink(claim) is False
+        with pytest.raises(settle.Lost):
+            settle.apply(claim, REMOVE)
         assert not os.path.exists(claim.path)
-    settle.give_up(claim)
+    assert closed(claim)
+
+
+def test_a_kept_task_whose_descriptor_the_handler_closed(level: Level):
+    """The claim has ended, and it is raised that the process is of no use any more."""
+    claim = claimed(level)
+    os.close(claim.fd)
+    with pytest.raises(settle.Lost):
+        settle.apply(claim, KEEP)
+    assert claims.held.fd == -1
+    assert another_could_lock(claim.path)
 
 
 def test_a_descriptor_that_is_another_files_by_now_is_lost(level: Level, tmp_path: Path):
@@ -309,12 +330,15 @@ def test_a_descriptor_that_is_another_files_by_now_is_lost(level: Level, tmp_pat
 
 
 @pytest.mark.usefixtures("record_locks")
-@pytest.mark.parametrize("how", [settle.remove, settle.release, lambda claim: settle.abandon()])
-def test_with_record_locks_alone_a_settled_task_is_kept_no_more(level: Level, how: Callable[[Claim], object]):
+@pytest.mark.parametrize("how", [REMOVE, KEEP, None])
+def test_with_record_locks_alone_a_settled_task_is_kept_no_more(level: Level, how: Remove | Keep | None):
     """What this process remembers of it ends with it."""
     claim = claimed(level)
     assert keep._mine[level.spool.path] == {claim.inode}
-    how(claim)
+    if how is None:
+        settle.abandon()
+    else:
+        settle.apply(claim, how)
     assert keep._mine[level.spool.path] == set()
     assert closed(claim)
 
@@ -340,7 +364,7 @@ def test_an_abandoned_claim_is_free(level: Level, refused: bool, monkeypatch: py
 def test_a_long_name_is_cut_when_it_is_set_aside(level: Level):
     """So that its reason has room for its name beside it."""
     name = NAME + "x" * (255 - len(NAME))
-    first, second = (settle.set_aside(claimed(level, name), "why") for _ in range(2))
+    first, second = (settle.apply(claimed(level, name), Aside(BROKEN, "why")) for _ in range(2))
     assert os.path.basename(first) == name[:240]
     assert os.path.basename(second) == f"{name[:240]}.1"
     assert Path(f"{second}.why").read_text() == f"{level.path}/{name}\nwhy\n"

@@ -12,8 +12,9 @@ import pytest
 
 from spoolsim.spool import file, settle, wake
 from spoolsim.spool.claim import Claim, take
-from spoolsim.spool.directory import SpoolDir
+from spoolsim.spool.directory import BROKEN, SpoolDir
 from spoolsim.spool.scan import Level
+from spoolsim.spool.verdicts import KEEP, REMOVE, Aside
 from tests.oracle.packets import packet
 
 
@@ -97,12 +98,10 @@ def test_what_a_worker_does_wakes_nobody(spool: SpoolDir, level: Level, watched:
     paths = [file.write(spool.path, file.next_name(), packet()) for _ in range(3)]
     spool.make_corner("broken")
     watch = watched()
-    for path, end in zip(
-        paths, (settle.release, settle.remove, lambda claim: settle.set_aside(claim, "why")), strict=True
-    ):
+    for path, verdict in zip(paths, (KEEP, REMOVE, Aside(BROKEN, "why")), strict=True):
         claim = take(level, os.path.basename(path), 2e9)
         assert isinstance(claim, Claim)
-        end(claim)
+        settle.apply(claim, verdict)
     assert not rings(watch)
 
 

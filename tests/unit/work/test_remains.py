@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from spoolsim.work.notices import DROPPED, KEPT, MOVED, STUCK
 from spoolsim.work.remains import Remains, reporter
-from spoolsim.work.worker import DROPPED, KEPT, MOVED, STUCK
 
 
 def test_reports_arrive_whole():

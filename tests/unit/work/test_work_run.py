@@ -9,6 +9,7 @@ import pytest
 from spoolsim.errors import PacketError
 from spoolsim.spool.claim import Claim
 from spoolsim.spool.directory import SpoolDir
+from spoolsim.spool.packet import decode
 from spoolsim.spool.scan import Level
 from spoolsim.work import run
 from spoolsim.work.outcome import DONE, RETRY
@@ -19,22 +20,26 @@ def claim(data: bytes, name: str = "uwsgi_spoolfile_on_x") -> Claim:
     return Claim(Level(SpoolDir("/spool"), "/spool/5", -1), name, -1, data, 0.0, 0, False)
 
 
+def environment(task: Claim) -> dict[str | bytes, bytes]:
+    env: dict[str | bytes, bytes] = {}
+    assert run.read(task, env) == ""
+    return env
+
+
 def test_the_environment_has_uwsgis_keys_and_types():
     """Variables: bytes to bytes. Name and body: str keys, bytes values; the name is the base name."""
-    env = run.environment(claim(packet({b"k": b"v", b"empty": b""}) + b"B"))
+    env = environment(claim(packet({b"k": b"v", b"empty": b""}) + b"B"))
     assert env == {"spooler_task_name": b"uwsgi_spoolfile_on_x", b"k": b"v", b"empty": b"", "body": b"B"}
 
 
 def test_no_body_is_no_key():
     """Without a body there is no 'body'."""
-    assert run.environment(claim(packet())) == {"spooler_task_name": b"uwsgi_spoolfile_on_x"}
+    assert environment(claim(packet())) == {"spooler_task_name": b"uwsgi_spoolfile_on_x"}
 
 
 def test_variables_named_like_our_keys_do_not_clash():
     """b'body' and b'spooler_task_name' are beside the str keys; of duplicates the last wins."""
-    env = run.environment(
-        claim(packet([(b"body", b"1"), (b"spooler_task_name", b"2"), (b"k", b"3"), (b"k", b"4")]) + b"B")
-    )
+    env = environment(claim(packet([(b"body", b"1"), (b"spooler_task_name", b"2"), (b"k", b"3"), (b"k", b"4")]) + b"B"))
     assert env[b"body"] == b"1"
     assert env["body"] == b"B"
     assert env[b"spooler_task_name"] == b"2"
@@ -44,15 +49,15 @@ def test_variables_named_like_our_keys_do_not_clash():
 
 def test_a_name_that_is_not_utf8_is_its_own_bytes():
     """The name comes back as the bytes on the disk."""
-    assert run.environment(claim(packet(), "x\udcff"))["spooler_task_name"] == b"x\xff"
+    assert environment(claim(packet(), "x\udcff"))["spooler_task_name"] == b"x\xff"
 
 
 @pytest.mark.parametrize("data", [b"\x11\x01\x00\x00\xff", b"\x11\x02\x00\x00\x00\x00", b"\x11\xff\x00\x00"])
-def test_broken_variables_are_an_error(data: bytes):
-    """PacketError, and broken() has its words."""
+def test_broken_variables_have_a_reason(data: bytes):
+    """That of PacketError; and broken() has its words."""
     with pytest.raises(PacketError) as caught:
-        run.environment(claim(data))
-    assert run.broken(claim(data)) == str(caught.value)
+        decode(data)
+    assert run.read(claim(data), {}) == run.broken(claim(data)) == str(caught.value)
     assert run.broken(claim(packet())) == ""
 
 

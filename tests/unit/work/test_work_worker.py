@@ -16,7 +16,6 @@ from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.spool import claim, file, lock, settle
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work import plain
 from spoolsim.work.app import SPOOLER, App, install
 from spoolsim.work.tried import Tried, share
 from spoolsim.work.worker import Worker
@@ -34,7 +33,6 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     app.prepare()
     app.become(SPOOLER)
     sys.modules["uwsgi"].__dict__["spooler"] = lambda env: -1
-    monkeypatch.setattr(plain, "way", lambda worker: None)
     file.write(str(home), file.next_name(), packet({b"k": b"v"}))
     yield Worker(app, spool)
     os.environ.clear()
@@ -68,7 +66,7 @@ def test_a_directory_that_cannot_be_entered(
 ) -> None:
     """The task is kept, unlocked, and run by the next scan."""
     with monkeypatch.context() as broken:
-        broken.setattr("spoolsim.work.worker.os.fchdir", _error)
+        broken.setattr("spoolsim.work.worker._enter", _error)
         assert worker.cycle() == 0
     assert worker.cycle() == 1
     assert "is kept: its directory: Input/output error" in capfd.readouterr().err
@@ -106,13 +104,10 @@ def test_a_file_that_shrinks_to_nothing_while_it_is_read(worker: Worker, monkeyp
     assert len(os.listdir(worker.spool.corner("broken"))) == 2
 
 
-@pytest.mark.parametrize("short", [True, False], ids=["short", "general"])
 def test_the_quickest_handler_that_puts_another_file_in_the_place_of_its_own(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch, short: bool
+    worker: Worker,
 ) -> None:
     """It does nothing else, and in memory: the other file is a task of its own, not removed with the first."""
-    if short:
-        monkeypatch.undo()
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(dir=memory) as home:
         worker.spool = SpoolDir(home)
