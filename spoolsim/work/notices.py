@@ -101,7 +101,7 @@ class Notices:
 
     def comes_back(self, claim: Claim, outcome: Outcome, handler: object, env: dict[str | bytes, bytes]) -> None:
         """Say once why a task will be run again. env: what the handler was called with, if it was."""
-        if self._app.faithful:
+        if not self._app.policy.explains:
             return
         function = "none" if outcome in (outcomes.MISSING, outcomes.BROKEN) else run.title(handler, env)
         if outcome is outcomes.MISSING:

@@ -88,7 +88,7 @@ class Settler:
         self._options = app.options
         self._loud = not app.options.quiet
         #: what follows from the end of each claim is asked about
-        self._followed = attempted is not None or app.faithful
+        self._followed = attempted is not None or not app.policy.survives_removed_file
         #: whose process it is, in which root directory; None where a handler that changes that changes nothing of ours
         self.identity: tuple[int, int, int, int] | None = None
         #: where lines are written before a task is removed, another file may well have taken its place
@@ -216,7 +216,11 @@ class Settler:
         fault: why the task is deleted unrun. code: of the note about a task that is moved unrun. Raises Ended where a
         task is kept by a process that must end.
         """
-        if found is REMOVE and self._app.faithful and (ended := self._not_home(claim)) is not None:
+        if (
+            found is REMOVE
+            and not self._app.policy.survives_removed_file
+            and (ended := self._not_home(claim)) is not None
+        ):
             self._forget(claim, fault)
             return ended
         try:
@@ -303,7 +307,7 @@ class Settler:
         if found is not REMOVE:
             self.notices.not_postponed(claim, error)
             return None
-        if self._app.faithful:
+        if not self._app.policy.survives_removed_file:
             self._app.log.line(f"unlink(): {error.strerror} [core/spooler.c line 164]")
             self._app.log.line(HORRIBLE)
             return Ended(1, HORRIBLE)

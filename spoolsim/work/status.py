@@ -122,6 +122,6 @@ class Status:
 
         uWSGI compares whole seconds of the clock and kills when they are more than `seconds` apart.
         """
-        if self.app.faithful:
+        if not self.app.policy.harakiri_at_deadline:
             return now + int((seconds + 1 - time.time() % 1) * _SECOND)
         return now + seconds * _SECOND

@@ -48,7 +48,7 @@ def after(outcome: Outcome, fault: str, attempts: Attempts | None, options: Opti
 
 def broken(fault: str, options: Options) -> Verdict:
     """Return the verdict on a task that cannot be decoded, for this reason."""
-    return REMOVE if options.faithful else Aside(BROKEN, fault)
+    return Aside(BROKEN, fault) if options.policy.quarantines_broken else REMOVE
 
 
 def too_large(options: Options) -> Verdict:

@@ -102,6 +102,7 @@ class Worker:
         report: Callable[[str, str, str], None] = nobody,
     ) -> None:
         self.app = app
+        policy = app.policy
         self._options = app.options
         self.spool = spool
         self.share = share
@@ -109,10 +110,10 @@ class Worker:
         self.words = self.status.words
         self.tried = tried
         self.in_process = in_process
-        self.chdir = not in_process or app.faithful
+        self.chdir = not in_process or not policy.keeps_own_directory
         #: how uWSGI's log lines name it
         self.who = f"[spooler {spool.path} pid: {os.getpid()}]"
-        self.journal = None if app.faithful or app.options.no_journal else Journal(spool)
+        self.journal = Journal(spool) if policy.keeps_state and not app.options.no_journal else None
         self.notices = Notices(app, spool, report)
         self.settler = Settler(
             app,
@@ -155,7 +156,8 @@ class Worker:
         count = 0
         options = self._options
         words = self.words
-        record = self.app.faithful
+        policy = self.app.policy
+        record = not policy.keeps_lock
         limit = options.max_body
         picky = only is not None or but
         tried = self.tried
@@ -177,7 +179,7 @@ class Worker:
             share=self.share,
             alone=alone,
             now=_now,
-            skipped=None if record else self._skipped,
+            skipped=self._skipped if policy.explains else None,
             failed=self._unscanned,
         )
         try:
@@ -218,7 +220,7 @@ class Worker:
             return
         elif settle.lost(level):
             raise Ended(1, self.notices.descriptors_gone("a task"))
-        elif not self.app.faithful and name != alone:  # what an event told of may be no file at all
+        elif self.app.policy.explains and name != alone:  # what an event told of may be no file at all
             self._skipped(f"{level.path}/{name}", "unreadable, or not writable, for this user")
         if self.tried is not None:
             self.tried.in_vain()
@@ -296,7 +298,7 @@ class Worker:
         if self.around is not None:
             self.around(True)
         if outcome.overflow:
-            self._overflowed = self.app.faithful
+            self._overflowed = not self.app.policy.retries_overflow
             self._unusual = self._unusual or self._overflowed
             self.app.notes.give("return-overflow", claim.name)
         if outcome.why:

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from spoolsim.spool import claim, file, settle
-from spoolsim.spool.lock import unlock
 from spoolsim.spool.verdicts import KEEP, REMOVE
 from spoolsim.work import worker
 from tests import size
@@ -135,14 +134,13 @@ def test_what_befalls_between_two_steps_harms_no_other_task(bench: Bench) -> Non
 def test_a_failure_that_ends_the_spooler_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were an error of the disk not caught, the campaign would say so."""
 
-    real = settle.apply
+    def take(*args: object, **options: object) -> object:
+        found = claim.take(*args, **options)
+        if found is claim.UNREADABLE:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return found
 
-    def apply(claimed: claim.Claim, verdict: object, took: int = 0) -> str:
-        if verdict is KEEP:
-            unlock(claimed.fd, record=claimed.record)
-        return real(claimed, verdict, took)
-
-    monkeypatch.setattr(settle, "apply", apply)
+    monkeypatch.setattr(worker, "take", take)
     assert any("ended with" in what for what in series(bench, "failing_spooler", 3))
 
 

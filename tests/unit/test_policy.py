@@ -16,15 +16,11 @@ PACKAGE = Path(spoolsim.__file__).parent
 
 #: fields that no code reads yet; one that is read does not belong here
 UNREAD = {
-    "quarantines_broken",
     "wakes_while_busy",
     "watches_directory",
     "refuses_long_values",
     "confines_priorities",
-    "keeps_lock",
-    "survives_removed_file",
     "keeps_replacing_file",
-    "retries_overflow",
     "survives_stray_errors",
     "postpones_deadly_tasks",
     "shares_tries",
@@ -45,14 +41,12 @@ UNREAD = {
     "respawn_pause",
     "notices_deaths_at_once",
     "ends_with_master",
-    "harakiri_at_deadline",
     "waits_for_directory",
     "refuses_failed_imports",
     "refuses_signal_numbers",
     "ignores_ctrl_c",
     "keeps_first_descriptor",
     "spawns_for_due_tasks",
-    "keeps_own_directory",
     "extends_stats",
     "folds_tracebacks",
 }
@@ -77,11 +71,9 @@ ASKING = {
     "testing/record.py",
     "testing/worker.py",
     "work/app.py",
-    "work/plain.py",
     "work/program.py",
     "work/signals.py",
     "work/wait.py",
-    "work/worker.py",
 }
 
 
