@@ -28,8 +28,7 @@ from spoolsim.work.unremoved import Unremoved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
-    from typing import Any
+    from collections.abc import Callable, Container, Generator
 
     from spoolsim.spool.claim import Claim
     from spoolsim.spool.directory import SpoolDir
@@ -144,7 +143,7 @@ class Worker:
         #: of this cycle: somebody listens to each task; each is to be asked about; its handler is not simply called
         self._loud = self._picky = self._unusual = False
         #: the names of the app's `uwsgi` module
-        self._names: dict[str, Any] = {}
+        self._names: dict[str, object] = {}
 
     def cycle(self, only: Container[str] | None = None, alone: str = "", but: str = "") -> int:
         """One scan of the directory, each task that can be had run and settled; returns how many were run.
@@ -164,24 +163,10 @@ class Worker:
         late, settler, manage = run.late, self.settler, self.manage
         words[STATE] = SCANNING
         self.unfinished.clear()
-        self.fresh = False
-        now = time.time()
-        self.before, self.until, self._began = self._began, self._ended, now
-        self._loud = not options.quiet or self.around is not None
-        self._unusual = self._overflowed or bool(options.chdir_task)
-        self._names = self.app.names()
-        self._picky = bool(options.max_attempts or options.max_retries) or self.settler.is_picky()
+        now = self._begin_scan()
         if tried is not None:
             tried.begin()
-        walk = self.walk(
-            self.spool,
-            ordered=options.ordered,
-            share=self.share,
-            alone=alone,
-            now=_now,
-            skipped=self._skipped if policy.explains else None,
-            failed=self._unscanned,
-        )
+        walk = self._names_to_try(alone)
         try:
             for level, name in walk:
                 if picky and (name == but or (only is not None and name not in only)):
@@ -211,6 +196,30 @@ class Worker:
         if alone and not count:  # as if it had not been
             self._began, self._ended = self.before, self.until
         return count
+
+    def _begin_scan(self) -> float:
+        """Look at once at what is the same for all tasks of a scan; returns the time, in epoch seconds."""
+        options = self._options
+        now = time.time()
+        self.fresh = False
+        self.before, self.until, self._began = self._began, self._ended, now
+        self._loud = not options.quiet or self.around is not None
+        self._unusual = self._overflowed or bool(options.chdir_task)
+        self._names = self.app.names()
+        self._picky = bool(options.max_attempts or options.max_retries) or self.settler.is_picky()
+        return now
+
+    def _names_to_try(self, alone: str) -> Generator[tuple[Level, str]]:
+        """The names to try, in their order."""
+        return self.walk(
+            self.spool,
+            ordered=self._options.ordered,
+            share=self.share,
+            alone=alone,
+            now=_now,
+            skipped=self._skipped if self.app.policy.explains else None,
+            failed=self._unscanned,
+        )
 
     def _not_had(self, level: Level, name: str, why: str, alone: str) -> None:
         """A name that was tried, and why its task could not be had now."""

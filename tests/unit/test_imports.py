@@ -120,11 +120,9 @@ IN_CIRCLES = {
     "spoolsim.testing.runner",
     "spoolsim.testing.worker",
     "spoolsim.work.app",
-    "spoolsim.work.plain",
     "spoolsim.work.program",
     "spoolsim.work.signals",
     "spoolsim.work.trace",
-    "spoolsim.work.worker",
 }
 
 

@@ -29,11 +29,6 @@ LONG = {
     "processes/master.py",
     "processes/master.py:__init__",
     "work/app.py",
-    "work/plain.py:go",
-    "work/plain.py:way",
-    "work/worker.py",
-    "work/worker.py:cycle",
-    "work/worker.py:manage",
 }
 
 
