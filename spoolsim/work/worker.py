@@ -327,6 +327,8 @@ class Worker:
             settler.end(claim, verdict.too_large(self._options), code="body-too-large")
             return False
         if len(data) < HEADER or len(data) < HEADER + (data[1] | data[2] << 8):
+            if not self.app.policy.quarantines_broken:
+                self.app.log.line("spooler_manage_task()/read(): Success [core/spooler.c line 554]")
             settler.end(claim, verdict.broken(fault, self._options), fault=fault)
             return False
         options = self._options
