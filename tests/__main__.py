@@ -5,7 +5,7 @@
     python -m tests --groups         the groups: what they hold, how many tests, how long they took
     python -m tests --full           as many examples and faults as .ci/run draws
     python -m tests --live           every scenario under the real uWSGI too, recorded or not
-    python -m tests --record [NAME]  record the real uWSGI's answers anew, each the same in three runs
+    python -m tests --record [NAME]  record the real uWSGI's answers again, each the same in three runs
 
 uWSGI is built beside the tests that do not need it.
 """

@@ -32,14 +32,14 @@ GROUPS = {
     "examples": "every folder of examples/ does what it says",
     "package": "the sdist and the wheel, built and tried in a clean environment",
     "fuzz": "the corpus of hostile inputs; the short form of the fuzzer",
-    "soak": "two thousand tasks amid kills and reloads; the short form of the soak",
+    "soak": "two thousand tasks during kills and reloads; the short form of the soak",
 }
 
 #: the long campaigns, each a command of its own
 CAMPAIGNS = {
     "python -m tests.faults.campaign --minutes 30": "SIGKILL and failing calls at drawn steps",
     "python -m tests.fuzz --inputs 10000000": "hostile inputs, guided by coverage",
-    "python -m tests.soak --minutes 60": "one instance for an hour amid kills and reloads",
+    "python -m tests.soak --minutes 60": "one instance for an hour during kills and reloads",
     "python -m tests.actions": "random actions on tasks while four spoolers and a real uWSGI serve them",
     "python -m tests.mutation": "changed code that the tests must notice",
     "python -m tests --record": "every scenario under the real uWSGI, three times, recorded",

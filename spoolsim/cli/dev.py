@@ -122,7 +122,7 @@ class Dev:
         if os.isatty(1):
             environment[SHOWN] = "1"
         boot = [sys.executable, "-m", "spoolsim", "run", *self.ours]
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # till it can end in good order: see __main__
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # until it can end well: see __main__
         try:
             spooler = Program(_SPOOLER, boot, environment)
         finally:
@@ -224,7 +224,7 @@ class Dev:
         return more
 
     def _rest(self) -> None:
-        """What the two wrote last; a process that they left behind may hold the other end open for ever."""
+        """What the two wrote last; a process that they left behind may hold the other end open forever."""
         end = time.clock_gettime(time.CLOCK_MONOTONIC) + _LINGER
         for one in self.programs:
             while self._show(one) and time.clock_gettime(time.CLOCK_MONOTONIC) < end:

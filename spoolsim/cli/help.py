@@ -182,7 +182,7 @@ GENERATED = {
 
 
 def main() -> None:
-    """Write the generated pages anew."""
+    """Write the generated pages again."""
     for topic, make in GENERATED.items():
         with open(os.path.join(HOME, f"{topic}.md"), "w", encoding="utf-8") as page:
             page.write(make())

@@ -160,7 +160,7 @@ def _worker(number: int, pid: int) -> dict[str, Any]:
 
 
 def reload() -> bool | None:
-    """Start everything anew, with the code as it is then. NotEmulated where there is no master process."""
+    """Start everything again, with the code as it is then. NotEmulated where there is no master process."""
     return _to_master("reload", signal.SIGHUP)
 
 

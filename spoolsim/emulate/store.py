@@ -63,7 +63,7 @@ class Store:
         """Begin a transaction that excludes all other processes' and threads'."""
         self._lock.acquire()
         try:
-            # SQLite's own waiting is a sleep that grows, in which a busy neighbour overtakes for ever; the kernel
+            # SQLite's own waiting is a sleep that grows, in which a busy neighbour overtakes forever; the kernel
             # wakes who waits for a lock, and frees that of the dead
             if fcntl is not None:
                 fcntl.flock(self._open_turn(), fcntl.LOCK_EX)

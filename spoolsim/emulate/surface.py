@@ -17,7 +17,7 @@ _REQUEST = "a web worker, during a request"
 _ASYNC = "a web worker with an async loop"
 _MULE = "a mule"
 
-_FIRES = "the master of a run raises the signal; in a program beside one it is said where"
+_FIRES = "fired by the master of `spoolsim run`; elsewhere it only logs where it would fire"
 
 #: names that the module itself has: name -> what is to be known
 WORKS: dict[str, str] = {

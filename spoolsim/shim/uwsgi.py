@@ -344,7 +344,7 @@ def add_timer(number: int, seconds: int, /) -> None:
 
 @_takes("iii", optional=1)
 def add_rb_timer(number: int, seconds: int, iterations: int = 0, /) -> None:
-    """Raise a signal every so many seconds, so many times; 0 for ever."""
+    """Raise a signal every so many seconds, so many times; 0 forever."""
     _add("add_rb_timer", "rb_timer", number, seconds, iterations)
 
 

@@ -277,7 +277,7 @@ _HINTS = {
     FAILED: "; `spoolsim retry` brings it back",
     BROKEN: "; `spoolsim retry` brings it back",
     NEVER: "; `spoolsim why` tells the reason",
-    DONE: "; `spoolsim rerun` enqueues it anew, where its bytes were recorded",
+    DONE: "; `spoolsim rerun` enqueues it again, where its bytes were recorded",
 }
 
 

@@ -80,7 +80,7 @@ def explore(
 ) -> Explored:
     """Run `test` under every story of at most so many accidents; returns what was done when none breaks it.
 
-    test: the scenario, called with the harness if it takes an argument. It sets up its own state anew, spools, drains
+    test: the scenario, called with the harness if it takes an argument. It sets up its own state again, spools, drains
         and asserts; it is run many times, each with an empty spool.
     max_runs: of the scenario, at most; a warning tells when it was not enough. accidents: in one story, at most.
     outside: modules, classes or functions that play the world outside (a bank, a mail server): nothing is killed in

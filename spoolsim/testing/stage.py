@@ -1,7 +1,7 @@
 """The `uwsgi` module inside a test process: one module object, made to speak for one harness after the other.
 
 Modules of the user's app hold the module object that they imported, and pytest imports each of them once. So the
-object stays the same and its content is made anew for each harness; what modules assigned to it or registered with it
+object stays the same and its content is made again for each harness; what modules assigned to it or registered with it
 *while they were imported* (uwsgi.spooler, hooks, signals) is remembered and put back, since no second import
 will do it. What a test assigns is gone with its harness.
 """
@@ -236,7 +236,7 @@ def _load(there: ModuleType | None) -> ModuleType:
 
 
 def _fill(module: ModuleType, app: App) -> None:
-    """Make the module's content anew; functions that the app imported from it keep working: they share the dict."""
+    """Make the module's content again; functions that the app imported from it keep working: they share the dict."""
     names = module.__dict__
     for name in [name for name in names if not name.startswith("__")]:
         del names[name]

@@ -209,7 +209,7 @@ class _Evil:
 
 
 def _master(h: Bench) -> Facts:
-    """The master is killed amid the first of three tasks."""
+    """The master is killed during the first of three tasks."""
     d = h.mkdir("sp")
     for n in "abc":
         h.drop(d, PREFIX + n, vars={b"code": b"obs('on'); await_cue('go'); obs('end')"})
@@ -658,7 +658,7 @@ FAULTS = (
         ({"again": True, "left": True, "next": False}, {"again": True, "left": True, "next": True}),
     ),
     Fault(
-        "a process killed amid a task",
+        "a process killed during a task",
         "the file is kept, the task is run again",
         "the same",
         _killed_once("os.kill(os.getpid(), signal.SIGKILL)"),
@@ -672,7 +672,7 @@ FAULTS = (
         ({"runs": 2, "cleaned": 0, "left": []},) * 2,
     ),
     Fault(
-        "the master killed amid a task",
+        "the master killed during a task",
         "the spooler finishes its whole scan, then exits",
         "it finishes its task, then exits; the rest is left for the next start",
         _master,

@@ -172,7 +172,7 @@ def test_options_that_this_release_lacks(uwsgi_binary: str, option: str) -> None
 
 
 def test_touch_reload_reads_the_app_again(h: Bench) -> None:
-    """Only touch-spoolers-reload keeps the old code: touch-reload starts everything anew."""
+    """Only touch-spoolers-reload keeps the old code: touch-reload starts everything again."""
     h.write("helper.py", "V = 1\n")
     h.write("touched", "")
     i = h.start([("spooler", h.mkdir("sp")), ("touch-reload", h.path("touched"))], RELOADS)

@@ -290,7 +290,7 @@ def test_a_reload_of_nothing(start: Start, home_app: str, wait_for: WaitFor) -> 
 
 
 def test_a_crash_is_answered(start: Start) -> None:
-    """A process that dies amid its task is followed by another one: the task is still there."""
+    """A process that dies during its task is followed by another one: the task is still there."""
     it = start(*OPTIONS)
     ready(it)
     it.put("note('ran'); len(open(os.environ['RUNS']).readlines()) < 3 and os._exit(1)")

@@ -92,7 +92,7 @@ def test_a_spooler_that_dies_before_its_first_task_ends_it(
 
 
 def test_a_task_that_kills_fork_servers_ends_it(start: Start, home: Path) -> None:
-    """Each time the fork server is gone, and with it what was known of the tasks: it is not tried for ever."""
+    """Each time the fork server is gone, and with it what was known of the tasks: it is not tried forever."""
     (home / "spool").mkdir()
     put(home / "spool", "os.kill(os.getppid(), 9); result = None")
     status, last = drained(start("--drain"))

@@ -592,7 +592,7 @@ def test_a_command_that_is_not_there_ends_dev(spawn: Any, tmp_path: Path):
 
 
 def test_a_task_reloads_and_stops_the_instance(spawn: Any, wait_for: Any, tmp_path: Path):
-    """uwsgi.reload() in a task starts the code anew, uwsgi.stop() ends the run, as in uWSGI; nothing is left."""
+    """uwsgi.reload() in a task starts the code again, uwsgi.stop() ends the run, as in uWSGI; nothing is left."""
     (tmp_path / "tasks.py").write_text(
         "import uwsgi\nprint('imported', flush=True)\n"
         "def h(env):\n    do = env[b'do'].decode()\n    print(do, getattr(uwsgi, do)(), flush=True)\n    return -2\n"

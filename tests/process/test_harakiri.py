@@ -135,7 +135,7 @@ def judge(it: Instance) -> None:
         assert begun[pid][-1] == last, "a killed process went on"
         struck.append(last[1])
     assert len(set(struck)) == len(struck)
-    # who is killed amid its task runs again; who is not, does not
+    # who is killed during its task runs again; who is not, does not
     assert {name for name, count in runs.items() if count == 2} == set(struck)
     assert set(runs.values()) <= {1, 2}
 

@@ -258,7 +258,7 @@ def test_every_directory_is_drained(place: Place):
 
 
 def test_a_faithful_drain_ends_when_its_directory_goes(place: Place):
-    """uWSGI would come back for ever; --drain is ours, and ends with 1 and the directory's name."""
+    """uWSGI would come back forever; --drain is ours, and ends with 1 and the directory's name."""
     place.task("goes", f"import shutil; shutil.rmtree({str(place.spool)!r})")
     process = place.start("--drain", "--faithful", "--spooler", "spool", "--import", "app", inline=False)
     assert process.wait_exit(30) == 1, process.output()

@@ -28,7 +28,7 @@ def version(it: Instance, app: str, name: str) -> None:
 
 
 def touch(it: Instance, name: str = "touched") -> None:
-    """Write the file anew."""
+    """Write the file again."""
     (it.home / name).write_text(str(time.monotonic_ns()))
 
 

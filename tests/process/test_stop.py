@@ -243,7 +243,7 @@ def test_many_reloads_in_a_row(start: Start, home_app: str, wait_for: WaitFor) -
 
 
 def test_reload_while_a_process_is_being_forked(start: Start, home_app: str, wait_for: WaitFor) -> None:
-    """A process that was asked for before a reload and comes after it is replaced: never old code for ever."""
+    """A process that was asked for before a reload and comes after it is replaced: never old code forever."""
     it = start("--spooler-max-tasks", "1", app=home_app + "\nVERSION = 'v'\n")
     it.wait_workers(1)
     for n in range(8):

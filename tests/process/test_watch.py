@@ -42,7 +42,7 @@ def test_source_below_the_path(start: Start, home_app: str) -> None:
 
 
 def test_a_program_that_never_stops_writing(start: Start, home_app: str) -> None:
-    """It delays the reload for a while, not for ever."""
+    """It delays the reload for a while, not forever."""
     it = start("--watch", ".", app=home_app + "VERSION = 'one'\n")
     changed_to(it, home_app, "watched", again=True)
     before = it.output().count("source changed")

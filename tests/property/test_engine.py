@@ -43,7 +43,7 @@ if {ticks}:
     uwsgi.add_rb_timer(1, 1, {ticks})
 """
 
-#: what may happen before the last step, and the last step: done, done after spooling another, kept for ever
+#: what may happen before the last step, and the last step: done, done after spooling another, kept forever
 plans = st.builds(
     lambda before, last: before + last, st.text(alphabet="ren", max_size=2), st.sampled_from(["o", "o", "s", "i", "r"])
 )

@@ -175,7 +175,7 @@ def test_the_other_leaver_stays(dead: int, left: tuple[int, int, float]) -> None
 
 @pytest.mark.parametrize("leaver", [6, 8])
 def test_the_death_of_the_serving_process_is_not_taken_for_a_leavers(leaver: int) -> None:
-    """Pids come in any order: they begin anew when the system has used them all."""
+    """Pids come in any order: they begin again when the system has used them all."""
     found, did = step(slot(SERVING, leaving=((leaver, 1, 90.0),)), ("died", 7, True), NOW, RULES)
     assert (found.state, found.leaving) == (STARTING, ((leaver, 1, 90.0),))
     assert did == [("died", 7), ("spawn", 3, 0)]

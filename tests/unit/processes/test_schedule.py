@@ -75,7 +75,7 @@ def test_a_timer_without_period_never_fires(kind: str, period: int):
 
 @pytest.mark.parametrize(("iterations", "times"), [(1, 1), (3, 3), (-1, 1), (0, 10), (None, 10)])
 def test_an_rb_timer_counts_its_iterations(iterations: int | None, times: int):
-    """It fires so many times, for ever with 0 or none, once with a negative number; then it asks for no look."""
+    """It fires so many times, forever with 0 or none, once with a negative number; then it asks for no look."""
     schedule = Schedule([Registration(RB_TIMER, 7, [2] if iterations is None else [2, iterations])])
     assert sum(len(due(schedule, at)) for at in range(21)) == times
     assert look(schedule, 20) == (None if iterations else 22)

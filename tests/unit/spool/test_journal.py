@@ -37,7 +37,7 @@ def test_each_outcome_is_one_line(spool: SpoolDir) -> None:
 
 
 def test_attempts_are_counted_over_all_processes(spool: SpoolDir) -> None:
-    """A retry by one, a death told by another: the third knows of both; done and failed begin anew."""
+    """A retry by one, a death told by another: the third knows of both; done and failed begin again."""
     one, two, three = (Journal(spool) for _ in range(3))
     one.add(TASK, "retry", 0)
     assert two.add(TASK, DIED, 0, "its spooler was killed") == 2

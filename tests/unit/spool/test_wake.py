@@ -94,7 +94,7 @@ def test_every_watch_hears_a_put(spool: SpoolDir, watched: Callable[..., wake.Wa
 
 
 def test_what_a_worker_does_wakes_nobody(spool: SpoolDir, level: Level, watched: Callable[..., wake.Watch]):
-    """Claiming, releasing, removing and setting aside are no events: a spooler would wake itself for ever."""
+    """Claiming, releasing, removing and setting aside are no events: a spooler would wake itself forever."""
     paths = [file.write(spool.path, file.next_name(), packet()) for _ in range(3)]
     spool.make_corner("broken")
     watch = watched()

@@ -192,7 +192,7 @@ def test_a_task_that_is_retried_for_ever_stops_the_drain(
 
 
 def test_an_ignored_task_stops_the_drain(make: Callable[..., SpoolerHarness]) -> None:
-    """SPOOL_IGNORE keeps a task for ever: the drain says so."""
+    """SPOOL_IGNORE keeps a task forever: the drain says so."""
     harness = make(lambda env: IGNORE)
     harness.spool({"n": "1"})
     with pytest.raises(RetriedForever, match="again on every scan: it returned SPOOL_IGNORE"):

@@ -212,7 +212,7 @@ def test_a_new_spooler_scans_at_once(tmp_path: Path, freeze: Freeze, how: str) -
 
 
 def test_spoolers_that_end_again_and_again(tmp_path: Path, freeze: Freeze) -> None:
-    """A task that ends each spooler would hold the clock for ever: the error names it."""
+    """A task that ends each spooler would hold the clock forever: the error names it."""
 
     def handler(env: dict[Any, Any]) -> int:
         raise SystemExit(1)

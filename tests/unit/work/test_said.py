@@ -25,7 +25,7 @@ def test_it_is_said_once_by_all_together():
 
 
 def test_a_full_table_begins_anew():
-    """Things may be said again then; none is swallowed, and no search runs for ever."""
+    """Things may be said again then; none is swallowed, and no search runs forever."""
     fd = said.create()
     one = Said(fd)
     count = said._FULL + 10

@@ -147,7 +147,7 @@ def test_what_another_tried_in_vain_is_looked_at_again(worker: Worker) -> None:
 
     def handler(env: dict[Any, bytes]) -> int:
         if env["spooler_task_name"] == b"0":
-            ran.append(other.cycle())  # all of it, amid the first task of ours
+            ran.append(other.cycle())  # all of it, during the first task of ours
         return -2
 
     sys.modules["uwsgi"].__dict__["spooler"] = handler
