@@ -16,7 +16,7 @@ from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.journal import Journal, read
 from spoolsim.spool.packet import encode
 from spoolsim.spool.scan import Level, scan
-from spoolsim.spool.verdicts import KEEP
+from spoolsim.spool.verdicts import KEEP, REMOVE, Remove
 
 DATA = encode([(b"task", b"noop"), (b"n", b"1")])
 
@@ -86,14 +86,14 @@ def test_settle(benchmark: Any, room: Room) -> None:
     fd = os.open(room.spool, os.O_RDONLY)
     level = Level(SpoolDir(room.spool), room.spool, fd)
 
-    def claimed() -> tuple[tuple[Claim], dict[str, Any]]:
+    def claimed() -> tuple[tuple[Claim, Remove], dict[str, Any]]:
         path = file.write(room.spool, file.next_name(), DATA)
         found = take(level, os.path.basename(path), time.time())
         assert isinstance(found, Claim)
-        return (found,), {}
+        return (found, REMOVE), {}
 
     try:
-        benchmark.pedantic(settle.remove, setup=claimed, rounds=500)
+        benchmark.pedantic(settle.apply, setup=claimed, rounds=500)
         assert os.listdir(room.spool) == []
     finally:
         os.close(fd)

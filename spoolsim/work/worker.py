@@ -262,10 +262,9 @@ class Worker:
         status = self.status
         below = claim.level.below
         name = env["spooler_task_name"]
+        handler = self._names.get("spooler", NO_HANDLER)
         status.begin(below.encode() + name if below else name)
-        handler: object = None
         try:
-            handler = self._names.get("spooler", NO_HANDLER)
             if fault or handler is NO_HANDLER or self._unusual:
                 outcome = self._run_unusual(claim, handler, env, fault)
             else:
