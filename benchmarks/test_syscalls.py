@@ -29,9 +29,14 @@ def test_enqueue(traced: Traced, places: Places) -> None:
 
 
 def test_task(traced: Traced, places: Places) -> None:
-    """A task takes at most nine, quiet and with the journal on, the share of the scan included."""
+    """A task takes at most nine, quiet and with the journal on, the share of the scan included.
+
+    Three more look whether a task of root's has changed its user or root directory, where its handler took longer than
+    1.5 microseconds: under a tracer on a busy machine that may be any of them.
+    """
     calls = traced.tasks(places, COUNT)
-    assert calls.total() <= TASK_LIMIT * COUNT, calls
+    assert calls["geteuid"] <= COUNT + 1, calls
+    assert calls.total() <= TASK_LIMIT * COUNT + 3 * calls["geteuid"], calls
     assert calls["unlinkat"] + calls["unlink"] == COUNT
 
 
