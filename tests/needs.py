@@ -136,7 +136,7 @@ def uwsgi_features() -> frozenset[str]:
         binary = find_uwsgi()
     except NoOracle:
         return frozenset()
-    said = subprocess.run([binary, "--cflags"], capture_output=True, text=True, check=False, timeout=60).stdout
+    said = subprocess.run([binary, "--cflags"], capture_output=True, text=True, check=False, timeout=300).stdout
     return frozenset(re.findall(r"-D(\w+)", said))
 
 

@@ -119,7 +119,7 @@ def run(home: Path, uwsgi: str, *, tasks: int, seed: int, slow: str = "") -> Rep
         _bring_all_back(home, tasks, report)
         for process in servers if not slow else ():  # strace does not pass signals on
             process.send_signal(signal.SIGINT)
-            process.wait(60)
+            process.wait(300)
     finally:
         for process in started:
             sessions.kill_all(process.pid, mark)

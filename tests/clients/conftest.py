@@ -95,7 +95,7 @@ class Client:
         """`spoolsim run` of the client's app."""
         words = self._words("run", "--spooler", "sp", "--pythonpath", str(self.home), *options)
         self.running = self.spawn(words, cwd=self.home, env=self.environ())
-        self.running.wait_output("spawned the uWSGI spooler", timeout=20)
+        self.running.wait_output("spawned the uWSGI spooler", timeout=300)
         return self.running
 
     def execute(self, code: str) -> str:

@@ -91,7 +91,7 @@ def test_django_uwsgi_taskmanager(project: Make):
         "task = Task.objects.create(name='t', command=command, arguments='one,two')\ntask.launch()\n"
         "print(task.status)\n"
     )
-    running.wait_output("done with task", timeout=20)
+    running.wait_output("done with task", timeout=300)
     report = one.execute(
         "import with_django\nfrom taskmanager.models import *\n"
         "print(Task.objects.get().status, Report.objects.get().invocation_result, Report.objects.get().log)"
@@ -144,7 +144,7 @@ def test_django_uwsgi_ng(project: Make):
     )
     assert shown == "200 True\n302 None\n302\n302\n"
     one.wait_notes("ng x", "signal 5")
-    running.wait_output("UnicodeDecodeError", timeout=20)
+    running.wait_output("UnicodeDecodeError", timeout=300)
 
 
 @pytest.mark.oracle

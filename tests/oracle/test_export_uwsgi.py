@@ -240,10 +240,10 @@ def run_example(
     due = {path.name for path in tasks(place) if path.stat().st_mtime <= time.time()}
     environ = {name: value for name, value in os.environ.items() if not name.startswith("UWSGI_")}
     running = spawn(argv, cwd=place, env=environ)
-    running.wait_output("spawned the uWSGI spooler", len(options.spoolers) * options.processes_per_spooler, timeout=20)
+    running.wait_output("spawned the uWSGI spooler", len(options.spoolers) * options.processes_per_spooler, timeout=300)
     due.update(os.path.basename(path) for path in re.findall(r"\[spooler\] written .* to file (\S+)", running.output()))
     for name in due:
-        running.wait_output(f"managing request {name}", timeout=20)
+        running.wait_output(f"managing request {name}", timeout=300)
     spools = [SpoolDir(os.path.realpath(directory)) for directory, _ in options.spoolers]
     assert wait_for(lambda: not any(running_tasks(spool) for spool in spools), 20)
     running.finish()  # not by a signal: one that comes early ends a real spooler, which the master starts again

@@ -135,7 +135,7 @@ UNSEEN = {
 
 def names_of(uwsgi_binary: str) -> list[str]:
     """Every long name of the real one's --help, in its order."""
-    done = subprocess.run([uwsgi_binary, "--help"], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([uwsgi_binary, "--help"], capture_output=True, text=True, timeout=300, check=True)
     return re.findall(r"^    (?:-\S\|)?--(\S+)", done.stdout, re.MULTILINE)
 
 

@@ -166,7 +166,7 @@ def test_the_executable_of_an_app(h: Bench) -> None:
 @pytest.mark.parametrize("option", ["inline", "drain", "watch", "spooler-cheap", "spooler-signal-as-task"])
 def test_options_that_this_release_lacks(uwsgi_binary: str, option: str) -> None:
     """The command line is refused."""
-    done = subprocess.run([uwsgi_binary, f"--{option}"], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([uwsgi_binary, f"--{option}"], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 1
     assert f"'--{option}'" in done.stderr
 

@@ -274,7 +274,7 @@ def test_dev_reloads_when_source_changes(spawn: Any, tmp_path: Path, options: li
     (tmp_path / "tasks.py").write_text(TASKS + "print('new code')\n")
     if options == ["--no-watch"]:
         uwsgi = [*SPOOLSIM, "enqueue", "--spooler", "sp", "by=hand"]
-        subprocess.run(uwsgi, cwd=tmp_path, check=True, capture_output=True, timeout=30)
+        subprocess.run(uwsgi, cwd=tmp_path, check=True, capture_output=True, timeout=300)
         process.wait_output("done with task")
         assert "new code" not in process.output()
     else:

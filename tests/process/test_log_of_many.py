@@ -57,7 +57,7 @@ def test_tracebacks_of_four_processes_are_whole(home: Path, home_app: str, into:
     command += ["--spooler-processes", "4"]
     if into == "file":
         with (home / "log").open("wb") as log:
-            done = subprocess.run(command, cwd=home, env=environment(home), stderr=log, timeout=60, check=False)
+            done = subprocess.run(command, cwd=home, env=environment(home), stderr=log, timeout=300, check=False)
         status, output = done.returncode, (home / "log").read_text()
     else:
         process = subprocess.Popen(command, cwd=home, env=environment(home), stderr=subprocess.PIPE, bufsize=0)
@@ -66,7 +66,7 @@ def test_tracebacks_of_four_processes_are_whole(home: Path, home_app: str, into:
         while chunk := process.stderr.read(1000):
             chunks.append(chunk)
             time.sleep(0)  # others run
-        status, output = process.wait(60), b"".join(chunks).decode()
+        status, output = process.wait(300), b"".join(chunks).decode()
         process.stderr.close()
     assert status == 1
     assert len(output) > count // 2 * 4096

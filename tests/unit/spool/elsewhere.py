@@ -26,7 +26,7 @@ def held_by_another(path: str, kind: str = "LOCK_EX", length: int = 0, start: in
         assert stdout.readline() == b"locked\n"
         yield
         stdin.close()
-        process.wait(30)
+        process.wait(300)
 
 
 def _ends(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
