@@ -120,13 +120,19 @@ def loaded(
     return [line for line in log.splitlines() if SHOWN.match(line)], status, log
 
 
+def clear(spool: Path) -> None:
+    """Remove the tasks of an instance that was killed: perhaps it had not removed its last one yet."""
+    for left in spool.iterdir():
+        if left.is_file():
+            left.unlink()
+
+
 def both(uwsgi_binary: str, cwd: Path, words: list[str]) -> tuple[list[str], list[str], str]:
     """What the real one and `run --faithful` have to say, and both logs."""
     words = ["--master", "--spooler", "spool", *words]
+    clear(cwd / "spool")
     real, real_status, real_log = loaded([uwsgi_binary, *words], cwd)
-    for left in (cwd / "spool").iterdir():
-        if left.is_file():
-            left.unlink()
+    clear(cwd / "spool")
     ours, status, log = loaded([sys.executable, "-m", "spoolsim", "run", "--faithful", *words], cwd)
     log = f"--- uWSGI ---\n{real_log}\n--- spoolsim ---\n{log}"
     assert (status is None) == (real_status is None), log
@@ -261,8 +267,7 @@ def test_uid_runs_tasks_as_another_user(uwsgi_binary: str, cwd: Path):
     real, _, log = loaded([uwsgi_binary, "--drop-after-apps", *words], cwd, until=b"done with task|Permission denied")
     assert f"STATE task {nobody.pw_uid}" in real or "Permission denied" in log, log
     assert "STATE task 0" not in real, log
-    for left in (cwd / "spool").iterdir():
-        left.unlink()
+    clear(cwd / "spool")
     ours, _, log = loaded([sys.executable, "-m", "spoolsim", "run", *words], cwd)
     assert ours == ["STATE task 0"], log
     assert "uid = nobody (command line): uWSGI, started as root, would run the app" in log and "(other-user)" in log
