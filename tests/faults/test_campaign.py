@@ -27,7 +27,7 @@ from tests.faults.campaign.meddle import ERRORS, Race, Refusal
 from tests.faults.strace import available
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = size(2000, 300)
+KILLS = size(2000, 150)
 
 pytestmark = pytest.mark.skipif(bool(ptrace.unavailable()), reason=ptrace.unavailable() or "ptrace works")
 

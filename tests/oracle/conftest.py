@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +29,25 @@ def conformance(request: pytest.FixtureRequest) -> Iterator[Pool]:
         pool = Pool(selected, SpoolsimLauncher(), asked)
         yield pool
         pool.close()
+
+
+CASES = Path(__file__).with_name("config_cases")
+ENVIRON = {"FOO": "bar", "EMPTY": "", "NEST": "$(FOO)%(var)@(parts/one.txt)", "NUMBER": "4", "COMMON": "plain"}
+
+
+@pytest.fixture(scope="session")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One copy of the configuration cases for all tests of a process: one for each test took most of its time."""
+    return shutil.copytree(CASES, tmp_path_factory.mktemp("config") / "cases")
+
+
+@pytest.fixture
+def cwd(cases: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The copy of the cases, in which both sides run; what a test adds beside them is removed after it."""
+    monkeypatch.chdir(cases)
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    yield cases
+    for path in cases.iterdir():
+        if not (CASES / path.name).exists():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

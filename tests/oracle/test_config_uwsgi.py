@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,24 +11,13 @@ import pytest
 from spoolsim.config.readers import gather
 from spoolsim.errors import UsageError
 from spoolsim.options import Options, Setting, build
+from tests.oracle.conftest import CASES
 
 pytestmark = pytest.mark.oracle
 
-CASES = Path(__file__).with_name("config_cases")
 FILES = sorted(path.name for path in CASES.iterdir() if path.is_file())
-ENVIRON = {"FOO": "bar", "EMPTY": "", "NEST": "$(FOO)%(var)@(parts/one.txt)", "NUMBER": "4", "COMMON": "plain"}
 #: names of settings that our own words below bring in
 HARNESS = ("show-config", "no-server")
-
-
-@pytest.fixture
-def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the cases, in which both sides run."""
-    shutil.copytree(CASES, tmp_path / "cases")
-    monkeypatch.chdir(tmp_path / "cases")
-    for name, value in ENVIRON.items():
-        monkeypatch.setenv(name, value)
-    return tmp_path / "cases"
 
 
 def show_config(binary: str, cwd: Path, argv: list[str], environ: dict[str, str] | None = None) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.look import CLAIMED, look
 from spoolsim.spool.packet import encode
 from tests.conftest import Spawn, WaitFor
-from tests.oracle.test_config_uwsgi import CASES, ENVIRON, FILES, show_config
+from tests.oracle.test_config_uwsgi import FILES, show_config
 
 pytestmark = pytest.mark.oracle
 
@@ -45,15 +45,6 @@ DIRECTIONS = re.compile(
     r"ini|ya?ml|xml|json|include|inherit|set|set-ph|set-placeholder|if-.*|if\w+|for.*|end-?(if|for)"
 )
 FILE_OF = {"ini": "out.ini", "yaml": "out.yaml", "json": "out.json", "toml": "out.toml", "uwsgiconf": "out.py"}
-
-
-@pytest.fixture
-def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(CASES, tmp_path / "cases")
-    monkeypatch.chdir(tmp_path / "cases")
-    for name, value in ENVIRON.items():
-        monkeypatch.setenv(name, value)
-    return tmp_path / "cases"
 
 
 def meaning(options: Options, unstable: set[str], *, by_option: bool = False) -> dict[str, object]:

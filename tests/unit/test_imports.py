@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import subprocess
 import sys
@@ -62,11 +63,14 @@ IMPURE = frozenset((
 # fmt: on
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
+@functools.cache
+def modules() -> tuple[tuple[str, ast.Module], ...]:
     """Every module of the package with its syntax tree."""
+    found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-        yield ".".join(parts).removesuffix(".__init__"), ast.parse(path.read_text())
+        found.append((".".join(parts).removesuffix(".__init__"), ast.parse(path.read_text())))
+    return tuple(found)
 
 
 def imported(tree: ast.Module, module: str) -> Iterator[str]:
