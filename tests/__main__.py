@@ -27,7 +27,7 @@ from tests.oracle.install import install_oracle
 from tests.oracle.launchers import BUILDING, NoOracle, find_uwsgi
 
 #: most tests wait for processes, so more run at the same time than there are processors
-WORKERS_PER_CPU = 5
+WORKERS_PER_CPU = 4
 #: words of pytest's that mean one process: it talks to the terminal, or it was said how many
 ALONE = (
     "-n",

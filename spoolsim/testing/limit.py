@@ -2,12 +2,14 @@
 
 A thread looks at the machine's clock, which no frozen time stops; it lives only while tasks run. A task that swallows
 the interrupt is interrupted again, until it ends. Somebody who sits at a debugger's prompt is given all the time they
-want.
+want. A task that is stuck in C code hears no interrupt: pytest ends, and says where the task is stuck.
 """
 
 from __future__ import annotations
 
 import _thread
+import faulthandler
+import os
 import signal
 import sys
 import threading
@@ -32,6 +34,9 @@ _AGAIN = 0.01
 #: a task that swallows every interrupt is given so many seconds for its cleanup, this many times; then no more
 _CLEANUP, _PATIENCE = 1.0, 3
 _RELENTLESS = 0.001
+
+#: a task that no interrupt has ended so many seconds after its time limit ends pytest
+_HOPELESS = 30.0
 
 #: our own package, which is never interrupted by the last resort
 _HERE = __file__.rpartition("testing")[0]
@@ -86,6 +91,44 @@ class _Relentless:
             raise Interrupted
 
 
+class LastWord:
+    """Ends the process where a task is stuck in C code, which no interrupt reaches.
+
+    Where that code lets other threads run, `end` does it. Where it does not, faulthandler's thread does it, which is C
+    itself. descriptor: of the real standard error, for pytest captures the other one; None: nobody ends anything.
+    """
+
+    def __init__(self) -> None:
+        self.descriptor: int | None = None
+
+    def arm(self, seconds: float) -> None:
+        """Begin to wait, or begin again: in so many seconds the process ends, unless `disarm` is called before."""
+        if self.descriptor is not None:
+            faulthandler.dump_traceback_later(seconds, exit=True, file=self.descriptor)
+
+    def disarm(self) -> None:
+        """Wait no longer."""
+        if self.descriptor is not None:
+            faulthandler.cancel_dump_traceback_later()
+
+    def end(self, limit: float) -> None:
+        """Say which test is stuck and where, and end the process with status 1."""
+        if self.descriptor is not None:
+            test = os.environ.get("PYTEST_CURRENT_TEST", "a test").rpartition(" (")[0] or "a test"
+            said = (
+                f"\nspoolsim: {test}: a task does not end, {_HOPELESS:g} s after its time limit of {limit:g} s: "
+                "it runs code that Python cannot interrupt. pytest ends here, and the tests that follow do not run. "
+                "The task is here:\n"
+            )
+            os.write(self.descriptor, said.encode(errors="backslashreplace"))
+            faulthandler.dump_traceback(self.descriptor)
+            os._exit(1)
+
+
+#: of this process; the plugin says where standard error is
+last_word = LastWord()
+
+
 class Limit:
     """At most `seconds` for what happens inside the `with`.
 
@@ -112,11 +155,13 @@ class Limit:
         if self._by_signal and _SIGNAL is not None:
             signal.signal(_SIGNAL, self._arrived)
         self._running.acquire()
+        last_word.arm(self.seconds + _HOPELESS + 1.0)  # a second later than the thread of Python
         _thread.start_new_thread(self._watch, ())  # its start is not waited for, nor its end: that takes milliseconds
         return self
 
     def __exit__(self, *error: object) -> None:
         self._running.release()
+        last_word.disarm()
         self._relentless.end()
         if self._by_signal and _SIGNAL is not None:
             signal.signal(_SIGNAL, signal.SIG_DFL)  # which is to be ignored
@@ -137,14 +182,19 @@ class Limit:
 
     def _watch(self) -> None:
         strikes = 0
+        waited = 0.0
         pause = self.seconds
         while not self._running.acquire(timeout=pause):
             if _debugged(sys._current_frames().get(self.target)):
+                last_word.arm(pause + _HOPELESS + 1.0)
                 continue
             with self._lock:
                 self.expired = True
                 if self.busy:
                     self._fired = True
+                    waited += pause if strikes else 0.0
+                    if waited > _HOPELESS:
+                        last_word.end(self.seconds)
                     if strikes == _PATIENCE:
                         self._relentless.begin()
                     self._interrupt()

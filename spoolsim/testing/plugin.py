@@ -50,6 +50,16 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+    timer = config.pluginmanager.hasplugin("faulthandler") and config.getini("faulthandler_timeout")
+    if not timer:  # there is one in a process, and it is not pytest's own
+        config.stash[_standard_error] = os.dup(2)  # before pytest captures it
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Close what `pytest_configure` opened."""
+    if _standard_error in config.stash:
+        os.close(config.stash[_standard_error])
+        del config.stash[_standard_error]
 
 
 def _ground(config: pytest.Config) -> None:
@@ -89,6 +99,7 @@ _HINT = (
     "or `spoolsim = true` where there is no configuration file.\n"
 )
 _the_ground: pytest.StashKey[Any] = pytest.StashKey()
+_standard_error: pytest.StashKey[int] = pytest.StashKey()
 
 
 def _config_file(config: pytest.Config) -> str | None:
@@ -132,7 +143,9 @@ def spooler(request: pytest.FixtureRequest, spool_dir: Path) -> Iterator[Spooler
     """A SpoolerHarness: the spooler inside the test's process. Configure it by the marker `spoolsim`."""
     app, options, own = _wanted(request)
     from spoolsim.testing.engine import SpoolerHarness
+    from spoolsim.testing.limit import last_word
 
+    last_word.descriptor = request.config.stash.get(_standard_error, None)
     _tell_modules(request)
     with SpoolerHarness(app, options, directory=spool_dir, **own) as harness:
         _report_of(request, harness)

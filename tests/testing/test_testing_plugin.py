@@ -407,3 +407,53 @@ def test_it(spooler):
     assert "spooled: 1" in done.stdout  # the report behind the error
     xml = (tmp_path / "report.xml").read_text(encoding="utf-8")
     assert "no such user" in xml
+
+
+@pytest.mark.parametrize("library", ["CDLL", "PyDLL"])
+def test_a_task_stuck_in_c_code_ends_pytest_and_is_named(run: Run, library: str) -> None:
+    """A mutex that is locked twice: no signal ends that wait; PyDLL keeps all threads of Python waiting, too."""
+    pytest.importorskip("ctypes")
+    out = run(
+        conftest="import spoolsim.testing.limit as limit\nlimit._HOPELESS = 0.3\n",
+        test_it=f"""
+import ctypes
+
+def stuck(env):
+    mutex = ctypes.create_string_buffer(128)
+    libc = ctypes.{library}(None)
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_lock(mutex)
+
+def test_stuck(spooler):
+    import uwsgi
+    uwsgi.spooler = stuck
+    uwsgi.spool({{b"n": b"1"}})
+    spooler.drain(timeout=0.1)
+""",
+    )
+    assert out.returncode == 1
+    assert "in stuck" in out.stderr and "in test_stuck" in out.stderr, out.stderr
+    if library == "CDLL":
+        assert (
+            "spoolsim: test_it.py::test_stuck: a task does not end, 0.3 s after its time limit of 0.1 s" in out.stderr
+        )
+
+
+def test_a_task_that_ends_in_time_ends_nothing(run: Run) -> None:
+    """The timer that would end pytest is gone when the tasks have run; with pytest's own in use, it is left alone."""
+    test = """
+import time
+import uwsgi
+
+def test_one(spooler):
+    uwsgi.spooler = lambda env: uwsgi.SPOOL_OK
+    uwsgi.spool({b"n": b"1"})
+    spooler.drain(timeout=0.1)
+    time.sleep(0.5)
+"""
+    early = "import spoolsim.testing.limit as limit\nlimit._HOPELESS = -0.9\n"
+    ini = "[pytest]\nspoolsim = true\n"
+    assert run(ini=ini, conftest=early, test_it=test).returncode == 0
+    own = ini + "faulthandler_timeout = 0.2\n"
+    done = run(ini=own, conftest=early, test_it=test)
+    assert done.returncode == 0 and "in test_one" in done.stderr
