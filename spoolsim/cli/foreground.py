@@ -57,6 +57,13 @@ class Foreground:
         if is_ours():
             _move(self.group)
 
+    def _is_lent(self) -> bool:
+        """Has the group the terminal? Then it was stopped before it got it, and this was told late."""
+        try:
+            return os.tcgetpgrp(_TERMINAL) == self.group
+        except OSError:
+            return False
+
     def take_back(self) -> None:
         """Take the terminal, if the group has it, or a group that the program made and that is gone."""
         try:
@@ -78,7 +85,7 @@ class Foreground:
         if number == signal.SIGTSTP:
             self.take_back()
             os.kill(0, number)
-        elif not is_ours():  # else the shell has put us into the foreground meanwhile
+        elif not (is_ours() or self._is_lent()):  # else the shell has put us into the foreground meanwhile
             os.kill(0, signal.SIGSTOP)
         self.resume()  # at once, where no shell would ever tell us: the system does not stop us then
 

@@ -572,6 +572,23 @@ def test_ctrl_z_stops_dev_and_fg_goes_on(shell: Any, wait_for: Any, tmp_path: Pa
     shell.expect_exact("READY$ ")
 
 
+def test_a_stop_that_is_told_late_stops_nothing(shell: Any, wait_for: Any, tmp_path: Path):
+    """The command read in the background, was stopped, and has the terminal again before dev hears of the stop."""
+    (tmp_path / "app.py").write_text("while (word := input('word? ')) != 'end': print('read', word, flush=True)\n")
+    shell.sendline(DEV + f"{PYTHON} app.py")
+    shell.expect("spawned the uWSGI spooler")
+    shell.sendline("one")
+    shell.expect("read one")
+    (dev,) = children(shell.pid)
+    (herald,) = [pid for pid in children(dev) if os.getpgid(pid) == pid and not children(pid)]
+    for number in (signal.SIGTTIN, signal.SIGTTOU):
+        os.kill(herald, number)
+    shell.sendline("two")
+    assert shell.expect(["read two", "Stopped"]) == 0
+    shell.sendline("end")
+    shell.expect_exact("READY$ ")
+
+
 def test_dev_ends_when_the_spooler_cannot_run(spawn: Any, tmp_path: Path):
     """A spooler that refuses to start ends the command too, with the spooler's status."""
     (tmp_path / "app.py").write_text(WAITING)
