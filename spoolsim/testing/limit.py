@@ -17,6 +17,7 @@ from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType, FrameType
 
 _DEBUGGERS = ("bdb", "pdb", "cmd", "IPython", "ipdb", "pydevd", "_pydevd_bundle", "debugpy", "pudb")
@@ -144,6 +145,7 @@ class Limit:
         self._running = threading.Lock()  # held as long as tasks run
         self._lock = threading.Lock()
         self._relentless = _Relentless(self)
+        self._reported_by: Callable[[sys.UnraisableHookArgs], object] | None = None
         self.target = threading.get_ident()
         self._by_signal = (
             _SIGNAL is not None
@@ -163,6 +165,8 @@ class Limit:
         self._running.release()
         last_word.disarm()
         self._relentless.end()
+        with self._lock:
+            self._report_again()
         if self._by_signal and _SIGNAL is not None:
             signal.signal(_SIGNAL, signal.SIG_DFL)  # which is to be ignored
 
@@ -192,6 +196,7 @@ class Limit:
                 self.expired = True
                 if self.busy:
                     self._fired = True
+                    self._report_no_interrupts()
                     waited += pause if strikes else 0.0
                     if waited > _HOPELESS:
                         last_word.end(self.seconds)
@@ -200,6 +205,21 @@ class Limit:
                     self._interrupt()
                     strikes += 1
             pause = _AGAIN if not strikes else _CLEANUP if strikes <= _PATIENCE else _RELENTLESS
+
+    def _report_no_interrupts(self) -> None:
+        """Python reports what it can only ignore, as in a `__del__`; an interrupt is no fault, and it comes back."""
+        if self._reported_by is None:
+            self._reported_by = sys.unraisablehook
+            sys.unraisablehook = self._unraisable
+
+    def _report_again(self) -> None:
+        if self._reported_by is not None and sys.unraisablehook == self._unraisable:
+            sys.unraisablehook = self._reported_by
+        self._reported_by = None
+
+    def _unraisable(self, ignored: sys.UnraisableHookArgs) -> None:
+        if self._reported_by is not None and not isinstance(ignored.exc_value, Interrupted):
+            self._reported_by(ignored)
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         if self._fired and self.busy:

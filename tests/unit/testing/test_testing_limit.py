@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,19 @@ def returns(env: Any) -> int:
     return -2
 
 
-@pytest.mark.parametrize("handler", [passes, blocks, spins, nested, retries, stores, returns])
+class Deleted:
+    """Its deletion is one of the places where Python ignores an exception, and reports it."""
+
+    def __del__(self) -> None:
+        time.sleep(600)
+
+
+def deletes(env: Any) -> None:
+    while True:
+        Deleted()
+
+
+@pytest.mark.parametrize("handler", [passes, blocks, spins, nested, retries, stores, returns, deletes])
 def test_a_task_that_swallows_everything_is_ended_and_named(tmp_path: Path, handler: Any) -> None:
     """In a loop, in loops around it, blocked, spinning, or keeping what it caught."""
     with SpoolerHarness(handler, directory=tmp_path) as spooler:
@@ -106,3 +119,30 @@ def test_cleanup_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(TaskTimeout):
             spooler.drain(timeout=0.1)
     assert cleaned == ["except", "finally"]
+
+
+def test_only_interrupts_go_unreported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Python ignores an exception it reports it: the task's own, not our interrupt; afterwards all of them."""
+    reported: list[object] = []
+
+    def report(ignored: Any) -> None:
+        reported.append(ignored.exc_type)
+
+    class Careless:
+        def __del__(self) -> None:
+            raise ValueError
+
+    def handler(env: Any) -> None:
+        try:
+            Deleted()
+            time.sleep(600)
+        finally:
+            Careless()
+
+    monkeypatch.setattr("sys.unraisablehook", report)
+    with SpoolerHarness(handler, directory=tmp_path) as spooler:
+        spooler.spool({"n": "careless"})
+        with pytest.raises(TaskTimeout):
+            spooler.drain(timeout=0.1)
+    assert reported == [ValueError]
+    assert sys.unraisablehook is report
