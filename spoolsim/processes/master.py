@@ -334,6 +334,7 @@ class Master:
                 if self.stopping:
                     self.status = self.status or FAILED  # its grace is over
                 self._say_killed(number, action[1])
+            self._mark_leaver(number, action[1])
             for generation in self.generations:
                 if action[1] in generation.pids:
                     generation.wire.send(what, action[1])
@@ -622,6 +623,13 @@ class Master:
             for slot in self.slots if generation.ready else ():  # it still owed us these
                 if slot.state == lifecycle.STALE:
                     self.happen(slot.number, "died", 0, True)
+
+    def _mark_leaver(self, number: int, pid: int) -> None:
+        """From now on the process takes no task: it learns that here before its fork server has read our message."""
+        for seat in (2 * number, 2 * number + 1):
+            words = self.board.slot(seat)
+            if words[PID] == pid:
+                words[LEAVE] = 1
 
     def _start_again(self) -> None:
         """Nobody serves, and the fork server that was to has died. Code that has served before is tried again."""

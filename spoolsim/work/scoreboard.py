@@ -17,7 +17,7 @@ slot changes, and a reader that meets that reads again.
     HARAKIRI    worker        deadline, the same clock; 0 for none
     USER        worker        set_user_harakiri's deadline; 0 for none
     OUTCOME     worker        the last outcome: 1 done, 2 retry, 3 ignored
-    LEAVE       fork server   1: settle what you hold and exit
+    LEAVE       both          1: settle what you hold and exit; the master and the fork server
     SPAWNS      fork server   processes this slot has had
     DONE        worker        tasks done in this slot since the start, all its processes together
     KEPT        worker        tasks kept (retried or ignored), likewise

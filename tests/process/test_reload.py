@@ -210,6 +210,33 @@ def test_the_running_task_finishes(start: Start, home_app: str, wait_for: WaitFo
     assert it.stop() == 0
 
 
+def test_the_old_process_takes_no_task_when_the_new_one_serves(start: Start, home_app: str, wait_for: WaitFor) -> None:
+    """An idle old process takes no task once the new one serves, also before its fork server has heard of it."""
+    it = start(*TOUCH, app=home_app + "VERSION = 'old'\n")
+    (old,) = it.wait_workers(1)
+    touch(it)  # it is made: a touch
+    it.spawned.wait_output("touched has been touched")
+    wait_for(lambda: it.workers() not in ([], [old]), 30, "the end of the first reload")
+    settled(it, 1)
+    (server,) = it.fork_servers()
+    (old,) = it.workers()
+    os.kill(server, signal.SIGSTOP)
+    try:
+        version(it, home_app, "new")
+        touch(it)
+        # the stopped one cannot tell its process to go: both are there
+        wait_for(lambda: len(it.fork_servers()) == 2 and any(pid != old for pid in it.workers()), 30, "the new process")
+        it.wait_workers(2)
+        for n in range(20):
+            it.put(f"note('task', {n}, VERSION)")
+        it.wait_count(20)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert {line.split()[2] for line in it.runs()} == {"new"}
+    settled(it, 1)
+    assert it.stop() == 0
+
+
 def test_mercy_ends(start: Start, home_app: str, wait_for: WaitFor) -> None:
     """After reload-mercy the old process is killed, its task stays and is run by the new one without a poll."""
     options = (*TOUCH, "--reload-mercy", "1", "--spooler-frequency", "600", "--stats", "s")
