@@ -105,9 +105,12 @@ def run(home: Path, uwsgi: str, *, tasks: int, seed: int, slow: str = "") -> Rep
 
     try:
         with sessions.signals_not_ignored():
-            servers = [start(ours, "spoolsim"), start(real, "uwsgi")]
-            for side, count in (("spoolsim", OURS), ("uwsgi", 1)):  # or a fast one has run all before the other serves
-                _wait_until_it_serves(home / f"{side}.log", count)
+            # the real one has one process, and scans once a second: it runs a task before ours take all
+            servers = [start(real, "uwsgi")]
+            _put(home, 0)
+            _wait(lambda: any(_runs(home)))
+            servers.append(start(ours, "spoolsim"))
+            _wait_until_it_serves(home / "spoolsim.log", OURS)
             actors = [start([*actor, "--seed", f"{seed}{n}"], f"actor-{n}") for n in range(ACTORS)]
         _produce(home, tasks)
         (home / "enough").touch()
@@ -142,15 +145,20 @@ def _tail(home: Path, name: str) -> str:
 
 
 def _produce(home: Path, tasks: int) -> None:
-    """Enqueue all tasks, at the pace of the actors: one action for each task, as long as there is one to act on."""
+    """Enqueue all other tasks, at the pace of the actors: one action for each, as long as there is one to act on."""
     spool = str(home / "spool")
     _wait(lambda: len(list(home.glob("ledger-*"))) == ACTORS)
-    for n in range(tasks):
-        file.write(spool, file.next_name(), packet({b"n": str(n).encode(), b"v": b"0"}), b"body" * (n % 3))
+    for n in range(1, tasks):
+        _put(home, n)
         if n % 50 == 0:
             _wait(lambda: _waiting(spool) < BACKLOG)
             _wait(lambda n=n: _acted(home) > n - BACKLOG or not _waiting(spool))
     _wait(lambda: _acted(home) >= tasks or len(_done(home)) == tasks)
+
+
+def _put(home: Path, n: int) -> None:
+    """Enqueue task n."""
+    file.write(str(home / "spool"), file.next_name(), packet({b"n": str(n).encode(), b"v": b"0"}), b"body" * (n % 3))
 
 
 def _wait(condition: Callable[[], bool]) -> None:
