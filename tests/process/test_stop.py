@@ -428,6 +428,7 @@ def kill_all_but_the_spoolers(it: Instance) -> None:
     (server,) = it.fork_servers()
     os.kill(it.pid, signal.SIGKILL)
     os.kill(server, signal.SIGKILL)
+    poll_until(lambda: state(server) in ("", "Z"), what="the end of the fork server")
 
 
 @pytest.mark.parametrize("strike", [kill_master, kill_all_but_the_spoolers])
