@@ -214,7 +214,8 @@ class Spooler:
             if app.options.cheap and not ran and not tried and why != SIGNAL and self._cheap():
                 break
             tried = ""
-            if wait.moved():  # removed and made again between two scans: our watch is of the old one
+            # removed, and perhaps made again, between two scans; our watch is of the old one. uWSGI knows at its poll
+            if wait.moved() and not (app.faithful and not os.path.isdir(self.spool.path)):
                 wait.wait(limit=_REMOVAL)  # perhaps it is being removed just now, and ours would be in the way
                 wait = self._watch_again(wait)
                 only = None

@@ -68,6 +68,10 @@ class Outlived(Status):
             self.app.notes.give("inline-harakiri", detail=f"{self._running} after {seconds:g} s")
 
 
+#: seconds between two looks for a directory that was removed
+_GONE_PAUSE = 0.5
+
+
 class Foreground(Worker):
     """A spooler that is not a process of its own, in which a debugger may be at work."""
 
@@ -183,11 +187,15 @@ class Inline:
                 continue
             if any(worker.woken for worker in workers):
                 continue
+            gone = False
             if wait.moved():
                 wait.close()
                 wait = Wait(self.app, self.spools)
-                continue
-            why = wait.wait(unfinished=any(worker.unfinished for worker in workers))
+                gone = wait.moved()
+                if not gone:
+                    continue  # a new one is back, and may hold tasks
+            unfinished = any(worker.unfinished for worker in workers)
+            why = wait.wait(unfinished=unfinished, limit=_GONE_PAUSE if gone else None)
             if why == SIGNAL:
                 self._signal(workers[0] if workers else None)
             elif why == LEASH:

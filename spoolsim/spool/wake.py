@@ -60,7 +60,7 @@ class Watch:
         self._kernel: Any = None
         #: what a kqueue watches, each by a descriptor that stays open as long as the watch
         self._kept: list[int] = []
-        #: the kernel has ended the watch; a directory that is made again may well get the number of the old one
+        #: there is no whole watch, or the kernel has ended it: a directory made again may get the number of the old one
         self._lost = False
         self._path = spool.path
         self._identity = _identity(spool.path)
@@ -71,6 +71,8 @@ class Watch:
             bell = ""
         try:
             self._watch(bell if bell_only else spool.path, bell)
+        except FileNotFoundError:
+            self._lost = True  # it is being removed: no event may come of it, as somebody's working directory it stays
         except OSError as error:
             self.why = f"no file events for {spool.path}: {error.strerror}"
 
@@ -88,9 +90,8 @@ class Watch:
             self.why = "no file events on this system"
 
     def moved(self) -> bool:
-        """Was the directory removed and made again since the watch began?"""
-        now = _identity(self._path)
-        return now is not None and (self._lost or now != self._identity)
+        """Was the directory removed since the watch began, whether it was made again or not yet?"""
+        return self._lost or _identity(self._path) != self._identity
 
     def drain(self) -> bool:
         """Take what has happened; True if anything had."""
