@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: names of the two in the log, and their colours
 _SPOOLER, _COLOURS = "spooler", ("36", "33")
+#: between a name and its line
+_BAR = " | "
 #: how long the output of a program that has ended may still come, from what it left behind, in seconds
 _LINGER = 0.2
 #: beyond the spooler's own grace: after this many seconds what is left is killed
@@ -118,9 +120,7 @@ class Dev:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGCONT):
             signal.signal(number, _queued)
         shared = program.new_instance()
-        environment = {**os.environ, program.INSTANCE: shared}
-        if os.isatty(1):
-            environment[SHOWN] = "1"
+        environment = {**os.environ, **self._shown(), program.INSTANCE: shared}
         boot = [sys.executable, "-m", "spoolsim", "run", *self.ours]
         held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # until it can end well: see __main__
         try:
@@ -131,6 +131,7 @@ class Dev:
         try:
             os.environ[program.INSTANCE] = shared
             described = install.environment(self.options, self.entries, os.environ, master=spooler.process.pid)
+            described.update(self._shown())
             if foreground.is_ours():
                 self.foreground = Foreground(_queued)
             command = Program(os.path.basename(self.words[0]), self.words, described, self.foreground)
@@ -208,10 +209,20 @@ class Dev:
                     self.log.say(f"{one.name} does not exit; killed", error=True)
                     one.send(signal.SIGKILL)
 
+    def _shown(self) -> dict[str, str]:
+        """The columns that the terminal, if there is one, has for what the two programs log."""
+        if not os.isatty(1):
+            return {}
+        left = os.get_terminal_size(1).columns - self._width() - len(_BAR)
+        return {SHOWN: str(max(left, 1))}
+
+    def _width(self) -> int:
+        """Columns of the longer name."""
+        return max(len(_SPOOLER), len(os.path.basename(self.words[0])))
+
     def _show(self, one: Program) -> bool:
         lines, more = one.lines()
-        width = max(len(other.name) for other in self.programs)
-        head = f"{one.name:{width}} | "
+        head = f"{one.name:{self._width()}}{_BAR}"
         if self.colour:
             head = f"\x1b[{_COLOURS[self.programs.index(one) % 2]}m{head}\x1b[0m"
         prefix = os.fsencode(head)

@@ -8,7 +8,7 @@ import sys
 from spoolsim.config.readers import configuration
 from spoolsim.errors import SpoolsimError, UsageError
 from spoolsim.log import Log
-from spoolsim.options import policy_in
+from spoolsim.options import policy_in, style_in
 from spoolsim.processes.start import run
 
 NOTHING = (
@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
             log.say(NOTHING, error=True)
             log.raw(_TO_BEGIN_WITH)
             return UsageError.exit_code
-        log = Log(as_json=any(setting.name == "log-json" for setting in settings))
+        log = Log(style=style_in(settings), people=policy.writes_for_people)
         if file and policy.explains:
             log.say(f"configuration: {file}")
         return run(settings, log)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spoolsim.options.build import atoi, build, mounted, refuse, truth, umask_of
 from spoolsim.options.policy import SAFER, UWSGI, Policy
-from spoolsim.options.settings import DEFAULTS, Options, Setting, policy_in
+from spoolsim.options.settings import DEFAULTS, Options, Setting, policy_in, style_in
 from spoolsim.options.table import BY_NAME, FALSE, MOST_PROCESSES, OPTIONS, TRUE, Option
 
 __all__ = (
@@ -25,6 +25,7 @@ __all__ = (
     "mounted",
     "policy_in",
     "refuse",
+    "style_in",
     "truth",
     "umask_of",
 )

@@ -304,6 +304,11 @@ class Policy:
         uwsgi="its own lines",
         spoolsim="the same lines, with lines of spoolsim's own and production notes among them",
     )
+    writes_for_people = _D(
+        "the log on a terminal",
+        uwsgi="as in a file",
+        spoolsim="one aligned line for each thing that happens to a task; `--log-style=uwsgi` gives uWSGI's lines",
+    )
     folds_tracebacks = _D(
         "the same traceback again",
         uwsgi="prints it in full",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spoolsim.options.policy import SAFER, UWSGI, Policy
-from spoolsim.options.table import OPTIONS
+from spoolsim.options.table import BY_NAME, OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,12 @@ class Setting:
 def policy_in(names: Iterable[str]) -> Policy:
     """The policy that these names of options ask for, before they are built."""
     return UWSGI if "faithful" in names else SAFER
+
+
+def style_in(settings: Iterable[Setting]) -> str:
+    """The `log-style` that these settings ask for, before they are built; one that is refused later is "auto"."""
+    wanted = [str(setting.value) for setting in settings if setting.name == "log-style"]
+    return wanted[-1] if wanted and wanted[-1] in BY_NAME["log-style"].choices else "auto"
 
 
 #: field -> its value when nothing sets it
@@ -136,7 +142,7 @@ class Options:
     max_body: int
     durable: bool
     stop_grace: float
-    log_json: bool
+    log_style: str
     opt: dict[str, bytes | bool | list[bytes | bool]]
     without_effect: tuple[str, ...]
     callable: str | None

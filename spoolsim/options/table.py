@@ -485,7 +485,16 @@ OPTIONS: tuple[Option, ...] = (
         ours=True,
     ),
     _O("durable", "flag", "durable", "Sync each spool file to the disk before spool() returns.", ours=True),
-    _O("log-json", "flag", "log_json", "Write the log as one JSON object a line.", ours=True),
+    _O(
+        "log-style",
+        "choice",
+        "log_style",
+        "Write the log for people, as uWSGI does, or as JSON, an object a line; auto: for people on a terminal.",
+        choices=("auto", "pretty", "uwsgi", "json"),
+        default="auto",
+        metavar="auto|pretty|uwsgi|json",
+        ours=True,
+    ),
 )
 
 #: every long name, aliases included -> its option

@@ -125,7 +125,7 @@ class Spooler:
 
     def _serve_nothing(self) -> int:
         """Wait for the end, as uWSGI's spooler does without a master: it never gets Python's lock (the GIL)."""
-        self.app.log.line(f"spawned the uWSGI spooler on dir {self.spool.path} with pid {os.getpid()}")
+        self.app.log.told(f"spawned the uWSGI spooler on dir {self.spool.path} with pid {os.getpid()}")
         while not self._leaving():
             select.select([self.leash], [], [], _GONE_PAUSE)
         return OK
@@ -136,7 +136,7 @@ class Spooler:
         first = _close_stdin() if faithful else _stdin_from_null()
         app.become(SPOOLER)
         app.signals.in_master, app.signals.up = False, True
-        app.log.line(f"spawned the uWSGI spooler on dir {self.spool.path} with pid {os.getpid()}")
+        app.log.told(f"spawned the uWSGI spooler on dir {self.spool.path} with pid {os.getpid()}")
         name_process(app, "uWSGI spooler")
         app.post_fork()
         for line in app.load_in_spooler():

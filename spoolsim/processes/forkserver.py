@@ -23,6 +23,7 @@ from spoolsim.processes.poison import Poison, ended
 from spoolsim.processes.wire import Wire
 from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
+from spoolsim.tasks import people
 from spoolsim.work import atexits, attempted, handlers, program, said, tried
 from spoolsim.work.app import App, install
 from spoolsim.work.notices import KEPT
@@ -328,7 +329,7 @@ class ForkServer:
             pause *= 2
         at = deadline(words)
         if words[SERIAL] % 2 == 0 and at and time.clock_gettime_ns(time.CLOCK_MONOTONIC) >= at:
-            self.app.log.line(f"*** HARAKIRI ON THE SPOOLER (pid: {pid}) ***")
+            self.app.log.told(f"*** HARAKIRI ON THE SPOOLER (pid: {pid}) ***")
             spawned.struck = True
             self._send(pid, signal.SIGKILL)
             words[HARAKIRI] = words[USER] = 0
@@ -371,7 +372,8 @@ def main(wire_fd: int, board_fd: int) -> None:
     for fd in setup["descriptors"]:
         os.set_inheritable(fd, False)
     options = Options.from_plain(setup["options"])
-    log = Log(as_json=options.log_json)
+    log = Log(style=options.log_style, people=options.policy.writes_for_people)
+    _write_for_people(log)
     known = said.share(setup["said"], log)
     board = Scoreboard(board_fd, setup["slots"] * 2)
     directories = [
@@ -406,6 +408,14 @@ def main(wire_fd: int, board_fd: int) -> None:
     places = _places([(directory, slot) for directory, slot in directories if slot >= 0])
     ForkServer(wire, board, app, places, setup["reports"]).serve()
     child.leave(0)
+
+
+def _write_for_people(log: Log) -> None:
+    """Where people read the log, what the app prints stands below its task."""
+    people.tell(log)
+    if log.story is not None:
+        sys.stdout, sys.stderr = log.story.stream(sys.stdout), log.story.stream(sys.stderr)
+        sys.__dict__["__stderr__"] = sys.stderr  # no stream of the app's own: a traceback in it goes to the log
 
 
 def _places(served: list[tuple[SpoolDir, int]]) -> list[tuple[SpoolDir, int, int]]:

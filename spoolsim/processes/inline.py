@@ -131,7 +131,7 @@ class Inline:
         app.become(SPOOLER)
         app.signals.in_master, app.signals.up = False, True
         for spool in self.spools:
-            self.log.line(f"spawned the uWSGI spooler on dir {spool.path} with pid {os.getpid()}")
+            self.log.told(f"spawned the uWSGI spooler on dir {spool.path} with pid {os.getpid()}")
         app.post_fork()
         failures += app.load_in_spooler()
         if failures and not app.faithful:

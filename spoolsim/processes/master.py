@@ -21,6 +21,7 @@ from spoolsim.processes.reload import Touch
 from spoolsim.processes.terminal import Terminal
 from spoolsim.processes.told import Told
 from spoolsim.spool.directory import SpoolDir
+from spoolsim.tasks import people
 from spoolsim.work import said
 from spoolsim.work.remains import Remains
 from spoolsim.work.scoreboard import DONE, FREQUENCY, HEAD, LEAVE, PID, STALLED, STARTED, Scoreboard, read_task
@@ -191,7 +192,9 @@ class Master:
                 self.turn()
             if self.options.drain:
                 self.remains.collect(self.reports[0])  # what came with the death that ended it
-            self.log.line("goodbye to uWSGI.")
+            self.log.told("goodbye to uWSGI.")
+            if not self.options.drain:
+                people.stopped(self.log, *self.tally())
         finally:
             self.close()
             signal.set_wakeup_fd(old_wakeup)
@@ -345,7 +348,7 @@ class Master:
                 how = f", killed by signal {-self._died_of}" if self._died_of < 0 else ""
                 self.log.line(f"DAMN ! worker 1 (pid: {action[1]}) died{how} :( trying respawn ...")
             elif not self.options.drain:
-                self.log.line("OOOPS the spooler is no more...trying respawn...")
+                self.log.told("OOOPS the spooler is no more...trying respawn...")
         elif what == "ended":
             if not self.options.drain:
                 self.log.dated(f"spooler {self.path(number)} ended")
@@ -450,7 +453,9 @@ class Master:
             return
         if first:
             respawned = "gracefully (RE)" if self.count > 1 and self.options.faithful else ""
-            self.log.line(f"{respawned}spawned uWSGI master process (pid: {os.getpid()})")
+            self.log.told(f"{respawned}spawned uWSGI master process (pid: {os.getpid()})")
+            if not self.options.drain:
+                people.serving(self.log, [self.path(number) for number in range(self.served)])
             self.each("start")
             self.touch.start()
             self.cheap.start()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _PATIENCE = 2
 #: seconds: the first wait, and the longest
 _FIRST, _LONGEST = 2, 300
+#: bytes of a task's file that its name in the log is taken from: all variables, and the begin of a body
+_READ = 2 << 16
 #: so many tasks are remembered
 _REMEMBERED = 1000
 
@@ -51,7 +53,11 @@ class Poison:
         if not app.options.no_journal:
             journal = self._journals.setdefault(spool.path, Journal(spool))
             journal.add(task, DIED, took, f"its spooler {how}")
-        app.log.say(f"the spooler of task {task} {how} while it ran ({deaths}x); the task stays", error=True)
+        if app.log.story is not None:
+            again = f" ({deaths} times)" if deaths > 1 else ""
+            app.log.story.killed(task, _begin_of(spool, task), took / 1e9, f"its spooler {how}{again}; the task stays")
+        else:
+            app.log.say(f"the spooler of task {task} {how} while it ran ({deaths}x); the task stays", error=True)
         if deaths > _PATIENCE:
             self._postpone(spool, task, deaths)
 
@@ -69,6 +75,20 @@ class Poison:
         finally:
             os.close(home)
         self._app.notes.give("poison-task", f"{spool.path}/{task}", f"{deaths} spoolers died; it waits {wait} s")
+
+
+def _begin_of(spool: SpoolDir, task: str) -> bytes:
+    """The bytes of a task's file, for its name in the log; b"" where it cannot be read."""
+    try:
+        with open(os.path.join(spool.path, task), "rb", opener=_opened) as file:
+            return file.read(_READ)
+    except OSError:
+        return b""
+
+
+def _opened(path: str, flags: int) -> int:
+    """A FIFO in its place keeps nobody waiting."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def ended(status: int, *, harakiri: bool = False) -> str:

@@ -12,6 +12,7 @@ from spoolsim.options import BY_NAME, build, umask_of
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.names import is_number
 from spoolsim.spool.scan import DEPTH
+from spoolsim.tasks import people
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def run(settings: list[Setting], log: Log | None = None) -> int:
     options = build(settings)
     if not system.POSIX and not options.inline:
         raise UsageError(system.NEEDED.format(command="run"))
-    log = log or Log(as_json=options.log_json)
+    log = log or Log(style=options.log_style, people=options.policy.writes_for_people)
+    people.tell(log)
     notes = Notes(log.note, silenced=options.silence, enabled=options.policy.explains)
     if options.umask is not None:
         os.umask(umask_of(options.umask))

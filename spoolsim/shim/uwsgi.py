@@ -23,6 +23,7 @@ except ModuleNotFoundError:  # a program of another environment, under exec: the
 
 from spoolsim import system as _system
 from spoolsim.spool import jobs as _jobs
+from spoolsim.tasks import people as _people
 from spoolsim.work import app as _app
 from spoolsim.work import outcome as _outcome
 from spoolsim.work import scoreboard as _board
@@ -103,6 +104,7 @@ _NEED_A_SPOOLER = frozenset((
 _PRIVATE = frozenset(("annotations", "os", "sys", "time", "TYPE_CHECKING"))
 #: what this module talks to; its presence tells our module from uWSGI's
 _spoolsim: App = _app.in_this_process()
+_people.tell(_spoolsim.log)
 
 SPOOL_OK = _outcome.SPOOL_OK
 SPOOL_RETRY = _outcome.SPOOL_RETRY
@@ -122,9 +124,7 @@ buffer_size = 4096
 has_threads = 1
 is_a_reload = False
 started_on = int(time.time())
-applications = None
-unbit = None
-loop = None
+applications = unbit = loop = None
 sockets: list[int] = []
 
 

@@ -164,7 +164,9 @@ class Producer:
         if not path:
             self.log.line(f'open("{target}/{name}"): {why} [core/spooler.c line 286]', "error")
             raise _unable(f"{target}: {why}; see that the directory exists, is writable, has room")
-        if not self.quiet:
+        if self.log.story is not None and not self.quiet:
+            self.log.story.queued(name, data, body, at - time.time() if at > 0 else 0.0)
+        elif not self.quiet:
             self.log.line(f"[spooler] written {len(data) + len(body)} bytes to file {path}", "dim")
         if priority or self.faithful:
             wake.ring(directory)

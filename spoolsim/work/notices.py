@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: what a drain is told about a task: it stays, to be tried again; it was moved out of the way; it was deleted, as
 #: uWSGI does with a broken one; it is done, but still there
 KEPT, MOVED, DROPPED, STUCK = "kept", "moved", "dropped", "stuck"
+#: characters of the id at the end of a label
+_ID = 6
 
 
 def nobody(how: str, path: str, why: str) -> None:
@@ -66,7 +68,12 @@ class Notices:
         """A task was moved out of the way. code: of the note about one that could not be run."""
         path, reason = claim.path, verdict.reason
         self.tell(MOVED, path, reason)
-        if verdict.home == FAILED:
+        story = self._app.log.story
+        if verdict.home == FAILED and story is not None:
+            label = story.label(claim.name, claim.data)
+            home = os.path.dirname(target).removeprefix(os.path.dirname(self._spool.path)).lstrip("/")
+            self._app.log.say(f"{label} is moved to {home}; `spoolsim retry {label[-_ID:]}` brings it back")
+        elif verdict.home == FAILED:
             self._app.log.say(f"{path}: {reason}; moved to {target}; `spoolsim retry` brings it back")
         else:
             self._app.notes.give(code, path, f"{reason}; moved to {target}")
@@ -101,7 +108,7 @@ class Notices:
 
     def comes_back(self, claim: Claim, outcome: Outcome, handler: object, env: dict[str | bytes, bytes]) -> None:
         """Say once why a task will be run again. env: what the handler was called with, if it was."""
-        if not self._app.policy.explains:
+        if not self._app.policy.explains or self._app.log.story is not None:  # which has said it
             return
         function = "none" if outcome in (outcomes.MISSING, outcomes.BROKEN) else run.title(handler, env)
         if outcome is outcomes.MISSING:

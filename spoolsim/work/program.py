@@ -200,6 +200,6 @@ def from_environment() -> App:
     directories = [
         (SpoolDir(path, external=external, bare=options.faithful), -1) for path, external in described["directories"]
     ]
-    app = App(options, directories, Log(as_json=options.log_json), role=PROGRAM)
+    app = App(options, directories, Log(style=options.log_style, people=options.policy.writes_for_people), role=PROGRAM)
     app.master_pid = described["master"]
     return app

@@ -86,7 +86,7 @@ class Settler:
     ) -> None:
         self._app = app
         self._options = app.options
-        self._loud = not app.options.quiet
+        self._loud = not app.options.quiet or app.log.story is not None
         #: what follows from the end of each claim is asked about
         self._followed = attempted is not None or not app.policy.survives_removed_file
         #: whose process it is, in which root directory; None where a handler that changes that changes nothing of ours
@@ -151,6 +151,10 @@ class Settler:
             raise leaving
 
     def _say_done(self, claim: Claim, took: int) -> None:
+        story = self._app.log.story
+        if story is not None:
+            story.done(took / _SECOND, quiet=self._options.quiet)
+            return
         self._app.log.line(f"{self._who} done with task {claim.name} after {took // _SECOND} seconds", "done")
 
     def _keep(self, claim: Claim, outcome: Outcome, took: int) -> None:
@@ -161,6 +165,7 @@ class Settler:
             self.journal.add(claim.task, outcome.state, took, outcome.why)
             attempts = self.journal.row(claim.task)
         found = after(outcome, "", attempts, self._options, time.time())
+        self._tell_kept(claim, outcome, found, took)
         self.end(claim, found)
         if not isinstance(found, Aside):
             self.notices.tell(KEPT, claim.path, outcome.why or verdict.ASKED)
@@ -173,7 +178,22 @@ class Settler:
             if self.recycled:
                 self._app.notes.give("retry-spins", claim.name)
         if outcome.state is outcomes.IGNORED:
-            self._app.log.line(UNFOUND)
+            self._app.log.told(UNFOUND)
+
+    def _tell_kept(self, claim: Claim, outcome: Outcome, found: Verdict, took: int) -> None:
+        """To people: which attempt it was, why it failed and, the first time, what to do."""
+        story = self._app.log.story
+        if story is None:
+            return
+        why = outcome.why or verdict.ASKED
+        first = self._app.said.first(claim.path, outcome.why) if outcome.why else False
+        attempts = self.journal.attempts(claim.task) if self.journal is not None else 0
+        what = outcome.state if outcome.state is outcomes.IGNORED else "retry"
+        if attempts:
+            what = f"{what} {attempts}"
+        if isinstance(found, Aside):
+            what, why = "failed", found.reason
+        story.kept(what, took / _SECOND, why, outcome.advice if first else "")
 
     def _changed(self, claim: Claim) -> Ended | None:
         """Why this process must end, where the task has changed whose it is, or its root directory."""
@@ -200,7 +220,7 @@ class Settler:
 
     def _recycle(self) -> None:
         """This process has run as many tasks as it may."""
-        self._app.log.line(f"{self._who} maximum number of tasks reached ({self._most}) recycling ...")
+        self._app.log.told(f"{self._who} maximum number of tasks reached ({self._most}) recycling ...")
         self.recycled = True
 
     def renew(self) -> None:

@@ -54,7 +54,8 @@ def show(app: App | None, about: str = "") -> None:
         trace = trace.tb_next
     BaseException.with_traceback(error, trace)
     if app is not None and app.folds and not app.said.first("traceback", str(app.born), _signature(error)):
-        app.log.say(f"{about or 'again'}: {_named(error)}; the traceback is the same as before")
+        if app.log.story is None or not about:  # a story of the task says so
+            app.log.say(f"{about or 'again'}: {_named(error)}; the traceback is the same as before")
         return
     stream = sys.stderr
     if getattr(stream, "closed", stream is None):

@@ -203,7 +203,7 @@ class Worker:
         now = time.time()
         self.fresh = False
         self.before, self.until, self._began = self._began, self._ended, now
-        self._loud = not options.quiet or self.around is not None
+        self._loud = not options.quiet or self.around is not None or self.app.log.story is not None
         self._unusual = self._overflowed or bool(options.chdir_task)
         self._names = self.app.names()
         self._picky = bool(options.max_attempts or options.max_retries) or self.settler.is_picky()
@@ -335,7 +335,10 @@ class Worker:
 
     def _announce(self, claim: Claim) -> None:
         """Before a task, to whoever listens."""
-        if not self._options.quiet:
+        story = self.app.log.story
+        if story is not None:
+            story.begin(claim.name, claim.data)
+        elif not self._options.quiet:
             self.app.log.line(f"{self.who} managing request {claim.name} ...")
         if self.around is not None:
             self.around(False)

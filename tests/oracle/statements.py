@@ -135,6 +135,7 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
     "`uwsgi.metric_*()` without `enable-metrics`": NOTES["no-metrics"],
     "the statistics of `stats`": ("stats_json",),
     "the log": ("log_lines",),
+    "the log on a terminal": (REAL + "test_a_terminal_gets_the_lines_of_a_file",),
     "the same traceback again": ("handler_traceback", "max_tasks_exception_counted"),
     "an option or a configuration file that uWSGI refuses": (REFUSED, REFUSED_FILE),
     "a configuration file that uWSGI silently reads in part, or not at all": (CONFIG,),

@@ -6,16 +6,22 @@ These run the real uWSGI alone. `statements.py` names the test of each statement
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import pexpect
 import pytest
+
+from spoolsim.spool import file
 
 from .harness import Bench
 from .launchers import UwsgiLauncher
-from .packets import PREFIX
+from .packets import PREFIX, packet
 
 pytestmark = pytest.mark.oracle
 
@@ -257,3 +263,31 @@ def test_nothing_but_tasks_is_in_a_spool_directory(h: Bench) -> None:
     i = h.start([("spooler", d), ("spooler-frequency", 60)], app)
     assert i.wait_obs("task", 1, 20)
     assert h.wait(lambda: not os.listdir(d), 10)
+
+
+TALKS = """
+import uwsgi
+def spooler(env):
+    return uwsgi.SPOOL_OK
+uwsgi.spooler = spooler
+"""
+
+
+def test_a_terminal_gets_the_lines_of_a_file(uwsgi_binary: str, tmp_path: Path) -> None:
+    """The real one writes to a terminal what it writes to a file; so does --faithful, and --log-style=uwsgi."""
+    (tmp_path / "app.py").write_text(TALKS)
+    (tmp_path / "sp").mkdir()
+    serve = ["--spooler", "sp", "--import", "app", "--spooler-frequency", "1"]
+    ours = [sys.executable, "-m", "spoolsim", "run"]
+    line = re.compile(r"done with task uwsgi_spoolfile_on_\w+ after 0 seconds\r\n")
+    for argv in ([uwsgi_binary, "--master"], [*ours, "--faithful"], [*ours, "--log-style=uwsgi"]):
+        file.write(str(tmp_path / "sp"), file.next_name(), packet({b"n": b"1"}))
+        environment = {**os.environ, "NO_COLOR": "1"}
+        words = [*argv[1:], *serve]
+        child = pexpect.spawn(argv[0], words, cwd=str(tmp_path), env=environment, encoding="utf-8", timeout=60)
+        child.expect(line)
+        said = child.before + child.after
+        assert re.search(r"\[spooler [^ ]+/sp pid: \d+\] managing request uwsgi_spoolfile_on_\w+ \.\.\.", said), said
+        child.kill(signal.SIGINT)
+        child.expect(pexpect.EOF)
+        child.close()

@@ -124,7 +124,7 @@ def test_a_module_in_the_spool_directory(tmp_path: Path, there: bool) -> None:
 
 def test_half_an_emoji_in_an_error_is_valid_json(tmp_path: Path) -> None:
     """Each line of each command that writes JSON can be read as UTF-8 and as JSON, and has the reason."""
-    lines = drained(tmp_path, RAISING, "--log-json", status=1, user="1").splitlines()
+    lines = drained(tmp_path, RAISING, "--log-style=json", status=1, user="1").splitlines()
     rows = [json.loads(line) for line in lines if line.startswith("{")]
     assert any("no such user" in row["text"] for row in rows)
     task = json.loads(spoolsim(tmp_path, "ls", "--spooler", "spool", "--json"))["id"]

@@ -444,7 +444,7 @@ def test_dev_at_a_terminal(tmp_path: Path):
     words = ["-m", "spoolsim", "dev", "--spooler", "sp", "--import", "tasks", "--", sys.executable, "app.py"]
     terminal = pexpect.spawn(sys.executable, words, cwd=str(tmp_path), env=environment, timeout=300, encoding="utf-8")
     try:
-        terminal.expect("spawned the uWSGI spooler")
+        terminal.expect("Ctrl-C stops")
         terminal.sendline("hello")
         terminal.expect("\x1b\\[33mpython[^|]*\\| \x1b\\[0m[^\r\n]*read hello")
         terminal.expect("waiting")
@@ -503,7 +503,7 @@ def test_nothing_of_the_command_outlives_a_ctrl_c(shell: Any, wait_for: Any):
     """A command that is deaf to Ctrl-C is killed with what it started; the shell has its terminal back."""
     shell.sendline(DEV + "sh -c \"trap '' INT; (echo child \\$(exec sh -c 'echo \\$PPID'); exec sleep 98); echo x\"")
     pid = grandchild(shell)
-    shell.expect("spawned the uWSGI spooler")
+    shell.expect("Ctrl-C stops")
     shell.sendintr()
     shell.expect("sh does not exit; killed")
     shell.expect_exact("READY$ ")
@@ -518,7 +518,7 @@ def test_nothing_of_the_command_outlives_a_sigterm(shell: Any, wait_for: Any):
     shell.expect(r"dev (\d+)")
     dev = int(shell.match.group(1))
     pid = grandchild(shell)
-    shell.expect("spawned the uWSGI spooler")
+    shell.expect("Ctrl-C stops")
     os.kill(dev, signal.SIGTERM)
     wait_for(lambda: state(pid) in ("", "Z"), 10, "the end of the command's child")
     shell.sendline("wait; echo status $?")
@@ -549,7 +549,7 @@ def test_ctrl_z_stops_dev_and_fg_goes_on(shell: Any, wait_for: Any, tmp_path: Pa
     """Ctrl-Z gives the shell its terminal; after fg the command reads from it again."""
     (tmp_path / "app.py").write_text("while (word := input('word? ')) != 'end': print('read', word, flush=True)\n")
     shell.sendline(DEV + f"{PYTHON} app.py")
-    shell.expect("spawned the uWSGI spooler")
+    shell.expect("Ctrl-C stops")
     shell.sendline("one")
     shell.expect("read one")
     shell.sendcontrol("z")
@@ -576,7 +576,7 @@ def test_a_stop_that_is_told_late_stops_nothing(shell: Any, wait_for: Any, tmp_p
     """The command read in the background, was stopped, and has the terminal again before dev hears of the stop."""
     (tmp_path / "app.py").write_text("while (word := input('word? ')) != 'end': print('read', word, flush=True)\n")
     shell.sendline(DEV + f"{PYTHON} app.py")
-    shell.expect("spawned the uWSGI spooler")
+    shell.expect("Ctrl-C stops")
     shell.sendline("one")
     shell.expect("read one")
     (dev,) = children(shell.pid)

@@ -96,7 +96,7 @@ def test_races(start: Start, spawn: Spawn, how: str) -> None:
             spawn([sys.executable, "-c", "import os; os.nice(19)\nwhile True: pass"])
     elif how == "staged" and not shutil.which("strace"):
         pytest.skip("strace is missing, which stages it: `python -m tests` installs it where it can")
-    options = ("--spooler-harakiri", "1", "--spooler-processes", str(WORKERS), "--spooler-quiet", "--log-json")
+    options = ("--spooler-harakiri", "1", "--spooler-processes", str(WORKERS), "--spooler-quiet", "--log-style=json")
     it = start(*options, prefix=SLOW_KILL).behind() if how == "staged" else start(*options)
     it.wait_workers(WORKERS)
     spread = random.Random(20)

@@ -87,7 +87,7 @@ def test_pdb_in_a_handler_of_run_inline(tmp_path: Path) -> None:
     child.expect_exact("(Pdb) ")
     child.sendline("continue")
     child.expect_exact("charged 7")
-    child.expect_exact("done with task")
+    child.expect(r"done .*spooler\(amount='42'\)")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
@@ -101,7 +101,7 @@ def test_ctrl_c_after_a_breakpoint_ends_run_inline(tmp_path: Path) -> None:
     child = _spawn(words, tmp_path)
     child.expect_exact("(Pdb) ")
     child.sendline("continue")
-    child.expect_exact("done with task")
+    child.expect(r"done .*spooler\(amount='42'\)")
     poll_until(lambda: _sleeps(child.pid), 30, "the spooler to wait")
     child.sendintr()
     child.expect(pexpect.EOF)

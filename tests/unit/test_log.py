@@ -8,6 +8,7 @@ import pty
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from spoolsim.log import Log
 def written(tmp_path: Path) -> Callable[..., bytes]:
     """`written(use, **options)`: the bytes that a log writes to a file."""
 
-    def write(use: Callable[[Log], object], **options: bool) -> bytes:
+    def write(use: Callable[[Log], object], **options: Any) -> bytes:
         path = tmp_path / "log"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         use(Log(fd, **options))
@@ -28,7 +29,7 @@ def written(tmp_path: Path) -> Callable[..., bytes]:
     return write
 
 
-def on_terminal(use: Callable[[Log], object], **options: bool) -> bytes:
+def on_terminal(use: Callable[[Log], object], **options: Any) -> bytes:
     """The bytes that a log writes to a terminal."""
     ours, theirs = pty.openpty()
     use(Log(theirs, **options))
@@ -85,7 +86,7 @@ def test_json_is_one_object_a_line(written: Callable[..., bytes], monkeypatch: p
         log.line("uWSGI's")
         log.say("ours")
 
-    for data in (written(use, as_json=True), on_terminal(use, as_json=True)):
+    for data in (written(use, style="json"), on_terminal(use, style="json")):
         rows = [json.loads(line) for line in data.decode().splitlines()]
         assert [(row["kind"], row["code"]) for row in rows] == [("note", "a-code"), ("uwsgi", None), ("say", None)]
         assert "two\nlines" in rows[0]["text"]
