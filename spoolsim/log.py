@@ -19,7 +19,7 @@ from spoolsim.printable import lines, printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol, TextIO
+    from typing import Protocol
 
     class Turn(Protocol):
         """How several processes take turns."""
@@ -63,8 +63,8 @@ if TYPE_CHECKING:
             """The task that runs has printed this."""
             ...
 
-        def stream(self, of: TextIO) -> TextIO:
-            """What the app prints to, in place of `of`: it comes below the line of the task that runs."""
+        def flush(self) -> None:
+            """It wants that to be seen, also where no line is at its end."""
             ...
 
 

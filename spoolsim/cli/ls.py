@@ -21,9 +21,10 @@ from spoolsim.cli.spools import (
     task_arguments,
 )
 from spoolsim.errors import PacketError
+from spoolsim.spool.packet import decode
 from spoolsim.tasks import past, records, select
 from spoolsim.tasks.attempts import attempts_of
-from spoolsim.tasks.describe import value_of
+from spoolsim.tasks.describe import BODY, call_of, value_of
 from spoolsim.tasks.facts import gather
 from spoolsim.tasks.listing import Filter, read_head
 from spoolsim.tasks.states import DONE as FINISHED
@@ -35,7 +36,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from spoolsim.tasks.attempts import Attempt
+    from spoolsim.tasks.attempts import Attempt, Attempts
     from spoolsim.tasks.listing import Row
 
 _HEADER = f"{'ID':<8} {'STATE':<13} {'AGE':>8} {'TRIES':>5} {'NEXT':>8}  TASK"
@@ -103,7 +104,11 @@ def _line(row: Row, now: float) -> str:
 def show(look: Look, tasks: tuple[str, ...]) -> None:
     """Show everything of a task: variables, arguments, the beginning of its body, every attempt. Loads no pickle."""
     for row in _named(look, tasks):
-        variables, body, size, problem = _content(row)
+        recorded = attempts_of(row.spool)
+        row.attempts = [recorded.detail(attempt) for attempt in row.attempts]
+        variables, body, size, problem = _content(row, recorded)
+        if row.state == FINISHED and variables:
+            row.call = call_of(variables, body, size)
         if look.as_json:
             look.record(records.whole(row, variables, body, size, look.now))
             continue
@@ -123,17 +128,21 @@ def show(look: Look, tasks: tuple[str, ...]) -> None:
             out(f"  body       {size} bytes: {value_of(body, 2000)}")
         for attempt in row.attempts:
             out(f"  attempt    {_attempt(attempt)}")
-            for text in (attempt.traceback, attempt.output):
-                for line in text.splitlines():
-                    out(f"             {printable.value(line)}")
+            for kind, text in (("printed", attempt.output), ("raised", attempt.traceback)):
+                for number, line in enumerate(text.splitlines()):
+                    out(f"    {kind if not number else '':8} {printable.printable(line)}")
 
 
-def _content(row: Row) -> tuple[dict[bytes, bytes], bytes, int, str]:
+def _content(row: Row, recorded: Attempts) -> tuple[dict[bytes, bytes], bytes, int, str]:
     """Variables, the beginning of the body, its size, and why they cannot be had."""
-    if row.state == FINISHED:
-        return {}, b"", 0, "it is done, and its file is gone"
     try:
-        return *read_head(row.path), ""
+        if row.state != FINISHED:
+            return *read_head(row.path), ""
+        data = recorded.data(row.task)
+        if data is None:
+            return {}, b"", 0, "it is done, and its file is gone; the history does not hold it"
+        variables, body = decode(data)
+        return variables, body[:BODY], len(body), "it is done, and its file is gone; this is from the history"
     except PacketError as error:
         return {}, b"", 0, f"it cannot be read as a task: {error}"
     except OSError as error:
@@ -212,7 +221,8 @@ def _print_entry(look: Look, entry: past.Entry) -> None:
 
 def _all(look: Look) -> Iterable[Attempt]:
     for spool in look.where.spools:
-        yield from attempts_of(spool).all()
+        recorded = attempts_of(spool)
+        yield from map(recorded.detail, recorded.all())
 
 
 @click.command()

@@ -136,6 +136,7 @@ class Options:
     watch_polling: bool
     not_emulated: str
     no_journal: bool
+    history_size: int
     max_attempts: int
     max_retries: int
     retry_delay: float

@@ -451,7 +451,16 @@ OPTIONS: tuple[Option, ...] = (
         metavar="raise|warn",
         ours=True,
     ),
-    _O("no-journal", "flag", "no_journal", "Keep no journal of outcomes.", ours=True),
+    _O("no-journal", "flag", "no_journal", "Keep no journal of outcomes, and no history.", ours=True),
+    _O(
+        "history-size",
+        "int",
+        "history_size",
+        "Keep so much of what past tasks held, printed and raised, for each spool directory; 0 for nothing.",
+        default=67_108_864,
+        metavar="BYTES",
+        ours=True,
+    ),
     _O(
         "max-attempts",
         "int",

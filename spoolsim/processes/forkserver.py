@@ -26,6 +26,7 @@ from spoolsim.spool.directory import SpoolDir
 from spoolsim.tasks import people
 from spoolsim.work import atexits, attempted, handlers, program, said, tried
 from spoolsim.work.app import App, install
+from spoolsim.work.capture import capture_for, replacement
 from spoolsim.work.notices import KEPT
 from spoolsim.work.remains import reporter
 from spoolsim.work.scoreboard import DRAINED as THROUGH
@@ -373,7 +374,7 @@ def main(wire_fd: int, board_fd: int) -> None:
         os.set_inheritable(fd, False)
     options = Options.from_plain(setup["options"])
     log = Log(style=options.log_style, people=options.policy.writes_for_people)
-    _write_for_people(log)
+    people.tell(log)
     known = said.share(setup["said"], log)
     board = Scoreboard(board_fd, setup["slots"] * 2)
     directories = [
@@ -381,6 +382,7 @@ def main(wire_fd: int, board_fd: int) -> None:
         for path, external, slot in setup["directories"]
     ]
     app = install(App(options, directories, log, board=board, said=known))
+    _replace_streams(app)
     app.signals.words = board.words
     app.signals.spoolers = Pipe(*setup["spooler_pipe"])
     app.signals.teller = setup["told"]
@@ -410,12 +412,30 @@ def main(wire_fd: int, board_fd: int) -> None:
     child.leave(0)
 
 
-def _write_for_people(log: Log) -> None:
-    """Where people read the log, what the app prints stands below its task."""
-    people.tell(log)
-    if log.story is not None:
-        sys.stdout, sys.stderr = log.story.stream(sys.stdout), log.story.stream(sys.stderr)
-        sys.__dict__["__stderr__"] = sys.stderr  # no stream of the app's own: a traceback in it goes to the log
+def _replace_streams(app: App) -> None:
+    """What the app prints goes where its people look for it: below its task in the log, and into the history."""
+    capture = app.capture = capture_for(app.options)
+    story = app.log.story
+    if story is None and capture is None:
+        return
+    fd = sys.stderr.fileno()
+
+    def write(data: bytes) -> None:
+        if capture is not None:
+            capture.printed(data)
+        if story is not None:
+            story.printed(data)
+            return
+        while data:
+            data = data[os.write(fd, data) :]
+
+    flush = _nothing if story is None else story.flush
+    sys.stdout, sys.stderr = replacement(sys.stdout, write, flush), replacement(sys.stderr, write, flush)
+    sys.__dict__["__stderr__"] = sys.stderr  # no stream of the app's own: a traceback in it goes to the log
+
+
+def _nothing() -> None:
+    """All is written already."""
 
 
 def _places(served: list[tuple[SpoolDir, int]]) -> list[tuple[SpoolDir, int, int]]:

@@ -15,6 +15,7 @@ from spoolsim import system
 from spoolsim.errors import AppError
 from spoolsim.work import attempted, handlers, program
 from spoolsim.work.app import SPOOLER, App, install, print_error
+from spoolsim.work.capture import capture_for
 from spoolsim.work.notices import nobody
 from spoolsim.work.remains import Remains
 from spoolsim.work.run import Ended
@@ -107,6 +108,7 @@ class Inline:
             for _ in range(max(count, 1))
         ]
         self.app = install(App(options, entries, log))
+        self.app.capture = capture_for(options)
         self.app.signals.spoolers = Pipe.open()
         os.environ[program.VARIABLE] = program.describe(options, entries)
         #: what a drain did not get done

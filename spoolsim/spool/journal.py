@@ -94,11 +94,13 @@ class Journal:
         in one go: whoever adds to it flushes when it holds GATHERED.
     """
 
-    __slots__ = ("_attempts", "_inode", "_offset", "_pid", "_spool", "gathered")
+    __slots__ = ("_attempts", "_inode", "_offset", "_pid", "_spool", "at", "gathered")
 
     def __init__(self, spool: SpoolDir) -> None:
         self._spool = spool
         self.gathered: list[tuple[int, int, str]] = []
+        #: of the last line, microseconds since 1970
+        self.at = 0
         self._pid = os.getpid()
         #: task -> what is known of its attempts, of tasks that stayed
         self._attempts: dict[str, _Row] = {}
@@ -108,7 +110,8 @@ class Journal:
 
     def done(self, task: str, took: int) -> None:
         """A task is done, after `took` nanoseconds."""
-        self.gathered.append((time.time_ns() // 1000, took // 1000, task))
+        self.at = at = time.time_ns() // 1000
+        self.gathered.append((at, took // 1000, task))
         if len(self.gathered) >= GATHERED:
             self.flush()
 
@@ -123,7 +126,8 @@ class Journal:
         why = why.replace("\t", " ").replace("\n", " ")[:_LONG]
         if "\\" in task or not task.isprintable():
             task = _escaped(task)
-        self._write(f"{time.time_ns() // 1000}\t{self._pid}\t{outcome}\t{attempt}\t{took // 1000}\t{task}\t{why}\n")
+        self.at = at = time.time_ns() // 1000
+        self._write(f"{at}\t{self._pid}\t{outcome}\t{attempt}\t{took // 1000}\t{task}\t{why}\n")
         return attempt
 
     def attempts(self, task: str) -> int:

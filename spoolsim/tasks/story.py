@@ -12,8 +12,6 @@ Each process tells its own tasks. A line `running` comes only where the task pri
 from __future__ import annotations
 
 import _thread
-import io
-import os
 import time
 from textwrap import wrap
 from unicodedata import combining, east_asian_width
@@ -27,9 +25,6 @@ from spoolsim.tasks.describe import BODY, UNREADABLE, Call, call_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TextIO
-
-    from _typeshed import ReadableBuffer
 
     from spoolsim.log import Log
 
@@ -171,11 +166,6 @@ class Story:
 
     # ---- what the app prints ----
 
-    def stream(self, of: TextIO) -> TextIO:
-        """A stream for the app, to take the place of `of`, which shows where it ends and how it encodes."""
-        raw = _Printed(self, of.fileno())
-        return io.TextIOWrapper(raw, encoding=of.encoding, errors=of.errors, line_buffering=True, write_through=True)
-
     def printed(self, data: bytes) -> None:
         """The app has printed this: whole lines go out, under the task that runs."""
         held = self._lock.acquire(timeout=_PATIENCE)
@@ -231,32 +221,3 @@ class Story:
         ended = self._name, self._data
         self._name, self._data = "", b""
         return ended
-
-
-class _Printed(io.BufferedIOBase):
-    """Where the app's own streams write to. fd: what they would have written to."""
-
-    name = "<stderr>"
-
-    def __init__(self, story: Story, fd: int) -> None:
-        super().__init__()
-        self._story = story
-        self._fd = fd
-
-    def writable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return self._fd
-
-    def isatty(self) -> bool:
-        return os.isatty(self._fd)
-
-    def write(self, data: ReadableBuffer) -> int:
-        with memoryview(data) as view:
-            self._story.printed(view.tobytes())
-            return view.nbytes
-
-    def flush(self) -> None:
-        if not self.closed:
-            self._story.flush()

@@ -129,6 +129,7 @@ def configure(given: Any, home: str) -> tuple[Options, Places]:
         touch_all=(),
         drain=False,
         inline=True,
+        history_size=0,
         no_journal=not (options.max_attempts or options.max_retries),  # which counts attempts by it
     )
     return changed, places

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from spoolsim.log import Log
     from spoolsim.options import Options
+    from spoolsim.work.capture import Capture
     from spoolsim.work.scoreboard import Scoreboard
 
 #: the directory that holds our uwsgi.py and uwsgidecorators.py; it is put on the app's path, never installed
@@ -58,6 +59,7 @@ class App:
     __slots__ = (
         "board",
         "born",
+        "capture",
         "directories",
         "failed_in",
         "faithful",
@@ -109,6 +111,8 @@ class App:
         self.start = ""
         #: where set_user_harakiri writes its deadline: a word of the scoreboard
         self.harakiri_word: Callable[[int], None] | None = None
+        #: of what tasks print and raise, for the history; None where nobody keeps it
+        self.capture: Capture | None = None
         #: what was said once, in the whole run
         self.said = said or Said()
         #: a traceback that was printed before is one line

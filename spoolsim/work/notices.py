@@ -6,8 +6,9 @@ import os
 
 from spoolsim.spool import settle
 from spoolsim.spool.directory import FAILED
+from spoolsim.spool.verdicts import Aside
 from spoolsim.work import outcome as outcomes
-from spoolsim.work import run
+from spoolsim.work import run, verdict
 from spoolsim.work.app import print_error
 
 TYPE_CHECKING = False
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from spoolsim.spool.claim import Claim
     from spoolsim.spool.directory import SpoolDir
-    from spoolsim.spool.verdicts import Aside
+    from spoolsim.spool.verdicts import Verdict
     from spoolsim.work.app import App
     from spoolsim.work.outcome import Outcome
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 KEPT, MOVED, DROPPED, STUCK = "kept", "moved", "dropped", "stuck"
 #: characters of the id at the end of a label
 _ID = 6
+_SECOND = 1_000_000_000
 
 
 def nobody(how: str, path: str, why: str) -> None:
@@ -64,23 +66,23 @@ class Notices:
         self.once(path, "chdir", f"{path} is kept: its directory: {error.strerror}")
         self.tell(KEPT, path, f"its directory: {error.strerror}")
 
-    def set_aside(self, claim: Claim, verdict: Aside, target: str, code: str) -> None:
+    def set_aside(self, claim: Claim, aside: Aside, target: str, code: str) -> None:
         """A task was moved out of the way. code: of the note about one that could not be run."""
-        path, reason = claim.path, verdict.reason
+        path, reason = claim.path, aside.reason
         self.tell(MOVED, path, reason)
         story = self._app.log.story
-        if verdict.home == FAILED and story is not None:
+        if aside.home == FAILED and story is not None:
             label = story.label(claim.name, claim.data)
             home = os.path.dirname(target).removeprefix(os.path.dirname(self._spool.path)).lstrip("/")
             self._app.log.say(f"{label} is moved to {home}; `spoolsim retry {label[-_ID:]}` brings it back")
-        elif verdict.home == FAILED:
+        elif aside.home == FAILED:
             self._app.log.say(f"{path}: {reason}; moved to {target}; `spoolsim retry` brings it back")
         else:
             self._app.notes.give(code, path, f"{reason}; moved to {target}")
 
-    def not_moved(self, claim: Claim, verdict: Aside, error: OSError) -> None:
+    def not_moved(self, claim: Claim, aside: Aside, error: OSError) -> None:
         """A task should have been moved out of the way, and stays."""
-        path, reason = claim.path, verdict.reason
+        path, reason = claim.path, aside.reason
         if isinstance(error, settle.Replaced):
             self._app.notes.give("own-file-replaced", path)
             return
@@ -105,6 +107,23 @@ class Notices:
         text = f"{who} changed the {what} of its spooler process, which can serve no more tasks"
         self._app.log.say(f"{text}; another process takes its place; do that in a child process", error=True)
         return text
+
+    def kept(self, claim: Claim, outcome: Outcome, found: Verdict, took: int, attempts: int) -> None:
+        """Tell people that a task is not done: after which attempt, why and, the first time, what to do.
+
+        took: nanoseconds. attempts: 0 for not known.
+        """
+        story = self._app.log.story
+        if story is None:
+            return
+        what, why = "retry", outcome.why or verdict.ASKED
+        if isinstance(found, Aside):
+            what, why = "failed", found.reason
+        elif outcome.state is outcomes.IGNORED:
+            what = outcome.state
+        first = bool(outcome.why) and self._app.said.first(claim.path, outcome.why)
+        number = f" {attempts}" if attempts and what != "failed" else ""
+        story.kept(what + number, took / _SECOND, why, outcome.advice if first else "")
 
     def comes_back(self, claim: Claim, outcome: Outcome, handler: object, env: dict[str | bytes, bytes]) -> None:
         """Say once why a task will be run again. env: what the handler was called with, if it was."""

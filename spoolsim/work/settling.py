@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from spoolsim.work.attempted import Attempted
     from spoolsim.work.notices import Notices
     from spoolsim.work.outcome import Outcome
+    from spoolsim.work.recorder import Recorder
     from spoolsim.work.status import Status
     from spoolsim.work.unremoved import Unremoved
 
@@ -60,6 +61,7 @@ class Settler:
         "_loud",
         "_most",
         "_options",
+        "_recorder",
         "_who",
         "attempted",
         "identity",
@@ -79,6 +81,7 @@ class Settler:
         status: Status,
         notices: Notices,
         journal: Journal | None,
+        recorder: Recorder | None,
         *,
         unremoved: Unremoved,
         attempted: Attempted | None = None,
@@ -97,6 +100,7 @@ class Settler:
         self.words = status.words
         self.notices = notices
         self.journal = journal
+        self._recorder = recorder
         self.unremoved = unremoved
         self.attempted = attempted
         self.settled = settled
@@ -137,7 +141,7 @@ class Settler:
             except (settle.Lost, OSError) as error:
                 ended = self._not_so(claim, found, error, fault)
         if self.journal is not None:
-            self.journal.done(claim.task, took)
+            self._record_done(claim, self.journal, took)
         words[OUTCOME] = _DONE
         if self.settled is not None:
             self.settled(claim.path, outcome)
@@ -164,8 +168,12 @@ class Settler:
         if self.journal is not None:
             self.journal.add(claim.task, outcome.state, took, outcome.why)
             attempts = self.journal.row(claim.task)
+            if self._recorder is not None:
+                self._recorder.record(claim)
         found = after(outcome, "", attempts, self._options, time.time())
-        self._tell_kept(claim, outcome, found, took)
+        if self._app.log.story is not None:
+            attempts_so_far = self.journal.attempts(claim.task) if self.journal is not None else 0
+            self.notices.kept(claim, outcome, found, took, attempts_so_far)
         self.end(claim, found)
         if not isinstance(found, Aside):
             self.notices.tell(KEPT, claim.path, outcome.why or verdict.ASKED)
@@ -180,20 +188,10 @@ class Settler:
         if outcome.state is outcomes.IGNORED:
             self._app.log.told(UNFOUND)
 
-    def _tell_kept(self, claim: Claim, outcome: Outcome, found: Verdict, took: int) -> None:
-        """To people: which attempt it was, why it failed and, the first time, what to do."""
-        story = self._app.log.story
-        if story is None:
-            return
-        why = outcome.why or verdict.ASKED
-        first = self._app.said.first(claim.path, outcome.why) if outcome.why else False
-        attempts = self.journal.attempts(claim.task) if self.journal is not None else 0
-        what = outcome.state if outcome.state is outcomes.IGNORED else "retry"
-        if attempts:
-            what = f"{what} {attempts}"
-        if isinstance(found, Aside):
-            what, why = "failed", found.reason
-        story.kept(what, took / _SECOND, why, outcome.advice if first else "")
+    def _record_done(self, claim: Claim, journal: Journal, took: int) -> None:
+        journal.done(claim.task, took)
+        if self._recorder is not None:
+            self._recorder.record(claim)
 
     def _changed(self, claim: Claim) -> Ended | None:
         """Why this process must end, where the task has changed whose it is, or its root directory."""

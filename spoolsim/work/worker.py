@@ -20,6 +20,7 @@ from spoolsim.work import intact, run, verdict
 from spoolsim.work import outcome as outcomes
 from spoolsim.work.app import NO_HANDLER, print_error
 from spoolsim.work.notices import Notices, nobody
+from spoolsim.work.recorder import recorder_for
 from spoolsim.work.run import Ended
 from spoolsim.work.scoreboard import IDLE, LEAVE, SCANNING, STATE
 from spoolsim.work.settling import Settler
@@ -73,6 +74,7 @@ class Worker:
         "in_process",
         "journal",
         "notices",
+        "recorder",
         "settler",
         "share",
         "spool",
@@ -113,6 +115,7 @@ class Worker:
         #: how uWSGI's log lines name it
         self.who = f"[spooler {spool.path} pid: {os.getpid()}]"
         self.journal = Journal(spool) if policy.keeps_state and not app.options.no_journal else None
+        self.recorder = recorder_for(app, spool, self.journal)
         self.notices = Notices(app, spool, report)
         self.settler = Settler(
             app,
@@ -120,6 +123,7 @@ class Worker:
             self.status,
             self.notices,
             self.journal,
+            self.recorder,
             unremoved=Unremoved() if unremoved is None else unremoved,
             attempted=attempted,
             settled=settled,
@@ -192,6 +196,8 @@ class Worker:
                 self.unfinished.update(tried.in_doubt())
             if self.journal is not None:
                 self.journal.flush()
+            if self.recorder is not None:
+                self.recorder.flush()
             self._ended = time.time()
         if alone and not count:  # as if it had not been
             self._began, self._ended = self.before, self.until
@@ -202,6 +208,8 @@ class Worker:
         options = self._options
         now = time.time()
         self.fresh = False
+        if self.recorder is not None:
+            self.recorder.begin()
         self.before, self.until, self._began = self._began, self._ended, now
         self._loud = not options.quiet or self.around is not None or self.app.log.story is not None
         self._unusual = self._overflowed or bool(options.chdir_task)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from spoolsim.log import SHOWN, Log
 from spoolsim.tasks import people
 from spoolsim.tasks.story import Story, fit, short_id, span, width
+from spoolsim.work.capture import replacement
 from tests.oracle.packets import packet
 
 NAME = "uwsgi_spoolfile_on_host_1_1_1_1_1"
@@ -71,7 +72,7 @@ def test_a_line_for_each_thing_that_happens(told) -> None:
 def test_what_the_app_prints_is_indented_below_its_task(told) -> None:
     """The task is named once, before its first line; a line may come in pieces, and its end is never missing."""
     with open(os.devnull, "w", encoding="utf-8") as standard:
-        out = told.story.stream(standard)
+        out = replacement(standard, told.story.printed, told.story.flush)
     print("imported", file=out)
     told.story.begin(NAME, MAIL)
     print("one", "two", file=out)

@@ -1,0 +1,93 @@
+"""The history of a real run: what tasks held, printed and raised, seen by show, log, stats and rerun."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spoolsim.spool import history
+from spoolsim.spool.directory import SpoolDir
+from tests.process.conftest import Instance, Start
+
+PRINTS = "print('to out'); print('to err', file=sys.stderr); os.write(2, b'past Python'); {}"
+
+
+def records(it: Instance) -> list[history.Record]:
+    """What is recorded of the first directory's tasks."""
+    return list(history.read(SpoolDir.resolve(str(it.spool), start="/")))
+
+
+def spoolsim(it: Instance, *words: str) -> str:
+    """What a command prints."""
+    command = [sys.executable, "-m", "spoolsim", words[0], "--spooler", str(it.spool), *words[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_what_a_task_printed_and_raised(start: Start) -> None:
+    """A done task, a failing one, one without a word: each with its own output and traceback, and shown by id."""
+    it = start("--spooler-frequency", "600")
+    it.wait_workers(1)
+    it.put(PRINTS.format("note('one')"))
+    it.wait_runs("one")
+    it.put(PRINTS.format("note('two'); 1 / 0"))
+    it.wait_runs("two")
+    it.put("note('three')")
+    it.wait_runs("three")
+    assert it.stop() == 0
+    one, two, three = (
+        next(each for each in records(it) if word in each.data) for word in (b"'one'", b"'two'", b"'three'")
+    )
+    assert (one.output, one.traceback) == ("to out\nto err\n", "")
+    assert two.output == "to out\nto err\n"
+    assert two.traceback.startswith("Traceback (most recent call last):\n")
+    assert two.traceback.endswith("ZeroDivisionError: division by zero\n")
+    assert (three.output, three.traceback) == ("", "")
+    assert "to out\n" in it.output()
+    shown = spoolsim(it, "show", os.path.basename(two.task))
+    assert "printed  to out" in shown and "ZeroDivisionError: division by zero" in shown
+    gone = spoolsim(it, "show", os.path.basename(one.task))
+    assert "this is from the history" in gone and "note('one')" in gone
+    lines = [json.loads(line) for line in spoolsim(it, "log", "--json").splitlines()]
+    assert {line["outcome"]: line["output"] for line in lines[:2]} == dict.fromkeys(("done", "retry"), one.output)
+    assert all(line["call"].startswith("spooler(code=") for line in lines)
+
+
+def test_rerun_of_a_task_that_is_gone(start: Start) -> None:
+    """A new task with the recorded bytes runs as the first one did."""
+    it = start()
+    it.wait_workers(1)
+    it.put("note('ran')")
+    it.wait_runs("ran")
+    assert it.stop() == 0
+    (record,) = records(it)
+    spoolsim(it, "rerun", os.path.basename(record.task))
+    (file,) = it.tasks()
+    assert (it.spool / file).read_bytes() == record.data
+
+
+@pytest.mark.parametrize("words", [["--history-size", "0"], ["--no-journal"], ["--faithful"]])
+def test_none_is_kept(start: Start, words: list[str]) -> None:
+    """Where nobody wants one, and under --faithful, there is no file."""
+    it = start(*words)
+    it.put(PRINTS.format("note('ran')"))
+    it.wait_runs("ran")
+    it.wait_empty()
+    it.stop()
+    assert not (it.spool / ".spoolsim" / "history").exists()
+
+
+def test_a_full_disk_fails_no_task(start: Start, home: Path) -> None:
+    """The history cannot be written: tasks run, and the log says nothing of it."""
+    (home / "spool" / ".spoolsim" / "history").mkdir(parents=True)
+    it = start()
+    it.put("note('ran')")
+    it.wait_runs("ran")
+    it.wait_empty()
+    assert it.stop() == 0
