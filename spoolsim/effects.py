@@ -1,6 +1,7 @@
 """What becomes of each option of uWSGI 2.0.31: emulated, not run here, or without effect on spoolers.
 
-The three sets divide the names of `uwsgi --help` of the build on PyPI, which tests/oracle holds against the real one.
+The three sets divide the names of `uwsgi --help`, which tests/oracle holds against the real one. What only a build with
+PCRE has stands in sets of its own, and is in the three.
 Emulated is what `spoolsim.options.OPTIONS` holds and, here, what needs no field: the logic of configurations, and
 what is always so in spoolsim. Imported only when a name is not in OPTIONS.
 """
@@ -150,9 +151,27 @@ command-mode early-envdir plugins plugin need-plugins need-plugin plugins-dir pl
 binary-append-data iprint exit cflags dot-h config-py build-plugin ini-paste ini-paste-logged python-version
 """
 
+_PCRE_ALWAYS = "if-hostname-match if-not-hostname-match"
+_PCRE_NOT_RUN = "alarm-log log-alarm not-alarm-log not-log-alarm router-list routers-list"
+_PCRE_WITHOUT_EFFECT = """
+error-route error-route-host error-route-if error-route-if-not error-route-label error-route-qs error-route-referer
+error-route-remote-addr error-route-remote-user error-route-run error-route-status error-route-uri
+error-route-user-agent final-route final-route-host final-route-if final-route-if-not final-route-label
+final-route-qs final-route-referer final-route-remote-addr final-route-remote-user final-route-run
+final-route-status final-route-uri final-route-user-agent log-drain log-filter log-req-route log-route pcre-jit
+response-route response-route-host response-route-if response-route-if-not response-route-label response-route-qs
+response-route-referer response-route-remote-addr response-route-remote-user response-route-run
+response-route-status response-route-uri response-route-user-agent route route-host route-if route-if-not
+route-label route-qs route-referer route-remote-addr route-remote-user route-run route-uri route-user-agent
+sni-regexp static-expires static-expires-mtime static-expires-path-info static-expires-path-info-mtime
+static-expires-uri static-expires-uri-mtime static-gzip
+"""
+
+#: only a build with PCRE has these
+WITH_PCRE = frozenset((*_PCRE_ALWAYS.split(), *_PCRE_NOT_RUN.split(), *_PCRE_WITHOUT_EFFECT.split()))
 #: emulated, too
-ALWAYS = frozenset(_ALWAYS.split())
-NOT_RUN = frozenset(_NOT_RUN.split())
-WITHOUT_EFFECT = frozenset(_WITHOUT_EFFECT.split())
+ALWAYS = frozenset((*_ALWAYS.split(), *_PCRE_ALWAYS.split()))
+NOT_RUN = frozenset((*_NOT_RUN.split(), *_PCRE_NOT_RUN.split()))
+WITHOUT_EFFECT = frozenset((*_WITHOUT_EFFECT.split(), *_PCRE_WITHOUT_EFFECT.split()))
 #: json is read by builds that have jansson
-IMMEDIATE = frozenset((*_IMMEDIATE.split(), "json", "js"))
+IMMEDIATE = frozenset((*_IMMEDIATE.split(), *_PCRE_ALWAYS.split(), "json", "js"))

@@ -74,6 +74,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test that is marked with a need which is missing here."""
     for mark in item.iter_markers("needs"):
         needs.need(*mark.args)
+    if "uwsgi_binary" in getattr(item, "fixturenames", ()):
+        needs.need(*(f"uwsgi-{kind}" for kind in ("xml", "yaml", "json") if f".{kind}" in item.name))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

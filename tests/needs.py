@@ -98,10 +98,12 @@ def unicode_names() -> str:
     return "" if encoding.lower() in ("utf-8", "utf8") else f"file names are {encoding}: set LANG=C.UTF-8"
 
 
-def _built_with(what: str, flag: str) -> Callable[[], str]:
+def _built_with(what: str, *flags: str) -> Callable[[], str]:
     def probe() -> str:
         return (
-            "" if flag in uwsgi_features() else f"this uWSGI is built without {what} (uwsgi --cflags): build it with it"
+            ""
+            if uwsgi_features().intersection(flags)
+            else f"this uWSGI is built without {what} (uwsgi --cflags): build it with it"
         )
 
     probe.__doc__ = f"The real uWSGI is built with {what}."
@@ -121,11 +123,11 @@ NEEDS: dict[str, Callable[[], str]] = {
     "late-times": late_times,
     "long-64": long_64,
     "unicode-names": unicode_names,
-    "uwsgi-xml": _built_with("XML", "UWSGI_XML"),
+    "uwsgi-xml": _built_with("libxml2", "UWSGI_XML_LIBXML2"),  # expat reads some files in another way
     "uwsgi-ssl": _built_with("SSL", "UWSGI_SSL"),
     "uwsgi-yaml": _built_with("YAML", "UWSGI_YAML"),
     "uwsgi-json": _built_with("JSON", "UWSGI_JSON"),
-    "uwsgi-pcre": _built_with("PCRE", "UWSGI_PCRE"),
+    "uwsgi-pcre": _built_with("PCRE", "UWSGI_PCRE", "UWSGI_PCRE2"),
 }
 
 

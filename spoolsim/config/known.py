@@ -1,7 +1,7 @@
 """The long options of uWSGI 2.0.31, with the kind of their argument.
 
 An option that spoolsim does not act on is accepted when it stands here, and an unknown one is
-answered with the nearest name of these. The list was taken from `uwsgi --help` of the build on PyPI;
+answered with the nearest name of these. The list was taken from `uwsgi --help` of builds with PCRE and without;
 the kinds were found by asking its command line parser. Imported only when a name is not in
 `spoolsim.options.OPTIONS`.
 """
@@ -144,13 +144,29 @@ cheaper-busyness-multiplier cheaper-busyness-penalty cheaper-busyness-verbose! c
 cheaper-busyness-backlog-multiplier cheaper-busyness-backlog-step cheaper-busyness-backlog-nonzero
 """
 
+# A build with PCRE has these, too; most of those in production are.
+_WITH_PCRE = """
+alarm-log error-route error-route-host error-route-if error-route-if-not error-route-label error-route-qs
+error-route-referer error-route-remote-addr error-route-remote-user error-route-run error-route-status
+error-route-uri error-route-user-agent final-route final-route-host final-route-if final-route-if-not
+final-route-label final-route-qs final-route-referer final-route-remote-addr final-route-remote-user
+final-route-run final-route-status final-route-uri final-route-user-agent if-hostname-match if-not-hostname-match
+log-alarm log-drain log-filter log-req-route log-route not-alarm-log not-log-alarm pcre-jit! response-route
+response-route-host response-route-if response-route-if-not response-route-label response-route-qs
+response-route-referer response-route-remote-addr response-route-remote-user response-route-run
+response-route-status response-route-uri response-route-user-agent route route-host route-if route-if-not
+route-label route-qs route-referer route-remote-addr route-remote-user route-run route-uri route-user-agent
+router-list! routers-list! sni-regexp static-expires static-expires-mtime static-expires-path-info
+static-expires-path-info-mtime static-expires-uri static-expires-uri-mtime static-gzip
+"""
+
 _MARKS = {"!": "none", "?": "optional"}
 
 
 def _split() -> tuple[dict[str, str], dict[str, str]]:
     kinds: dict[str, str] = {}
     shorts: dict[str, str] = {}
-    for word in _NAMES.split():
+    for word in (_NAMES + _WITH_PCRE).split():
         short, colon, name = word.rpartition(":")
         kind = _MARKS.get(name[-1], "required")
         if kind != "required":

@@ -66,6 +66,8 @@ def test(name: str, value: str, lookup: Callable[[str], str | None]) -> tuple[bo
         subject = value
         if kind == "hostname":
             holds = system.nodename() == value
+        elif kind == "hostname-match":
+            holds = False  # uWSGI takes its own answer the wrong way round: no pattern that it can read ever matches
         elif kind == "plugin":
             holds = value in _PLUGINS.split()
         elif kind == "file":
@@ -85,5 +87,5 @@ def _condition(name: str) -> tuple[str, bool] | None:
     kind, negated = name[3:], False
     if kind.startswith("not-"):
         kind, negated = kind[4:], True
-    known = ("env", "opt", "exists", "file", "dir", "reload", "hostname", "plugin")
+    known = ("env", "opt", "exists", "file", "dir", "reload", "hostname", "hostname-match", "plugin")
     return (kind, negated) if kind in known else None

@@ -64,6 +64,33 @@ def test_a_file_reads_as_uwsgi_reads_it(uwsgi_binary: str, cwd: Path, name: str)
     assert shown == as_shown(gather(["--faithful", *argv], {})), log
 
 
+MATCHES = """\
+[uwsgi]
+if-hostname-match = %h
+max-requests = 1
+endif =
+if-hostname-match = nobody
+max-requests = 2
+endif =
+if-not-hostname-match = %h
+max-requests = 3
+endif =
+if-not-hostname-match = $(NOBODY)
+max-requests = 4
+endif =
+"""
+
+
+@pytest.mark.needs("uwsgi-pcre")
+def test_patterns_of_hostnames(uwsgi_binary: str, tmp_path: Path):
+    """The real one takes its own answer the wrong way round: no pattern matches, and each one does not."""
+    (tmp_path / "match.ini").write_text(MATCHES)
+    argv = ["--ini", str(tmp_path / "match.ini")]
+    shown, log = show_config(uwsgi_binary, tmp_path, argv)
+    assert shown == as_shown(gather(["--faithful", "--show-config", "--no-server", *argv], {})), log
+    assert "max-requests = 3" in shown and "max-requests = 1" not in shown
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_by_default_a_file_reads_the_same_or_is_refused(cwd: Path, name: str):
     """Without --faithful a file either means the same or is an error that names it."""
