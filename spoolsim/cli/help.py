@@ -16,10 +16,32 @@ from spoolsim.options import policy
 
 HOME = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "help")
 
+#: how a newcomer reads the pages
+ORDER = (
+    "tutorial",
+    "testing",
+    "tasks",
+    "differences",
+    "production-notes",
+    "options",
+    "uwsgi-module",
+    "security",
+    "attacks",
+    "performance",
+    "platforms",
+)
+
 
 def topics() -> list[str]:
-    """The pages there are."""
-    return sorted(name.removesuffix(".md") for name in os.listdir(HOME) if name.endswith(".md"))
+    """The pages there are, in the order to read them."""
+    found = {name.removesuffix(".md") for name in os.listdir(HOME) if name.endswith(".md")}
+    return [name for name in ORDER if name in found] + sorted(found.difference(ORDER))
+
+
+def _title(topic: str) -> str:
+    """The first line of a page."""
+    with open(os.path.join(HOME, f"{topic}.md"), encoding="utf-8") as page:
+        return page.readline().strip("# \n")
 
 
 @click.command("help")
@@ -27,7 +49,9 @@ def topics() -> list[str]:
 def help_command(topic: str | None) -> None:
     """Print a reference page; without a topic, list them."""
     if topic is None:
-        out("spoolsim help TOPIC, with TOPIC one of: " + ", ".join(topics()))
+        out("spoolsim help TOPIC, with TOPIC one of:")
+        for name in topics():
+            out(f"  {name:18}{_title(name)}")
         return
     if topic not in topics():
         raise UsageError(f"no page {topic!r}; there are: {', '.join(topics())}")
