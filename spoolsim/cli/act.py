@@ -90,7 +90,8 @@ def rm(look: Look, tasks: tuple[str, ...], everything: bool, wanted: Filter, yes
     rows = _chosen(look, tasks, everything, wanted, frozenset())
     if rows and not yes:
         if not sys.stdin.isatty():
-            raise UsageError(f"remove {len(rows)} tasks? add --yes, as there is no terminal to ask on")
+            number = "1 task" if len(rows) == 1 else f"{len(rows)} tasks"
+            raise UsageError(f"remove {number}? add --yes, as there is no terminal to ask on")
         for row in rows[:10]:
             tell(f"#{row.id} {row.call.line()}  {row.state}")
         if len(rows) > 10:

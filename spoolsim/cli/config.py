@@ -204,13 +204,18 @@ def _write(text: str, output: str | None) -> None:
     tell(f"wrote {output}")
 
 
+def _counted(count: int, severity: str) -> str:
+    """Such as "1 error", "0 warnings" and "2 info", which has no plural."""
+    return f"{count} {severity}{'' if count == 1 or severity == 'info' else 's'}"
+
+
 def _print_findings(found: list[Finding], everything: bool) -> None:
     shown = [finding for finding in found if everything or finding.severity != "info"]
     for finding in shown:
         out(f"{finding.place}: ", nl=False)
         out(finding.severity, nl=False, colour=_SEVERITY_COLOURS[finding.severity])
         out(f": {finding.why}; {finding.advice} [{finding.code}]")
-    counts = [f"{sum(f.severity == severity for f in shown)} {severity}" for severity in SEVERITIES]
+    counts = [_counted(sum(f.severity == severity for f in shown), severity) for severity in SEVERITIES]
     hidden = len(found) - len(shown)
     more = f"; {hidden} piece{'s' * (hidden != 1)} of advice for production: --all" if hidden else ""
     out((", ".join(counts[: 3 if everything else 2]) if shown else "nothing found") + more)

@@ -581,7 +581,8 @@ class Master:
         for generation in list(self.generations):
             if generation.end_by is None or _now() < generation.end_by:
                 continue
-            left = f", and {len(generation.pids)} spoolers of it" if generation.pids else ""
+            count = len(generation.pids)
+            left = f", and {count} of its spoolers" if count else ""
             self.log.say(f"the fork server {generation.pid} does not end: it is killed{left}", error=True)
             if self.stopping:
                 self.status = self.status or FAILED

@@ -64,4 +64,4 @@ def spent(attempts: Attempts, options: Options) -> Verdict | None:
     limit = options.max_retries if asked else options.max_attempts
     if not 0 < limit <= count:
         return None
-    return Aside(FAILED, f"{why or ASKED}; tried {count} times")
+    return Aside(FAILED, f"{why or ASKED}; tried {'once' if count == 1 else f'{count} times'}")
