@@ -70,7 +70,7 @@ class Terminal:
             self.environment[name] = value
             return
         child = pexpect.spawn(
-            "bash", ["-c", command], cwd=str(self.home), env=self.environment, encoding="utf-8", timeout=20
+            "bash", ["-c", command], cwd=str(self.home), env=self.environment, encoding="utf-8", timeout=120
         )
         child.setwinsize(24, 100)
         said = ""
