@@ -27,10 +27,11 @@ from spoolsim.tasks.attempts import attempts_of
 from spoolsim.tasks.describe import BODY, call_of, value_of
 from spoolsim.tasks.facts import gather
 from spoolsim.tasks.listing import Filter, read_head
+from spoolsim.tasks.spans import span
 from spoolsim.tasks.states import DONE as FINISHED
 from spoolsim.tasks.states import STATES
 from spoolsim.tasks.stats import BUCKETS, by_function, percentile
-from spoolsim.tasks.why import explain, span
+from spoolsim.tasks.why import explain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from spoolsim.errors import PacketError
 from spoolsim.spool import history
 from spoolsim.spool.journal import read
-from spoolsim.spool.packet import decode
-from spoolsim.tasks.describe import BODY, Call, call_of
+from spoolsim.tasks.describe import call_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,11 +64,11 @@ class Attempts:
         record = self._recorded().get((attempt.task, round(attempt.ended * 1e6)))
         if record is None:
             return attempt
-        call = _call(record.data)
+        call = call_in(record.data)
         return replace(
             attempt,
-            call=call.line() if call else "",
-            function=call.function if call else "",
+            call=call.line(),
+            function=call.function,
             traceback=record.traceback,
             output=record.output,
         )
@@ -90,14 +88,6 @@ class Attempts:
         if self._records is None:
             self._records = {(record.task, record.ended): record for record in history.read(self._spool)}
         return self._records
-
-
-def _call(data: bytes) -> Call | None:
-    try:
-        variables, body = decode(data)
-    except PacketError:
-        return None
-    return call_of(variables, body[:BODY], len(body))
 
 
 def attempts_of(spool: SpoolDir) -> Attempts:

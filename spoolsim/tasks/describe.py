@@ -14,6 +14,8 @@ Pickles are never loaded (see pickles.py). Pure: bytes in, text out. Everything 
 from __future__ import annotations
 
 from spoolsim import printable
+from spoolsim.errors import PacketError
+from spoolsim.spool.packet import decode
 from spoolsim.tasks import pickles
 
 TYPE_CHECKING = False
@@ -84,6 +86,16 @@ def call_of(variables: Mapping[bytes, bytes], body: bytes = b"", body_size: int 
             args, kwargs = _arguments(_get(payload, "arg"), _get(payload, "kwg"))
             return Call(CONF, printable.value(function, _NAME), args, kwargs)
     return Call(HANDLER, "", (), _variables(variables, size))
+
+
+def call_in(data: bytes, body: bytes = b"") -> Call:
+    """What a task calls. data: its bytes, or those before `body`."""
+    try:
+        variables, behind = decode(data)
+    except PacketError:
+        return Call(UNREADABLE)
+    body = body or behind
+    return call_of(variables, bytes(body[:BODY]), len(body))
 
 
 def _of_uwsgi_tasks(variables: Mapping[bytes, bytes], body: bytes) -> Call:

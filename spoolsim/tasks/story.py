@@ -16,11 +16,10 @@ import time
 from textwrap import wrap
 from unicodedata import combining, east_asian_width
 
-from spoolsim.errors import PacketError
 from spoolsim.printable import printable
-from spoolsim.spool.packet import decode
 from spoolsim.tasks import ids
-from spoolsim.tasks.describe import BODY, UNREADABLE, Call, call_of
+from spoolsim.tasks.describe import call_in
+from spoolsim.tasks.spans import took
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,28 +41,9 @@ _PATIENCE = 1.0
 _LINE = 65536
 
 
-def call_in(data: bytes, body: bytes = b"") -> Call:
-    """What a task calls. data: its bytes, or those before `body`."""
-    try:
-        variables, behind = decode(data)
-    except PacketError:
-        return Call(UNREADABLE)
-    body = body or behind
-    return call_of(variables, bytes(body[:BODY]), len(body))
-
-
 def short_id(name: str) -> str:
     """The id of a task by the name of its file, without asking whether another one has the same."""
     return f"#{ids.digest(name.rpartition('/')[2])[: ids.SHORT]}"
-
-
-def span(seconds: float) -> str:
-    """A duration in at most 8 characters: `31.0 ms`, `1.20 s`, `4 min`."""
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.1f} ms"
-    if seconds < 120:
-        return f"{seconds:.2f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def width(text: str) -> int:
@@ -110,7 +90,7 @@ class Story:
 
     def queued(self, name: str, data: bytes, body: bytes, wait: float) -> None:
         """A task was enqueued; it may run in `wait` seconds."""
-        self._line("queued", name, data, f"in {span(wait)}" if wait >= 1 else "", body)
+        self._line("queued", name, data, f"in {took(wait)}" if wait >= 1 else "", body)
 
     def begin(self, name: str, data: bytes) -> None:
         """A task begins to run in this process."""
@@ -121,13 +101,13 @@ class Story:
         name, data = self._end()
         self._reasons.pop(name, None)
         if not quiet:
-            self._line("done", name, data, span(seconds))
+            self._line("done", name, data, took(seconds))
 
     def kept(self, what: str, seconds: float, why: str, advice: str) -> None:
         """It is not done: why, and what to do about it, below the line."""
         name, data = self._end()
         same = bool(why) and self._reasons.pop(name, "") == why
-        self._line(what, name, data, span(seconds))
+        self._line(what, name, data, took(seconds))
         if why:
             if len(self._reasons) >= _REMEMBERED:
                 del self._reasons[next(iter(self._reasons))]
@@ -138,7 +118,7 @@ class Story:
 
     def killed(self, name: str, data: bytes, seconds: float, why: str) -> None:
         """Its process died."""
-        self._line("killed", name, data, span(seconds))
+        self._line("killed", name, data, took(seconds))
         self._below(why, "")
 
     def label(self, name: str, data: bytes) -> str:

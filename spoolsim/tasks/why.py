@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from spoolsim.spool.enqueue import number
 from spoolsim.tasks.attempts import DIED, IGNORED, RETRY
 from spoolsim.tasks.describe import DECORATORS
+from spoolsim.tasks.spans import span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -329,18 +330,3 @@ def _names(names: Sequence[str]) -> str:
 
 def _times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
-def span(seconds: float) -> str:
-    """A span of time for people: 200 ms, 5 s, 3 min, 2 h, 4 days, 51 years."""
-    seconds = max(seconds, 0)
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    for limit, unit, name in _UNITS:
-        if seconds < limit:
-            return f"{seconds / unit:.0f} {name}"
-    return f"{seconds / 31_536_000:.0f} years"
-
-
-#: up to so many seconds in this unit
-_UNITS = ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h"), (63_072_000, 86400, "days"))

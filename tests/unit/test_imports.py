@@ -45,6 +45,7 @@ PURE = (
     "tasks/describe.py",
     "tasks/ids.py",
     "tasks/pickles.py",
+    "tasks/spans.py",
     "options/__init__.py",
     "options/build.py",
     "options/policy.py",

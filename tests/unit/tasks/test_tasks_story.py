@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from spoolsim.log import SHOWN, Log
 from spoolsim.tasks import people
-from spoolsim.tasks.story import Story, fit, short_id, span, width
+from spoolsim.tasks.spans import took
+from spoolsim.tasks.story import Story, fit, short_id, width
 from spoolsim.work.capture import replacement
 from tests.oracle.packets import packet
 
@@ -151,7 +152,7 @@ def test_a_broken_file_has_a_name_all_the_same(told) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     """At most 8 characters, in the unit that reads best."""
-    assert span(seconds) == text
+    assert took(seconds) == text
     assert len(text) <= 8
 
 

@@ -18,8 +18,9 @@ from spoolsim.tasks import actions, select
 from spoolsim.tasks.facts import Setting, gather
 from spoolsim.tasks.listing import survey
 from spoolsim.tasks.processes import Process
+from spoolsim.tasks.spans import span
 from spoolsim.tasks.where import Where
-from spoolsim.tasks.why import Reason, explain, span
+from spoolsim.tasks.why import Reason, explain
 from tests.needs import need
 from tests.oracle.packets import packet
 
