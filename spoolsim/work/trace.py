@@ -99,11 +99,11 @@ def _hooked(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 def _plainly(error: BaseException) -> str:
     """The traceback as Python would print it, through nothing that the app has set."""
-    from traceback import format_exception
-
     try:
+        from traceback import format_exception
+
         return "".join(format_exception(error))
-    except BaseException:  # of its own methods, which may also end the process or interrupt
+    except BaseException:  # of its own methods, which may also end the process or interrupt; or no file can be opened
         return f"{class_name(error)}\n"
 
 

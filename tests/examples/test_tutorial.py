@@ -53,7 +53,7 @@ class Terminal:
         self.home = home
         bin = os.path.dirname(sys.executable)
         self.environment = {**os.environ, "PATH": f"{bin}:{os.environ['PATH']}", "NO_COLOR": "1"}
-        for name in ("PYTEST_ADDOPTS", "DJANGO_SETTINGS_MODULE"):
+        for name in ("COLUMNS", "LINES", "PYTEST_ADDOPTS", "DJANGO_SETTINGS_MODULE"):
             self.environment.pop(name, None)
 
     def run(self, command: str, output: str) -> None:
@@ -70,9 +70,14 @@ class Terminal:
             self.environment[name] = value
             return
         child = pexpect.spawn(
-            "bash", ["-c", command], cwd=str(self.home), env=self.environment, encoding="utf-8", timeout=120
+            "bash",
+            ["-c", command],
+            cwd=str(self.home),
+            env=self.environment,
+            encoding="utf-8",
+            timeout=120,
+            dimensions=(24, 100),
         )
-        child.setwinsize(24, 100)
         said = ""
         try:
             for n, part in enumerate(output.split("^C\n")):

@@ -78,10 +78,11 @@ def test_the_wheel_works_in_a_clean_environment(distribution: Distribution, tmp_
     env["PATH"] = os.pathsep.join([str(scripts), env.get("PATH", os.defpath)])
 
     assert distribution.headers["Version"] in run("spoolsim", "--version", cwd=tmp_path, env=env)
-    listed = run("spoolsim", "help", cwd=tmp_path, env=env).rpartition("one of: ")[2].split(", ")
-    assert "differences" in listed
-    for topic in listed:
-        assert run("spoolsim", "help", topic.strip(), cwd=tmp_path, env=env).startswith("# ")
+    listed = run("spoolsim", "help", cwd=tmp_path, env=env).rpartition("one of:\n")[2].splitlines()
+    topics = [line.split()[0] for line in listed]
+    assert "differences" in topics
+    for topic in topics:
+        assert run("spoolsim", "help", topic, cwd=tmp_path, env=env).startswith("# ")
 
     home = tmp_path / "quickstart"
     shutil.copytree(distribution.source / "examples" / "quickstart", home)

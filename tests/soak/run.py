@@ -25,6 +25,9 @@ from tests.soak.flat import LIMITS, Judged, judge
 from tests.soak.ledger import FILE, Ledger
 from tests.soak.look import Gone, Sample
 
+#: bytes of the history of one directory
+HISTORY = 100_000
+
 ROOT = Path(__file__).resolve().parents[2]
 SPOOLERS = 3
 PRODUCERS = 3
@@ -122,6 +125,7 @@ class Soak:
         """All of it."""
         options = ["--spooler-processes", str(SPOOLERS), "--spooler", "spool", "--spooler-ordered", "--spooler-quiet"]
         options += ["--spooler-max-tasks", str(max(self.report.tasks // 1000, 50)), "--spooler-harakiri", str(HARAKIRI)]
+        options += ["--history-size", str(HISTORY)]
         options += ["--spooler-frequency", "1", "--max-attempts", str(MAX_ATTEMPTS)]
         options += ["--touch-spoolers-reload", str(self.touched), "--import", "tests.soak.app"]
         with sessions.signals_not_ignored(), (self.home / "log").open("wb") as log:
@@ -267,7 +271,7 @@ class Soak:
         if not all(sizes.get(role) for role in ("master", "forkserver", "spooler")):
             return  # they are just being replaced; the next look sees them
         size, files = look.disk(self.spool / ".spoolsim")
-        if size > 2 * JOURNAL + 200_000:
+        if size > 2 * JOURNAL + HISTORY + 1_200_000:  # each history ends with a batch of up to a mebibyte
             self.report.wrong.append(f".spoolsim/ holds {size} bytes")
         values: dict[str, float] = {
             "threads_master": sizes["master"][0].threads,
@@ -359,7 +363,7 @@ class Soak:
         if broken:
             self.report.wrong.append(f"{broken} broken files were not set aside")
         corner = self.spool / ".spoolsim"
-        known = {".gitignore", "bell", "journal", "journal.1"}
+        known = {".gitignore", "bell", "journal", "journal.1", "history", "history.1"}
         there = {str(path.relative_to(corner)) for path in corner.rglob("*") if path.is_file()}
         if there - known:
             self.report.wrong.append(f"left in .spoolsim/: {sorted(there - known)[:5]}")
