@@ -59,7 +59,10 @@ def _await_build() -> None:
 
 def uwsgi_version(binary: str) -> str:
     """Return the first line that `binary --version` prints, without the line end."""
-    out = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False, timeout=300).stdout
+    # a copy of the environment: a thread that changes that of the process meanwhile would take it away amid the start
+    command, environment = [binary, "--version"], dict(os.environ)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    out = done.stdout
     return out.partition("\n")[0].strip()
 
 
