@@ -15,7 +15,6 @@ from spoolsim.cli.spools import Look, filter_options, spool_options, task_argume
 from spoolsim.errors import SpoolsimError, UsageError
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.tasks import actions, records, select
-from spoolsim.tasks.attempts import attempts_of
 from spoolsim.tasks.listing import Filter, Row
 from spoolsim.tasks.states import FAILED, HELD, IN_QUEUE, NEVER, REMOVED, UNFINISHED
 from spoolsim.tasks.text import from_text, pair, to_text
@@ -152,7 +151,7 @@ def _changes(command: Callable[..., None]) -> Callable[..., None]:
 def rerun(look: Look, tasks: tuple[str, ...], change: actions.Change) -> None:
     """Enqueue a new task with the bytes of this one, changed where you say so; this one stays as it is."""
     rows = _chosen(look, tasks, False, Filter(), frozenset(), finished=True)
-    _report(look, (actions.rerun(row, change, attempts_of(row.spool).data(row.task)) for row in rows))
+    _report(look, (actions.rerun(row, change, look.attempts(row.spool).data(row.task)) for row in rows))
 
 
 @click.command()

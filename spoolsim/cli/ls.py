@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from functools import partial
 
 import click
 
@@ -23,23 +24,26 @@ from spoolsim.cli.spools import (
 from spoolsim.errors import PacketError
 from spoolsim.spool.packet import decode
 from spoolsim.tasks import past, records, select
-from spoolsim.tasks.attempts import attempts_of
 from spoolsim.tasks.describe import BODY, call_of, value_of
 from spoolsim.tasks.facts import gather
 from spoolsim.tasks.listing import Filter, read_head
+from spoolsim.tasks.processes import UWSGI, servers
 from spoolsim.tasks.spans import span
 from spoolsim.tasks.states import DONE as FINISHED
 from spoolsim.tasks.states import STATES
-from spoolsim.tasks.stats import BUCKETS, by_function, percentile
+from spoolsim.tasks.stats import BUCKETS, by_function, spread
 from spoolsim.tasks.why import explain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from spoolsim.tasks.attempts import Attempt, Attempts
+    from spoolsim.tasks.attempts import Attempt
+    from spoolsim.tasks.history import Attempts
     from spoolsim.tasks.listing import Row
 
+#: seconds between two looks for new attempts
+_FOLLOW = 0.5
 _HEADER = f"{'ID':<8} {'STATE':<13} {'AGE':>8} {'TRIES':>5} {'NEXT':>8}  TASK"
 
 
@@ -105,7 +109,7 @@ def _line(row: Row, now: float) -> str:
 def show(look: Look, tasks: tuple[str, ...]) -> None:
     """Show everything of a task: variables, arguments, the beginning of its body, every attempt. Loads no pickle."""
     for row in _named(look, tasks):
-        recorded = attempts_of(row.spool)
+        recorded = look.attempts(row.spool)
         row.attempts = [recorded.detail(attempt) for attempt in row.attempts]
         variables, body, size, problem = _content(row, recorded)
         if row.state == FINISHED and variables:
@@ -127,11 +131,26 @@ def show(look: Look, tasks: tuple[str, ...]) -> None:
             out(f"  variable   {value_of(key)}: {value_of(value, 2000)}")
         if size:
             out(f"  body       {size} bytes: {value_of(body, 2000)}")
-        for attempt in row.attempts:
-            out(f"  attempt    {_attempt(attempt)}")
-            for kind, text in (("printed", attempt.output), ("raised", attempt.traceback)):
-                for number, line in enumerate(text.splitlines()):
-                    out(f"    {kind if not number else '':8} {printable.printable(line)}")
+        _show_attempts(row)
+
+
+def _show_attempts(row: Row) -> None:
+    for attempt in row.attempts:
+        out(f"  attempt    {_attempt(attempt)}")
+        for kind, text in (("printed", attempt.output), ("raised", attempt.traceback), ("locals", attempt.names)):
+            for number, line in enumerate(text.splitlines()):
+                out(f"    {kind if not number else '':8} {printable.printable(line)}")
+    if missing := _unrecorded(row):
+        out(f"  attempts   {missing}")
+
+
+def _unrecorded(row: Row) -> str:
+    """What is not known of past attempts, in words."""
+    if any(server.kind == UWSGI for server in servers(row.spool.path) or ()):
+        return "those of real uWSGI, which serves this directory now, are not recorded"
+    if not row.attempts:
+        return "none is recorded; real uWSGI and --faithful record none"
+    return ""
 
 
 def _content(row: Row, recorded: Attempts) -> tuple[dict[bytes, bytes], bytes, int, str]:
@@ -153,7 +172,9 @@ def _content(row: Row, recorded: Attempts) -> tuple[dict[bytes, bytes], bytes, i
 def _attempt(attempt: Attempt) -> str:
     why = f": {printable.value(attempt.why)}" if attempt.why else ""
     took = f"after {span(attempt.seconds)} in process {attempt.pid}"
-    return f"{attempt.number}  {_time(attempt.ended)}  {attempt.outcome} {took}{why}"
+    wait = f", waited {span(attempt.wait)}" if attempt.wait is not None else ""
+    code = f", code of load {attempt.generation}" if attempt.generation > 1 else ""
+    return f"{attempt.number}  {_time(attempt.ended)}  {attempt.outcome} {took}{wait}{code}{why}"
 
 
 def _time(when: float) -> str:
@@ -193,17 +214,18 @@ def log(look: Look, tasks: tuple[str, ...], function: str, since: float | None, 
     rows = select.named(look.rows(finished=True), look.where, tasks)
     start = 0 if since is None else look.now - since
     wanted = past.Wanted(frozenset((row.spool.path, row.task) for row in rows), function, start, failed)
-    seen: set[tuple[str, str, float]] = set()
+    found: Iterable[Attempt] = _all(look)
+    known = look.rows(finished=True)
     try:
         while True:
-            for entry in past.entries(_all(look), look.rows(finished=True), wanted):
-                key = (entry.attempt.spool, entry.attempt.task, entry.attempt.ended)
-                if key not in seen:
-                    seen.add(key)
-                    _print_entry(look, entry)
+            for entry in past.entries(found, known, wanted, partial(_detail, look)):
+                _print_entry(look, entry)
             if not follow:
                 return
-            time.sleep(0.5)
+            time.sleep(_FOLLOW)
+            until = time.time() - _FOLLOW
+            found = [attempt for spool in look.where.spools for attempt in look.attempts(spool).added(until)]
+            known = look.rows() if found else known
     except KeyboardInterrupt:
         pass  # that is how it ends
 
@@ -222,8 +244,16 @@ def _print_entry(look: Look, entry: past.Entry) -> None:
 
 def _all(look: Look) -> Iterable[Attempt]:
     for spool in look.where.spools:
-        recorded = attempts_of(spool)
-        yield from map(recorded.detail, recorded.all())
+        yield from look.attempts(spool).all()
+
+
+def _detail(look: Look, attempt: Attempt) -> Attempt:
+    (spool,) = (spool for spool in look.where.spools if spool.path == attempt.spool)
+    return look.attempts(spool).detail(attempt)
+
+
+def _spans(times: list[float]) -> str:
+    return " ".join(f"{span(value):>8}" for value in spread(times).values())
 
 
 @click.command()
@@ -231,19 +261,21 @@ def _all(look: Look) -> Iterable[Attempt]:
 @spool_options
 def stats(look: Look) -> None:
     """Count runs, failures and times of each function, and how old what waits is."""
-    found = by_function(look.rows(), _all(look), look.now)
+    found = by_function(look.rows(), map(partial(_detail, look), _all(look)), look.now)
     if look.as_json:
         for function in found:
             look.record(records.function(function))
         return
     out(f"{'RUNS':>7} {'DONE':>7} {'RETRIES':>7} {'DIED':>5} {'FAILED':>6} {'P50':>8} {'P95':>8} {'MAX':>8}  FUNCTION")
     for each in found:
-        times = [
-            span(value)
-            for value in (percentile(each.times, 0.5), percentile(each.times, 0.95), max(each.times, default=0))
-        ]
         numbers = f"{each.runs:>7} {each.done:>7} {each.retries:>7} {each.died:>5} {each.failed:>6}"
-        out(f"{numbers} {times[0]:>8} {times[1]:>8} {times[2]:>8}  {each.name}")
+        out(f"{numbers} {_spans(each.times)}  {each.name}")
+    waited = [each for each in found if each.waits]
+    if waited:
+        out("")
+        out(f"{'WAITED BEFORE THEY RAN':36} {'P50':>8} {'P95':>8} {'MAX':>8}  FUNCTION")
+    for each in waited:
+        out(f"{'':36} {_spans(each.waits)}  {each.name}")
     out("")
     out("WAITING " + " ".join(f"{name:>6}" for _, name in BUCKETS) + "  FUNCTION")
     for each in found:

@@ -12,6 +12,7 @@ from spoolsim.cli import complete
 from spoolsim.cli.out import out
 from spoolsim.errors import SpoolDirError, UsageError
 from spoolsim.spool.names import PREFIX
+from spoolsim.tasks.history import Attempts, attempts_of
 from spoolsim.tasks.listing import Filter, Row, seconds_of, survey
 from spoolsim.tasks.states import STATES
 from spoolsim.tasks.where import Where, find
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from spoolsim.spool.directory import SpoolDir
 
 #: how the name of a configuration file ends
 ENDINGS = (".ini", ".yaml", ".yml", ".json", ".js", ".xml", ".toml")
@@ -35,11 +37,17 @@ class Look:
         self.quiet = quiet
         self.verbose = verbose
         self.now = time.time()
+        self._attempts: dict[str, Attempts] = {}
+
+    def attempts(self, spool: SpoolDir) -> Attempts:
+        """What is recorded of the attempts at a directory's tasks; read once."""
+        return self._attempts.setdefault(spool.path, attempts_of(spool))
 
     def rows(self, *, finished: bool = False) -> list[Row]:
         """All tasks as they are now."""
         self.now = time.time()
-        return survey(self.where.spools, ordered=self.where.setting.ordered, now=self.now, finished=finished)
+        ordered = self.where.setting.ordered
+        return survey(self.where.spools, ordered=ordered, now=self.now, finished=finished, source=self.attempts)
 
     def record(self, found: dict[str, Any]) -> None:
         """Print one object."""

@@ -137,6 +137,7 @@ class Options:
     not_emulated: str
     no_journal: bool
     history_size: int
+    history_locals: bool
     max_attempts: int
     max_retries: int
     retry_delay: float

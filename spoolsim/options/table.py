@@ -462,6 +462,13 @@ OPTIONS: tuple[Option, ...] = (
         ours=True,
     ),
     _O(
+        "history-locals",
+        "flag",
+        "history_locals",
+        "Keep the values of the local variables, too, where a task raises an exception, and not their names alone.",
+        ours=True,
+    ),
+    _O(
         "max-attempts",
         "int",
         "max_attempts",

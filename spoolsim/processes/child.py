@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.work.app import App
     from spoolsim.work.attempted import Attempted
+    from spoolsim.work.recorder import Box
     from spoolsim.work.tried import Tried
     from spoolsim.work.unremoved import Unremoved
 
@@ -52,6 +53,7 @@ class Spooler:
     slot: its number on the directory's part of the scoreboard. leash: readable when the fork server is gone or
         wants us to leave. share: which worker of how many on the directory.
     attempted: which tasks the drain has tried; None when not draining.
+    box: memory for its history, which the fork server sees, too; None for no history.
     reports: a descriptor for what becomes of tasks that are not done, when draining; -1 otherwise.
     """
 
@@ -68,12 +70,14 @@ class Spooler:
         attempted: Attempted | None = None,
         reports: int = -1,
         unremoved: Unremoved | None = None,
+        box: Box | None = None,
     ) -> None:
         self.app = app
         self.spool = spool
         self.words = words
         self.leash = leash
         self.parent = os.getppid()
+        app.capture = None if box is None else box.capture
         self.worker = Worker(
             app,
             spool,
@@ -82,6 +86,7 @@ class Spooler:
             tried=tried,
             attempted=attempted,
             unremoved=unremoved,
+            box=box,
             report=reporter(reports) if reports >= 0 else nobody,
         )
         #: exceptions in a row that came amid our own code

@@ -26,8 +26,9 @@ from spoolsim.spool.directory import SpoolDir
 from spoolsim.tasks import people
 from spoolsim.work import atexits, attempted, handlers, program, said, tried
 from spoolsim.work.app import App, install
-from spoolsim.work.capture import capture_for, replacement
+from spoolsim.work.capture import replacement
 from spoolsim.work.notices import KEPT
+from spoolsim.work.recorder import Box, bury, open_box
 from spoolsim.work.remains import reporter
 from spoolsim.work.scoreboard import DRAINED as THROUGH
 from spoolsim.work.scoreboard import (
@@ -51,6 +52,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from spoolsim.log import Story
+
 _SECOND = 1_000_000_000
 #: how often user harakiris are looked for when none is known, in seconds; uWSGI's master looks as often
 _LOOK = 1.0
@@ -65,11 +68,15 @@ _NOT_FOR_US = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Spawned:
-    """One living spooler: its slot, its seat and words on the scoreboard, and the write end of its leash."""
+    """One living spooler: its slot, its seat and words on the scoreboard, and the write end of its leash.
 
-    __slots__ = ("leash", "number", "seat", "struck", "words")
+    box: what it has not yet written of its history; None for no history.
+    """
 
-    def __init__(self, number: int, seat: int, words: memoryview, leash: int) -> None:
+    __slots__ = ("box", "leash", "number", "seat", "struck", "words")
+
+    def __init__(self, number: int, seat: int, words: memoryview, leash: int, box: Box | None) -> None:
+        self.box = box
         self.number = number
         self.seat = seat
         self.words = words
@@ -156,6 +163,7 @@ class ForkServer:
         words[SPAWNS] += 1
         _flush()
         leash: tuple[int, ...] = ()
+        box = open_box(self.app.options) if number < len(self.places) else None
         try:
             leash = reader, writer = os.pipe()
             pid = handlers.fork()
@@ -167,14 +175,14 @@ class ForkServer:
             return
         if not pid:
             os.close(writer)
-            self._become_child(number, number * 2 + seat, words, reader)
+            self._become_child(number, number * 2 + seat, words, reader, box)
         os.close(reader)
         words[PID] = pid
         self.spawned.add(number)
-        self.living[pid] = Spawned(number, number * 2 + seat, words, writer)
+        self.living[pid] = Spawned(number, number * 2 + seat, words, writer, box)
         self.wire.send("spawned", number, pid)
 
-    def _become_child(self, number: int, seat: int, words: memoryview, leash: int) -> None:
+    def _become_child(self, number: int, seat: int, words: memoryview, leash: int, box: Box | None) -> None:
         # first of all the write ends of all leashes, or nobody's leash would ever end
         for other in self.living.values():
             if other.leash >= 0:
@@ -201,6 +209,7 @@ class ForkServer:
             attempted=None if trials is None else attempted.Attempted(trials, index),
             reports=self.reports,
             unremoved=Unremoved(self.board.unremoved),
+            box=box,
         ).live()
 
     def leave(self, pid: int) -> None:
@@ -283,10 +292,13 @@ class ForkServer:
                 pass  # uWSGI knows nothing of it
             elif spawned.leash >= 0:
                 took = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - started
-                self.poison.died(spool, task, how, took)
+                self.poison.died(spool, task, how, took, pid, spawned.box)
+                spawned.box = None
             else:
                 # nobody is spawned for it: its successor has met the task as locked, and would leave it to the poll
                 wake.ring(spool)
+        if spawned.box is not None:
+            bury(self.app.options, self.places[spawned.number][0], spawned.box)
         self.wire.send("died", spawned.number, pid, code, worked)
 
     def until_look(self) -> float:
@@ -381,8 +393,8 @@ def main(wire_fd: int, board_fd: int) -> None:
         (SpoolDir(path, external=external, bare=options.faithful), -1 if external else slot)
         for path, external, slot in setup["directories"]
     ]
-    app = install(App(options, directories, log, board=board, said=known))
-    _replace_streams(app)
+    app = install(App(options, directories, log, board=board, said=known, generation=setup["generation"]))
+    _tell_prints(log.story)
     app.signals.words = board.words
     app.signals.spoolers = Pipe(*setup["spooler_pipe"])
     app.signals.teller = setup["told"]
@@ -412,30 +424,12 @@ def main(wire_fd: int, board_fd: int) -> None:
     child.leave(0)
 
 
-def _replace_streams(app: App) -> None:
-    """What the app prints goes where its people look for it: below its task in the log, and into the history."""
-    capture = app.capture = capture_for(app.options)
-    story = app.log.story
-    if story is None and capture is None:
+def _tell_prints(story: Story | None) -> None:
+    """What the app prints stands below its task in the log, where people read it."""
+    if story is None:
         return
-    fd = sys.stderr.fileno()
-
-    def write(data: bytes) -> None:
-        if capture is not None:
-            capture.printed(data)
-        if story is not None:
-            story.printed(data)
-            return
-        while data:
-            data = data[os.write(fd, data) :]
-
-    flush = _nothing if story is None else story.flush
-    sys.stdout, sys.stderr = replacement(sys.stdout, write, flush), replacement(sys.stderr, write, flush)
+    sys.stdout, sys.stderr = (replacement(stream, story.printed, story.flush) for stream in (sys.stdout, sys.stderr))
     sys.__dict__["__stderr__"] = sys.stderr  # no stream of the app's own: a traceback in it goes to the log
-
-
-def _nothing() -> None:
-    """All is written already."""
 
 
 def _places(served: list[tuple[SpoolDir, int]]) -> list[tuple[SpoolDir, int, int]]:

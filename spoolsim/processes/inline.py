@@ -15,7 +15,7 @@ from spoolsim import system
 from spoolsim.errors import AppError
 from spoolsim.work import attempted, handlers, program
 from spoolsim.work.app import SPOOLER, App, install, print_error
-from spoolsim.work.capture import capture_for
+from spoolsim.work.capture import capture_for, leave_streams
 from spoolsim.work.notices import nobody
 from spoolsim.work.remains import Remains
 from spoolsim.work.run import Ended
@@ -107,7 +107,7 @@ class Inline:
             for number, (spool, count) in enumerate(directories)
             for _ in range(max(count, 1))
         ]
-        self.app = install(App(options, entries, log))
+        self.app = install(App(options, entries, log, generation=1))
         self.app.capture = capture_for(options)
         self.app.signals.spoolers = Pipe.open()
         os.environ[program.VARIABLE] = program.describe(options, entries)
@@ -282,6 +282,7 @@ def run_inline(
     finally:
         if system.POSIX:
             handlers.wake(-1)
+        leave_streams()
         if runner.striker:
             runner.striker.close()
         _flush()

@@ -218,6 +218,7 @@ class Master:
             "reports": self.reports[1],
             "told": self.told.teller,
             "said": self.said,
+            "generation": self.count + 1,
             "board": os.path.basename(self.board_path),
             "descriptors": descriptors,
         }

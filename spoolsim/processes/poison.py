@@ -11,11 +11,13 @@ import time
 
 from spoolsim.spool.journal import DIED, Journal
 from spoolsim.spool.settle import make_due
+from spoolsim.work import recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.work.app import App
+    from spoolsim.work.recorder import Box
 
 #: deaths of one task before it has to wait
 _PATIENCE = 2
@@ -37,10 +39,10 @@ class Poison:
         self._deaths: dict[tuple[str, str], int] = {}
         self._journals: dict[str, Journal] = {}
 
-    def died(self, spool: SpoolDir, task: str, how: str, took: int) -> None:
+    def died(self, spool: SpoolDir, task: str, how: str, took: int, pid: int = 0, box: Box | None = None) -> None:
         """A spooler died while it ran `task` (its path below the directory).
 
-        how: what `ended` says. took: nanoseconds.
+        how: what `ended` says. took: nanoseconds. box: what it has left of its history, if it kept one.
         """
         app = self._app
         if app.faithful or not task:
@@ -52,10 +54,24 @@ class Poison:
         self._deaths[key] = deaths
         if not app.options.no_journal:
             journal = self._journals.setdefault(spool.path, Journal(spool))
-            journal.add(task, DIED, took, f"its spooler {how}")
+            attempt = journal.add(task, DIED, took, f"its spooler {how}")
+            if box is not None:
+                line = recorder.died(
+                    app,
+                    box,
+                    task,
+                    f"its spooler {how}",
+                    took=took,
+                    attempt=attempt,
+                    pid=pid,
+                    at=journal.at,
+                    file=_begin_of(spool, task),
+                )
+                recorder.bury(app.options, spool, box, line)
         if app.log.story is not None:
             again = f" ({deaths} times)" if deaths > 1 else ""
-            app.log.story.killed(task, _begin_of(spool, task), took / 1e9, f"its spooler {how}{again}; the task stays")
+            data, _ = _begin_of(spool, task)
+            app.log.story.killed(task, data, took / 1e9, f"its spooler {how}{again}; the task stays")
         else:
             app.log.say(f"the spooler of task {task} {how} while it ran ({deaths}x); the task stays", error=True)
         if deaths > _PATIENCE:
@@ -77,13 +93,13 @@ class Poison:
         self._app.notes.give("poison-task", f"{spool.path}/{task}", f"{deaths} spoolers died; it waits {wait} s")
 
 
-def _begin_of(spool: SpoolDir, task: str) -> bytes:
-    """The bytes of a task's file, for its name in the log; b"" where it cannot be read."""
+def _begin_of(spool: SpoolDir, task: str) -> tuple[bytes, float]:
+    """The bytes of a task's file, and its time, in epoch seconds; b"" and 0 where it cannot be read."""
     try:
         with open(os.path.join(spool.path, task), "rb", opener=_opened) as file:
-            return file.read(_READ)
+            return file.read(_READ), os.fstat(file.fileno()).st_mtime
     except OSError:
-        return b""
+        return b"", 0
 
 
 def _opened(path: str, flags: int) -> int:

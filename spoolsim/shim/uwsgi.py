@@ -256,7 +256,7 @@ def mule_id() -> int:
 @_takes("s")
 def log(line: str, /) -> bool:
     """Write one line to the log."""
-    _spoolsim.log.line(line)
+    _spoolsim.logged(line)
     return True
 
 

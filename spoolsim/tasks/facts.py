@@ -10,7 +10,8 @@ from spoolsim.config import code
 from spoolsim.errors import PacketError
 from spoolsim.spool import names
 from spoolsim.spool.packet import HEADER
-from spoolsim.tasks.attempts import DONE, attempts_of
+from spoolsim.tasks.attempts import DONE
+from spoolsim.tasks.history import attempts_of
 from spoolsim.tasks.listing import Row, identify, read_head
 from spoolsim.tasks.processes import holders, servers
 from spoolsim.tasks.why import Facts

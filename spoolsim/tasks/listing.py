@@ -15,8 +15,9 @@ from spoolsim.spool.look import look
 from spoolsim.spool.packet import HEADER, MAX_VARIABLES, decode
 from spoolsim.tasks import ids
 from spoolsim.tasks.aside import Note, names_aside, note_of
-from spoolsim.tasks.attempts import DEAD_LETTERED, DIED, RETRY, attempts_of
+from spoolsim.tasks.attempts import DEAD_LETTERED, DIED, RETRY
 from spoolsim.tasks.describe import BODY, UNREADABLE, Call, call_of
+from spoolsim.tasks.history import attempts_of
 from spoolsim.tasks.processes import holders
 from spoolsim.tasks.states import ASIDE, DELAYED, DONE, LIVE, NEVER, QUEUED, RETRY_DELAYED, RUNNING, UNFINISHED
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from spoolsim.spool.directory import SpoolDir
-    from spoolsim.tasks.attempts import Attempt, Attempts
+    from spoolsim.tasks.attempts import Attempt
+    from spoolsim.tasks.history import Attempts
     from spoolsim.tasks.processes import Process
 
 
@@ -104,7 +106,8 @@ def survey(
     rows: list[Row] = []
     for spool in spools:
         past: dict[str, list[Attempt]] = {}
-        for attempt in source(spool).all():
+        known = source(spool)
+        for attempt in known.all() if finished else known.latest():
             past.setdefault(attempt.task, []).append(attempt)
         there = [*_queue(spool, ordered, now), *_aside(spool)]
         for row in there:

@@ -13,7 +13,7 @@ from spoolsim.tasks.states import DONE as FINISHED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from spoolsim.tasks.attempts import Attempt
     from spoolsim.tasks.listing import Row
@@ -42,20 +42,27 @@ class Wanted:
     since: float = 0
     failed: bool = False
 
-    def fits(self, entry: Entry) -> bool:
-        """Whether an attempt is meant."""
-        attempt = entry.attempt
+    def fits(self, attempt: Attempt) -> bool:
+        """Whether an attempt is meant, as far as can be told without its function."""
         if self.tasks and (attempt.spool, attempt.task) not in self.tasks:
-            return False
-        if self.function and self.function not in (entry.function, entry.function.rpartition(".")[2]):
             return False
         return attempt.ended >= self.since and not (self.failed and attempt.outcome == DONE)
 
+    def calls(self, function: str) -> bool:
+        """Whether it is the function that is meant."""
+        return not self.function or self.function in (function, function.rpartition(".")[2])
 
-def entries(attempts: Iterable[Attempt], rows: Sequence[Row], wanted: Wanted) -> Iterator[Entry]:
-    """The attempts that are meant, oldest first. rows: all tasks that are known, those that are done included."""
+
+def entries(
+    attempts: Iterable[Attempt], rows: Sequence[Row], wanted: Wanted, detail: Callable[[Attempt], Attempt]
+) -> Iterator[Entry]:
+    """The attempts that are meant, oldest first.
+
+    rows: the tasks that are known, those that are done perhaps included. detail: gives all that is recorded of one.
+    """
     known = {(row.spool.path, row.task): row for row in rows}
-    for attempt in sorted(attempts, key=lambda each: each.ended):
+    for light in sorted(filter(wanted.fits, attempts), key=lambda each: each.ended):
+        attempt = detail(light)
         row = known.get((attempt.spool, attempt.task))
         there = row if row is not None and row.state != FINISHED else None
         entry = Entry(
@@ -64,5 +71,5 @@ def entries(attempts: Iterable[Attempt], rows: Sequence[Row], wanted: Wanted) ->
             attempt.call or (there.call.line() if there else ""),
             attempt.function or (there.call.function if there else ""),
         )
-        if wanted.fits(entry):
+        if wanted.calls(entry.function):
             yield entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from spoolsim.tasks.describe import BODY, value_of
-from spoolsim.tasks.stats import BUCKETS, percentile
+from spoolsim.tasks.stats import BUCKETS, spread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,10 +60,14 @@ def attempt(found: Attempt, task_id: str, call: str) -> dict[str, Any]:
         "task": text_of(found.task),
         "attempt": found.number,
         "outcome": found.outcome,
+        "started": found.started,
         "seconds": found.seconds,
+        "waited": found.wait,
         "pid": found.pid,
+        "generation": found.generation or None,
         "why": text_of(found.why),
         "traceback": text_of(found.traceback) or None,
+        "locals": text_of(found.names) or None,
         "output": text_of(found.output) or None,
     }
 
@@ -111,10 +115,7 @@ def function(found: Function) -> dict[str, Any]:
         "retries": found.retries,
         "died": found.died,
         "failed": found.failed,
-        "seconds": {
-            "p50": percentile(found.times, 0.5),
-            "p95": percentile(found.times, 0.95),
-            "max": max(found.times, default=0.0),
-        },
+        "seconds": spread(found.times),
+        "waited": spread(found.waits),
         "waiting": {name: count for (_, name), count in zip(BUCKETS, found.waiting, strict=True)},
     }

@@ -29,7 +29,8 @@ PLAIN = "uwsgi.spooler"
 class Function:
     """One function's numbers. runs: attempts; retries: those that kept the task; died: those that ended their worker.
 
-    failed: tasks moved to .spoolsim/failed/. times: seconds of each attempt. waiting: tasks by age, as `BUCKETS`.
+    failed: tasks moved to .spoolsim/failed/. times: seconds of each attempt. waits: seconds that each attempt
+    waited after it was due, where that is known. waiting: tasks by age, as `BUCKETS`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Function:
     died: int = 0
     failed: int = 0
     times: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
     waiting: list[int] = field(default_factory=lambda: [0] * len(BUCKETS))
 
 
@@ -53,7 +55,7 @@ def by_function(rows: Iterable[Row], attempts: Iterable[Attempt], now: float) ->
             function = found.setdefault(name, Function(name))
             function.waiting[_bucket(now - row.enqueued)] += 1
     for attempt in attempts:
-        name = attempt.function or known.get((attempt.spool, attempt.task), UNKNOWN)
+        name = attempt.function or (PLAIN if attempt.call else known.get((attempt.spool, attempt.task), UNKNOWN))
         _count(found.setdefault(name, Function(name)), attempt)
     return sorted(found.values(), key=lambda function: (-function.runs, function.name))
 
@@ -71,6 +73,13 @@ def _count(function: Function, attempt: Attempt) -> None:
     function.retries += attempt.outcome == RETRY
     function.died += attempt.outcome == DIED
     function.times.append(attempt.seconds)
+    if attempt.wait is not None:
+        function.waits.append(attempt.wait)
+
+
+def spread(times: list[float]) -> dict[str, float]:
+    """The middle one, the one that a twentieth is above, and the longest; 0 for none."""
+    return {"p50": percentile(times, 0.5), "p95": percentile(times, 0.95), "max": max(times, default=0.0)}
 
 
 def percentile(times: list[float], part: float) -> float:

@@ -54,6 +54,7 @@ class App:
     directories: one entry for each spooler process, as in uwsgi.spoolers: (directory, slot), slot -1 if external.
     board: the scoreboard, None in a process without workers.
     said: what all processes of a run have said; this process alone, if it is None.
+    generation: how often the app was imported in this run, with this time; 0 where nobody counts.
     """
 
     __slots__ = (
@@ -65,6 +66,7 @@ class App:
         "faithful",
         "folds",
         "found_app",
+        "generation",
         "harakiri_word",
         "log",
         "master_pid",
@@ -91,6 +93,7 @@ class App:
         board: Scoreboard | None = None,
         stamp: bool = False,
         said: Said | None = None,
+        generation: int = 0,
     ) -> None:
         self.options = options
         self.faithful = options.faithful
@@ -119,6 +122,7 @@ class App:
         self.folds = not options.faithful
         #: the process that imports the app: a new one after each reload
         self.born = os.getpid()
+        self.generation = generation
         self.notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful, first=self.said.first)
         self.signals = Signals(log, self.notes, faithful=options.faithful, crew=Crew.of(options))
         unique = {directory.path: directory for directory, _ in reversed(self.directories)}
@@ -137,6 +141,12 @@ class App:
         """This process is a fork with a role of its own now."""
         self.role = role
         self.worker_id = worker_id
+
+    def logged(self, line: str) -> None:
+        """`uwsgi.log`: a line of the app's."""
+        self.log.line(line)
+        if self.capture is not None:
+            self.capture.wrote(line)
 
     def note(self, code: str, about: str = "", detail: str = "") -> None:
         """Give a production note; the name that our decorators call."""

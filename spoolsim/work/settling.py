@@ -166,10 +166,10 @@ class Settler:
         self.words[KEPT_WORD] += 1
         attempts = None
         if self.journal is not None:
-            self.journal.add(claim.task, outcome.state, took, outcome.why)
+            number = self.journal.add(claim.task, outcome.state, took, outcome.why)
             attempts = self.journal.row(claim.task)
             if self._recorder is not None:
-                self._recorder.record(claim)
+                self._recorder.kept(claim, outcome, number, took, self.journal.at)
         found = after(outcome, "", attempts, self._options, time.time())
         if self._app.log.story is not None:
             attempts_so_far = self.journal.attempts(claim.task) if self.journal is not None else 0
@@ -191,7 +191,9 @@ class Settler:
     def _record_done(self, claim: Claim, journal: Journal, took: int) -> None:
         journal.done(claim.task, took)
         if self._recorder is not None:
-            self._recorder.record(claim)
+            self._recorder.done(claim, took, journal.at)
+            if not journal.gathered:
+                self._recorder.flush()  # as the journal was: both tell of the same tasks
 
     def _changed(self, claim: Claim) -> Ended | None:
         """Why this process must end, where the task has changed whose it is, or its root directory."""

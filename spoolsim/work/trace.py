@@ -53,8 +53,8 @@ def show(app: App | None, about: str = "") -> None:
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith((OURS, "<frozen importlib")):
         trace = trace.tb_next
     BaseException.with_traceback(error, trace)
-    if app is not None and app.capture is not None:
-        app.capture.raised = _plainly(error)
+    if app is not None and app.capture is not None and about:
+        app.capture.raised(error, _plainly(error))
     if app is not None and app.folds and not app.said.first("traceback", str(app.born), _signature(error)):
         if app.log.story is None or not about:  # a story of the task says so
             app.log.say(f"{about or 'again'}: {_named(error)}; the traceback is the same as before")

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from spoolsim.work.app import App
     from spoolsim.work.attempted import Attempted
     from spoolsim.work.outcome import Outcome
+    from spoolsim.work.recorder import Box
     from spoolsim.work.tried import Tried
 
 OVERFLOW = "OverflowError: Python int too large to convert to C long"
@@ -53,6 +54,7 @@ class Worker:
     in_process: it is not a process of its own (inline, tests): working directory stays, SystemExit is an outcome.
     settled: called with (path, Outcome) after each task; for drain, journal and tests.
     attempted: which tasks were tried, when each is to be tried once (drain).
+    box: memory for what is not yet written of the history, which the fork server sees, too.
     report: called with (KEPT, MOVED, DROPPED or STUCK, path, why) for each task that was not done, or is still there.
     """
 
@@ -100,6 +102,7 @@ class Worker:
         in_process: bool = False,
         settled: Callable[[str, Outcome], None] | None = None,
         attempted: Attempted | None = None,
+        box: Box | None = None,
         report: Callable[[str, str, str], None] = nobody,
     ) -> None:
         self.app = app
@@ -115,7 +118,7 @@ class Worker:
         #: how uWSGI's log lines name it
         self.who = f"[spooler {spool.path} pid: {os.getpid()}]"
         self.journal = Journal(spool) if policy.keeps_state and not app.options.no_journal else None
-        self.recorder = recorder_for(app, spool, self.journal)
+        self.recorder = recorder_for(app, spool, self.journal, box)
         self.notices = Notices(app, spool, report)
         self.settler = Settler(
             app,
@@ -141,8 +144,7 @@ class Worker:
         #: the last cycle ran a task that came during the cycle before it
         self.fresh = False
         #: when the cycle before this one began and ended, in epoch seconds; and when this one did
-        self.before = self.until = 0.0
-        self._began = self._ended = 0.0
+        self.before = self.until = self._began = self._ended = 0.0
         self._overflowed = False
         #: of this cycle: somebody listens to each task; each is to be asked about; its handler is not simply called
         self._loud = self._picky = self._unusual = False

@@ -19,7 +19,8 @@ PRINTS = "print('to out'); print('to err', file=sys.stderr); os.write(2, b'past 
 
 def records(it: Instance) -> list[history.Record]:
     """What is recorded of the first directory's tasks."""
-    return list(history.read(SpoolDir.resolve(str(it.spool), start="/")))
+    spool = SpoolDir.resolve(str(it.spool), start="/")
+    return [record for data in history.read(spool) for record in history.records(data)]
 
 
 def spoolsim(it: Instance, *words: str) -> str:

@@ -1,8 +1,9 @@
-"""The history: what is written is read back, what is torn is passed over, and it is bounded."""
+"""The history's lines and files: no task forges a line, a torn one spoils no other, and the size is bounded."""
 
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -11,99 +12,123 @@ from hypothesis import strategies as st
 
 from spoolsim.spool import history
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.spool.history import History, read, records
+from spoolsim.spool.history import FIELDS, Record, append, escaped, numbers, plain, read, records
 
-BYTES = st.binary(max_size=300) | st.just(b"\xf5sp1" * 20)
-RECORDS = st.lists(st.tuples(st.integers(0, 2**62), st.text(max_size=20), BYTES, BYTES, BYTES), max_size=6)
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> SpoolDir:
-    """An empty spool directory."""
-    return SpoolDir.resolve(str(tmp_path / "spool"), start=str(tmp_path))
+KIB = 1024
 
 
-def bytes_of(rows: list[tuple[int, str, bytes, bytes, bytes]], tmp_path: Path) -> bytes:
-    """What a history writes of these."""
-    home = SpoolDir.resolve(str(tmp_path), start="/")
-    writer = History(home, 1 << 30)
-    Path(home.corner(history.NAME)).unlink(missing_ok=True)
-    for row in rows:
-        writer.add(*row)
-    writer.flush()
-    return Path(home.corner(history.NAME)).read_bytes() if rows else b""
+def line(*, at: int = 1, task: bytes = b"t", data: bytes = b"", printed: bytes = b"") -> bytes:
+    """One whole line, as a worker writes it."""
+    fields = [b"%d" % at, b"2000", b"0", b"7", b"1", b"0", b"done", b"%d" % len(data), escaped(task)]
+    return b"\t".join([*fields, b"", b"", b"", escaped(printed), escaped(data)]) + b"\t\n"
 
 
-@given(RECORDS)
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows) -> None:
-    """Every byte, whatever it is, the mark of a record among them; lone surrogates in a name too."""
-    found = list(records(bytes_of(rows, tmp_path_factory.getbasetemp())))
-    assert [(each.ended, each.task, each.data) for each in found] == [
-        (ended, task.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape"), data)
-        for ended, task, data, _, _ in rows
-    ]
-    assert [each.output for each in found] == [output.decode("utf-8", "replace") for *_, output in rows]
+def found(spool: SpoolDir) -> list[Record]:
+    """All that is read back."""
+    return [record for part in read(spool) for record in records(part)]
 
 
-@given(RECORDS, st.data())
-def test_torn_records_are_passed_over(tmp_path_factory: pytest.TempPathFactory, rows, data) -> None:
-    """Bytes that were cut out, or put in, cost the records that they hit and no other; nothing is made up."""
-    whole = bytes_of(rows, tmp_path_factory.getbasetemp())
-    begin = data.draw(st.integers(0, len(whole)))
-    end = data.draw(st.integers(begin, len(whole)))
-    torn = whole[:begin] + data.draw(st.binary(max_size=40)) + whole[end:]
-    keys = {(row[0], row[2]) for row in rows}
-    before = sum(1 for each in records(whole[:begin]))
-    found = list(records(torn))
-    assert len(found) >= before
-    assert {(each.ended, each.data) for each in found[:before]} <= keys
+@given(st.binary(), st.binary(), st.binary(min_size=1))
+def test_any_bytes_come_back(data: bytes, printed: bytes, task: bytes) -> None:
+    """And they end no line and no field."""
+    text = line(task=task, data=data, printed=printed)
+    assert text.count(b"\n") == 1
+    (record,) = records(text)
+    assert (record.data, record.output, os.fsencode(record.task)) == (data, printed.decode(errors="replace"), task)
+
+
+@given(st.lists(st.sampled_from([b"\\", b"\n", b"\t", b"n", b"t", b"\\n", b"\\\\"])))
+def test_escapes_are_undone_in_their_order(parts: list[bytes]) -> None:
+    """Also where backslashes meet letters."""
+    assert plain(escaped(b"".join(parts))) == b"".join(parts)
+
+
+def test_a_line_that_a_task_forges_is_data(spool: SpoolDir) -> None:
+    """Whole lines of the format in what is printed and in the body stay what they are."""
+    forged = line(at=99, task=b"forged")
+    append(spool, b"\n" + line(data=forged, printed=b"\n" + forged, task=b"a\n" + forged), 1 << 20)
+    (record,) = found(spool)
+    assert record.data == forged
+    assert record.task.startswith("a\n99\t")
+
+
+@given(st.data())
+def test_a_torn_line_spoils_no_other(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Wherever it was cut: nothing is read of it, unless only the end of its line is missing; what follows is."""
+    spool = SpoolDir(str(tmp_path_factory.mktemp("spool")))
+    whole = b"\n" + line(at=1, data=b"\n\\data")
+    cut = data.draw(st.integers(0, len(whole) - 1))
+    append(spool, whole[:cut], 1 << 20)
+    append(spool, b"\n" + line(at=2, task=b"next", data=b"x"), 1 << 20)
+    *torn, last = found(spool)
+    assert (last.at, last.task, last.data, last.size) == (2, "next", b"x", 1)
+    assert [each.data for each in torn] == ([b"\n\\data"] if cut == len(whole) - 1 else [])
+
+
+def test_what_is_no_line_is_passed_over() -> None:
+    """Numbers that are none, fields too few, bytes that are no text."""
+    good = line()
+    bad = [b"", b"x", b"\t" * FIELDS, b"\0" * 99]
+    bad += [good.replace(b"2000", number) for number in (b"x", b"9" * 21, b"\xb2", b"")]
+    bad += [good.replace(b"done", outcome) for outcome in (b"\xff", b"", b"won")]
+    assert [record.task for record in records(b"\n".join([*bad, good, *bad]))] == ["t"]
+
+
+def test_the_file_is_its_owners_alone(spool: SpoolDir) -> None:
+    """It holds what tasks hold."""
+    append(spool, b"\n" + line(), 1 << 20)
+    assert stat.S_IMODE(os.stat(spool.corner(history.NAME)).st_mode) == 0o600
 
 
 def test_it_is_bounded(spool: SpoolDir) -> None:
-    """At half of its limit the file becomes the older one; both together stay below the limit and one batch."""
-    writer = History(spool, 200_000)
-    for n in range(5_000):
-        writer.add(n, f"task{n}", b"x" * 100)
-    writer.flush()
-    sizes = [os.path.getsize(spool.corner(name)) for name in (history.NAME, history.OLDER)]
-    assert sum(sizes) < 200_000 + 2 * history.GATHERED * 150
-    found = [record.ended for record in read(spool)]
-    assert found == list(range(found[0], 5_000))
-    assert len(found) > 600
+    """Never more than the limit, at least five eighths of it once it was reached, and the newest lines are there."""
+    limit = 256 * KIB
+    sizes = []
+    for number in range(3000):
+        append(spool, b"\n" + line(at=number, data=b"d" * 200), limit)
+        sizes.append(sum(os.stat(spool.corner(name)).st_size for name in _files(spool)))
+    assert max(sizes) <= limit
+    assert min(sizes[1500:]) >= limit * 5 // 8
+    kept = [record.at for record in found(spool)]
+    assert kept == list(range(3000 - len(kept), 3000))
+    assert len(numbers(spool)) <= history.PARTS
 
 
-def test_a_big_task_is_cut(spool: SpoolDir) -> None:
-    """Its variables and the begin of its body are kept."""
-    writer = History(spool, 1 << 30)
-    writer.add(1, "big", b"x" * 1_000_000)
-    writer.flush()
-    assert [len(record.data) for record in read(spool)] == [history.DATA]
+def test_what_is_read_while_a_file_gets_a_number(spool: SpoolDir) -> None:
+    """Each line once, none missing."""
+    limit = 64 * KIB
+    append(spool, b"\n" + line(at=0), limit)
+    parts = read(spool)
+    for number in range(1, 100):
+        append(spool, b"\n" + line(at=number, data=b"d" * 200), limit)
+    assert numbers(spool)
+    seen = [record.at for part in parts for record in records(part)]
+    assert seen == sorted(set(seen))
+    assert seen[0] == 0
 
 
-@pytest.mark.parametrize("place", ["fifo", "directory", "link"])
-def test_what_lies_in_its_place_neither_blocks_nor_misleads(spool: SpoolDir, tmp_path: Path, place: str) -> None:
-    """A FIFO without a reader, a directory, a link to somebody's file: nothing is written, nothing read."""
+def test_a_file_that_somebody_rotates_is_left_alone(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines go into it all the same."""
+    monkeypatch.setattr(history, "try_lock", lambda fd: False)
+    for number in range(40):
+        append(spool, b"\n" + line(at=number, data=b"d" * 1000), 64 * KIB)
+    assert len(found(spool)) == 40
+    assert numbers(spool) == []
+
+
+def test_what_lies_in_its_place_is_not_read(spool: SpoolDir, tmp_path: Path) -> None:
+    """A link, a FIFO, a directory: nobody waits, nothing else is read."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(line())
     spool.make_corner()
-    path = spool.corner(history.NAME)
-    other = tmp_path / "other"
-    other.write_bytes(b"mine")
-    if place == "fifo":
-        os.mkfifo(path)
-    elif place == "directory":
-        os.mkdir(path)
-    else:
-        os.symlink(other, path)
-    writer = History(spool, 1 << 30)
-    writer.add(1, "task", b"x")
-    writer.flush()
-    assert list(read(spool)) == []
-    assert other.read_bytes() == b"mine"
+    (Path(spool.corner()) / "history.1").symlink_to(secret)
+    os.mkfifo(spool.corner("history.2"))
+    os.mkdir(spool.corner("history.3"))
+    os.mkfifo(spool.corner("history"))
+    assert found(spool) == []
+    with pytest.raises(OSError):
+        append(spool, b"\n" + line(), 1 << 20)
 
 
-def test_a_directory_that_is_gone_is_no_error(spool: SpoolDir) -> None:
-    """The tasks matter more."""
-    writer = History(spool, 1 << 30)
-    os.rmdir(spool.path)
-    writer.add(1, "task", b"x")
-    writer.flush()
-    assert list(read(spool)) == []
+def _files(spool: SpoolDir) -> list[str]:
+    return [name for name in os.listdir(spool.corner()) if name.startswith(history.NAME)]
