@@ -107,32 +107,48 @@ class Capture:
         _attended.append(stream)
 
     def _passing(self, stream: TextIO) -> Write:
-        """Hot: what a stream of Python's own has for `write`."""
-        original, took_in = stream.write, self.printed
+        """What a stream of Python's own has for `write`. Hot: print() calls it for each piece of a line."""
+        original, put, encode, not_put = stream.write, self._head.write, str.encode, self._not_put
 
         def write(text: str, /) -> int:
             count = original(text)
-            took_in(_encode(text, "utf-8", "backslashreplace"))
+            try:
+                put(encode(text))
+            except ValueError as error:
+                not_put(text, error)
             return count
 
         return write
+
+    def _not_put(self, text: str, error: ValueError) -> None:
+        """The beginning is full, or the text has no UTF-8; any other error is of the app's handler of a signal."""
+        ours = error.object is text if isinstance(error, UnicodeEncodeError) else error.args == FULL
+        if not ours:
+            raise error
+        self._whole(text)
 
     def _outermost(self, stream: TextIO) -> Write:
         """The same for one of the app's, which may pass it on to one that is seen, too."""
-        original, took_in = stream.write, self.printed
+        original, took_in = stream.write, self._whole
 
         def write(text: str, /) -> int:
-            before = self._head.tell(), bytes(self._tail[:8])
+            before = self._written()
             count = original(text)
-            if type(text) is str and before == (self._head.tell(), bytes(self._tail[:8])):
-                took_in(_encode(text, "utf-8", "backslashreplace"))
+            if type(text) is str and before == self._written():
+                took_in(text)
             return count
 
         return write
 
+    def _written(self) -> tuple[int, bytes]:
+        return self._head.tell(), bytes(self._tail[:8])
+
     def wrote(self, line: str) -> None:
         """The app has logged this line (`uwsgi.log`)."""
-        self.printed(_encode(line + "\n", "utf-8", "backslashreplace"))
+        self._whole(line + "\n")
+
+    def _whole(self, text: str) -> None:
+        self.printed(_encode(text, "utf-8", "backslashreplace"))
 
     def printed(self, data: bytes) -> None:
         try:

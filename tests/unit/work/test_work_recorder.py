@@ -305,3 +305,32 @@ def test_what_a_dead_worker_has_left_is_written(spool: SpoolDir) -> None:
 def test_it_can_be_off(options: dict[str, object]) -> None:
     """By its option, and under --faithful."""
     assert open_box(Options(**options)) is None
+
+
+def test_text_that_is_no_utf8_is_kept_escaped(streams: Streams, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the stream takes it, as standard error does; an error of a handler of signals is never taken for ours."""
+    capture = Capture()
+    streams.put()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(streams.err, "utf-8", "backslashreplace", write_through=True))
+    capture.attend()
+    sys.stderr.write("a\udcffb\n")
+    assert capture.take() == b"a\\udcffb\n" == streams.err.getvalue()
+    with pytest.raises(ValueError, match="of the app"):
+        capture._not_put("x", ValueError("of the app"))
+
+
+def test_a_text_of_a_class_of_the_apps_own(streams: Streams) -> None:
+    """Its methods, which may do anything, are not called."""
+
+    class Odd(str):
+        def __len__(self) -> int:
+            raise RuntimeError
+
+        def __getitem__(self, key: object) -> str:
+            raise RuntimeError
+
+    capture = Capture()
+    streams.put()
+    capture.attend()
+    sys.stdout.write(Odd("odd"))
+    assert capture.left() == b"odd"
