@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spoolsim.spool.history import PARTS
 from spoolsim.spool.journal import LIMIT as JOURNAL
 from spoolsim.spool.names import PREFIX
 from tests.oracle import sessions
@@ -363,10 +364,13 @@ class Soak:
         if broken:
             self.report.wrong.append(f"{broken} broken files were not set aside")
         corner = self.spool / ".spoolsim"
-        known = {".gitignore", "bell", "journal", "journal.1", "history", "history.1"}
+        known = {".gitignore", "bell", "journal", "journal.1", "history"}
         there = {str(path.relative_to(corner)) for path in corner.rglob("*") if path.is_file()}
-        if there - known:
-            self.report.wrong.append(f"left in .spoolsim/: {sorted(there - known)[:5]}")
+        older = {name for name in there if re.fullmatch(r"history\.\d+", name)}
+        if len(older) >= PARTS:
+            self.report.wrong.append(f"{len(older)} older files of the history")
+        if there - known - older:
+            self.report.wrong.append(f"left in .spoolsim/: {sorted(there - known - older)[:5]}")
 
     def _settle_accounts(self) -> None:
         report = self.report
