@@ -36,6 +36,8 @@ hypothesis.settings.load_profile("tests")
 #: Seconds. No wait gives up before, whatever it asks for: a busy machine is slow, and that is no failure. Where
 #: nothing is wrong no wait takes this long, so it costs nothing.
 DEADLINE = 90.0
+#: in the names of tests: configuration cases that include files of other forms
+INCLUDING = {"include_any.ini": ["xml", "yaml"], "include_yaml_xml.ini": ["xml", "yaml"]}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -76,6 +78,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         needs.need(*mark.args)
     if "uwsgi_binary" in getattr(item, "fixturenames", ()):
         needs.need(*(f"uwsgi-{kind}" for kind in ("xml", "yaml", "json") if f".{kind}" in item.name))
+        needs.need(*(f"uwsgi-{kind}" for name, kinds in INCLUDING.items() if name in item.name for kind in kinds))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -93,6 +93,18 @@ def describe(pid: int) -> str:
         return str(pid)
 
 
+def sleeps(pid: int) -> bool:
+    """Whether a process waits for something, or has ended: what was printed before it did so is all done with."""
+    if not os.path.isdir("/proc/self"):
+        out = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+        return out[:1] in ("S", "I", "")
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as f:
+            return f.read().rsplit(b")", 1)[1].split()[0] == b"S"
+    except OSError:
+        return True
+
+
 def wait_empty(sid: int, mark: str, timeout: float) -> list[int]:
     """Wait until the session has no living member, at most `timeout` seconds; return the pids that are left."""
     end = time.monotonic() + timeout

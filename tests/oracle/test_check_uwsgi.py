@@ -10,6 +10,7 @@ from spoolsim.config.check import check
 from spoolsim.config.readers import gather
 from spoolsim.spool.packet import encode
 from tests.conftest import Spawn, poll_until
+from tests.oracle.sessions import sleeps
 
 JOB = """\
 import uwsgi
@@ -82,6 +83,7 @@ def test_what_a_finding_says_is_what_uwsgi_does(
     real = spawn([uwsgi_binary, "u.ini"], cwd=tmp_path)
     real.wait_output(printed)
     real.wait_output("spawned uWSGI master")
+    poll_until(lambda: sleeps(real.pid), what="its master's loop: a signal that comes before is lost")
     if "spooler-external" not in config:
         # the first scan is over when the task is done, or refused
         refused = ("KeyError", "unable to find the spooler function", "job ran")

@@ -18,6 +18,7 @@ import pytest
 from spoolsim.spool.names import PREFIX
 from tests.conftest import Spawn, Spawned, poll_until
 from tests.oracle.packets import packet
+from tests.oracle.sessions import sleeps
 
 RUN = [sys.executable, "-m", "spoolsim", "run", "--inline"]
 
@@ -469,12 +470,6 @@ def test_ctrl_c_during_a_task_stops(place: Place, code: str):
     assert place.notes() == ["began"]
     assert len(place.left()) >= 1
     process.assert_nothing_left()
-
-
-def sleeps(pid: int) -> bool:
-    """Does the process wait for something (and so, here, is it in its handler)?"""
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "S"
 
 
 def test_ctrl_c_while_idle_stops(place: Place):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pexpect
 
 from tests.conftest import poll_until
+from tests.oracle.sessions import sleeps
 
 APP = """
 import uwsgi
@@ -102,15 +103,11 @@ def test_ctrl_c_after_a_breakpoint_ends_run_inline(tmp_path: Path) -> None:
     child.expect_exact("(Pdb) ")
     child.sendline("continue")
     child.expect(r"done .*spooler\(amount='42'\)")
-    poll_until(lambda: _sleeps(child.pid), 30, "the spooler to wait")
+    poll_until(lambda: sleeps(child.pid), 30, "the spooler to wait")
     child.sendintr()
     child.expect(pexpect.EOF)
     child.close()
     assert (child.exitstatus, "Program interrupted" in child.before) == (130, False)
-
-
-def _sleeps(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
 def test_pytest_pdb_ends_up_in_the_handler(tmp_path: Path) -> None:
