@@ -34,8 +34,9 @@ def _many(command: Callable[..., None]) -> Callable[..., None]:
 
 def _report(look: Look, results: Iterable[actions.Result]) -> None:
     """Print what was done; exit status 1 where a task is not as was asked."""
-    well = True
+    well, found = True, False
     for result in results:
+        found = True
         well = well and result.well
         text = f"#{result.row.id} {result.row.call.line()} {printable.value(result.text)}"
         if look.as_json:
@@ -44,6 +45,8 @@ def _report(look: Look, results: Iterable[actions.Result]) -> None:
             tell(f"[spoolsim] {text}")
         elif not look.quiet:
             out(f"{text}: {printable.value(result.path)}" if look.verbose or result.action == "rerun" else text)
+    if not found and not look.quiet:
+        tell(f"[spoolsim] no task to {click.get_current_context().info_name}; `spoolsim ls` lists what there is")
     if not well:
         sys.exit(1)
 
@@ -54,7 +57,9 @@ def _chosen(
     """The tasks that are named, or all that fit: of these states, where none is asked for."""
     if not wanted.states:
         wanted = Filter(states, wanted.function, wanted.older, wanted.grep)
-    return select.chosen(look.rows(finished=finished), look.where, tasks, everything, wanted, look.now)
+    rows = select.chosen(look.rows(finished=finished), look.where, tasks, everything, wanted, look.now)
+    look.recall(rows)
+    return rows
 
 
 @click.command(epilog="\b\nExamples:\n  spoolsim retry 3fa\n  spoolsim retry --all --func mail")

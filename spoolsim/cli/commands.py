@@ -7,19 +7,24 @@ import sys
 
 import click
 
+from spoolsim.cli.near import did_you_mean
 from spoolsim.cli.out import tell
-from spoolsim.errors import SpoolsimError
+from spoolsim.errors import SpoolsimError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 #: command -> (module, attribute, one line of help)
 COMMANDS = {
     "run": ("spoolsim.cli.help", "run_command", "Run the spooler of a uWSGI configuration here."),
-    "enqueue": ("spoolsim.cli.enqueue", "enqueue", "Write one spool file."),
-    "ls": ("spoolsim.cli.ls", "ls", "List tasks: state, age, function and arguments, attempts."),
-    "show": ("spoolsim.cli.ls", "show", "Show everything of a task."),
+    "enqueue": ("spoolsim.cli.enqueue", "enqueue", "Enqueue one task by hand."),
+    "ls": ("spoolsim.cli.ls", "ls", "List tasks with their state, age, call and attempts."),
+    "show": ("spoolsim.cli.ls", "show", "Show everything about a task."),
     "why": ("spoolsim.cli.ls", "why", "Say why a task has not run, and what to do."),
     "log": ("spoolsim.cli.ls", "log", "List past attempts."),
     "stats": ("spoolsim.cli.ls", "stats", "Count runs, failures and times of each function."),
-    "retry": ("spoolsim.cli.act", "retry", "Make tasks due now that failed or are delayed."),
+    "retry": ("spoolsim.cli.act", "retry", "Make tasks that failed or are delayed due now."),
     "rerun": ("spoolsim.cli.act", "rerun", "Enqueue a new task with the bytes of another."),
     "hold": ("spoolsim.cli.act", "hold", "Take tasks out of the queue for a while."),
     "release": ("spoolsim.cli.act", "release", "Bring held tasks back."),
@@ -27,22 +32,31 @@ COMMANDS = {
     "rm": ("spoolsim.cli.act", "rm", "Remove tasks; undo brings them back."),
     "undo": ("spoolsim.cli.act", "undo", "Bring back what rm removed."),
     "mv": ("spoolsim.cli.act", "mv", "Move tasks to another spool directory."),
-    "sweep": ("spoolsim.cli.sweep", "sweep", "Clear what dead producers left."),
-    "exec": ("spoolsim.cli.exec", "exec_command", "Run any program with `import uwsgi` working."),
-    "dev": ("spoolsim.cli.exec", "dev_command", "run and exec at once, under one Ctrl-C."),
+    "sweep": ("spoolsim.cli.sweep", "sweep", "Clear the files that dead producers left."),
+    "exec": ("spoolsim.cli.exec", "exec_command", "Run any program, with a working `import uwsgi`."),
+    "dev": ("spoolsim.cli.exec", "dev_command", "Run the spooler and your development server under one Ctrl-C."),
     "config": ("spoolsim.cli.config", "config", "Show or export the effective configuration."),
-    "check": ("spoolsim.cli.config", "check", "Find what goes wrong in production before production."),
+    "check": ("spoolsim.cli.config", "check", "Find what would go wrong in production."),
     "completion": ("spoolsim.cli.complete", "completion", "Print a script that completes commands and task ids."),
-    "help": ("spoolsim.cli.help", "help_command", "Print a reference page."),
+    "help": ("spoolsim.cli.help", "help_command", "Print a page of the manual."),
+}
+
+#: heading -> commands, as the help lists them
+SECTIONS = {
+    "Run tasks": ("run", "dev", "exec", "enqueue"),
+    "See tasks": ("ls", "show", "why", "log", "stats"),
+    "Change tasks": ("retry", "rerun", "hold", "release", "edit", "rm", "undo", "mv", "sweep"),
+    "Configuration and help": ("check", "config", "completion", "help"),
 }
 
 EPILOG = """\b
 Examples:
-  spoolsim run uwsgi.ini                       the spooler as production has it
-  spoolsim run --spooler spool --import tasks  the same, from options
-  spoolsim run --inline --drain uwsgi.ini      what is due, in this process, then stop
-  spoolsim enqueue --spooler spool user=42     one task by hand
-  spoolsim help differences                    where this is not uWSGI, and why
+  spoolsim help tutorial                       from nothing to a tested task, in ten minutes
+  spoolsim run uwsgi.ini                       run the spooler with production's configuration
+  spoolsim run --spooler spool --import tasks  the same with options, without a file
+  spoolsim run --inline --drain uwsgi.ini      run what is due, in this process, then stop
+  spoolsim enqueue --spooler spool user=42     enqueue one task by hand
+  spoolsim why 3fa                             say why the task #3fa has not run
 
 \b
 Exit status: 0 success; 1 failure (tasks left, unusable directory or app);
@@ -64,19 +78,55 @@ class _Lazy(click.Group):
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UsageError(f"no command {args[0]!r}; {did_you_mean(args[0], COMMANDS, 'spoolsim --help')}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+        width = max(map(len, COMMANDS))
+        for heading, names in SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{name:{width}}", COMMANDS[name][2]) for name in names])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            _refuse(error)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            _refuse(error)
         except SpoolsimError as error:
             tell(f"[spoolsim] {error}")
             sys.exit(error.exit_code)
 
 
-@click.group(cls=_Lazy, epilog=EPILOG)
+def _refuse(error: click.UsageError) -> NoReturn:
+    """End with what click found wrong in the command line, in one line, as all our other errors are."""
+    path = error.ctx.command_path if error.ctx else "spoolsim"
+    if type(error).__name__ == "NoArgsIsHelpError":  # `spoolsim` alone
+        raise error
+    if isinstance(error, click.NoSuchOption):
+        near = f"did you mean {error.possibilities[0]}?" if error.possibilities else f"see `{path} --help`"
+        text = f"no option {error.option_name}; {near}"
+    else:
+        text = " ".join(error.format_message().split()).rstrip(".")
+        text = f"{text[:1].lower()}{text[1:]}; see `{path} --help`"
+    command = path.partition(" ")[2]
+    tell(f"[spoolsim] {command}: {text}" if command else f"[spoolsim] {text}")
+    sys.exit(error.exit_code)
+
+
+@click.group(cls=_Lazy, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="spoolsim")
 def commands() -> None:
-    """The uWSGI spooler without uWSGI: run, test and understand spooler jobs locally."""
+    """The uWSGI spooler without uWSGI: run, test and understand spooler jobs locally.
+
+    Start with `spoolsim help tutorial`, or in a project that has a uwsgi.ini with `spoolsim run`.
+    """

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _PYTHON = re.compile(r"python[\d.]*$")
 #: programs that run the command behind them, and those of their options that have a value
 _RUN_IT, _WITH_VALUE = {"env", "nice", "nohup", "time"}, {"-n", "-u", "-C"}
+#: of an example
+_PROGRAM = "python app.py"
 _UWSGI = re.compile(r"(py)?uwsgi([-_](core|python|plugin).*)?$")
 
 
@@ -32,16 +34,20 @@ class _Split(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ours = args[: args.index("--")] if "--" in args else args
-        if "--help" in ours:
+        if {"-h", "--help"} & set(ours):
             out(ctx.get_help())
             ctx.exit()
         if "--" not in args:
-            raise UsageError(f"spoolsim {self.name}: write `--` and the command behind the options")
+            raise UsageError(
+                f"{self.name}: which program? write it behind `--`, as in: spoolsim {self.name} uwsgi.ini -- {_PROGRAM}"
+            )
         command = args[len(ours) + 1 :]
         if not command:
-            raise UsageError(f"spoolsim {self.name}: no command behind `--`")
+            raise UsageError(
+                f"{self.name}: no program behind `--`; as in: spoolsim {self.name} uwsgi.ini -- {_PROGRAM}"
+            )
         if not command[0]:
-            raise UsageError(f"spoolsim {self.name}: the name of the command behind `--` is empty; name a program")
+            raise UsageError(f"{self.name}: the name of the program behind `--` is empty")
         ctx.params = {"ours": ours, "command": command}
         return []
 
@@ -74,7 +80,7 @@ def exec_command(ours: list[str], command: list[str]) -> None:
     "another place, --no-watch none.",
 )
 def dev_command(ours: list[str], command: list[str]) -> None:
-    """`run` and `exec` at once, under one Ctrl-C; ends with the exit status of the command."""
+    """Run the spooler and a program, such as a development server, under one Ctrl-C; ends with its exit status."""
     if not system.POSIX:
         raise UsageError(system.NEEDED.format(command="dev"))
     from spoolsim.cli.dev import Dev, watched
@@ -82,7 +88,7 @@ def dev_command(ours: list[str], command: list[str]) -> None:
     log = Log()
     step_aside(command, log)
     words = [word for word in ours if word != "--no-watch"]
-    options, entries = install.prepare(install.configuration(words, log))
+    options, entries = install.prepare(install.configuration(words, log, "dev"))
     warn(command, options, log)
     if words == ours and (path := watched(options)):
         log.say(f"reloading the spooler when Python source below {path} changes; --no-watch turns this off")

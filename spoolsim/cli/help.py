@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from spoolsim import effects, options
+from spoolsim.cli.near import did_you_mean
 from spoolsim.cli.out import out
 from spoolsim.diagnose import NOTES
 from spoolsim.emulate import surface
@@ -46,17 +47,27 @@ def _title(topic: str) -> str:
 
 @click.command("help")
 @click.argument("topic", required=False)
-def help_command(topic: str | None) -> None:
-    """Print a reference page; without a topic, list them."""
+@click.pass_context
+def help_command(ctx: click.Context, topic: str | None) -> None:
+    """Print a page of the manual, or the options of a command; without a topic, list the pages."""
     if topic is None:
-        out("spoolsim help TOPIC, with TOPIC one of:")
+        out("`spoolsim help COMMAND` prints the options of a command, `spoolsim help TOPIC` one of these pages:")
         for name in topics():
             out(f"  {name:18}{_title(name)}")
         return
-    if topic not in topics():
-        raise UsageError(f"no page {topic!r}; there are: {', '.join(topics())}")
-    with open(os.path.join(HOME, f"{topic}.md"), encoding="utf-8") as page:
-        out(page.read(), nl=False)
+    root = ctx.find_root()
+    assert isinstance(root.command, click.Group)
+    command = root.command.get_command(root, topic)
+    if topic == "run":
+        run_help()
+    elif command is not None:
+        out(command.get_help(click.Context(command, info_name=topic, parent=root)))
+    elif topic in topics():
+        with open(os.path.join(HOME, f"{topic}.md"), encoding="utf-8") as page:
+            out(page.read(), nl=False)
+    else:
+        near = did_you_mean(topic, [*topics(), *root.command.list_commands(root)], "spoolsim help")
+        raise UsageError(f"no page and no command {topic!r}; {near}")
 
 
 class _Run(click.Command):
@@ -93,16 +104,16 @@ def run_help() -> None:
 _RUN = """\
 Usage: spoolsim run [OPTIONS] [FILE.ini | FILE.yaml | FILE.json | FILE.xml | FILE.py]
 
-Run the spooler with the options or the configuration file that production has. Without either, it reads
-[tool.spoolsim] in pyproject.toml, spoolsim.ini, or uwsgi.ini of the working directory.
+Run the spooler with the configuration file, or the options, that production has. Without either it takes the first
+of these in the working directory: [tool.spoolsim] in pyproject.toml, spoolsim.ini, uwsgi.ini.
 
   spoolsim run uwsgi.ini
   spoolsim run --spooler spool --import tasks --spooler-processes 2
   spoolsim run --inline --drain uwsgi.ini
   spoolsim run --faithful uwsgi.ini
 
-Ctrl-C lets running tasks finish; again ends at once. SIGHUP reloads the code.
-Exit status: 0 stopped, or drained with nothing due left; 1 due tasks are left, or it cannot run; 2 not understood.
+Ctrl-C lets running tasks finish and stops; a second Ctrl-C ends them at once. SIGHUP reloads the code.
+Exit status: 0 stopped, or drained with nothing due left; 1 due tasks are left, or it cannot run; 2 usage error.
 """
 
 

@@ -25,7 +25,7 @@ NOTHING = """\
 no configuration: no spooler option, and no [tool.spoolsim] in pyproject.toml, spoolsim.ini or uwsgi.ini here.
 Name the spool directory:
 
-    spoolsim exec --spooler spool -- python app.py"""
+    spoolsim {command} --spooler spool -- python app.py"""
 
 #: exit statuses that shells use for a command that is not there, or cannot be run
 NOT_FOUND, NOT_RUNNABLE = 127, 126
@@ -33,14 +33,15 @@ NOT_FOUND, NOT_RUNNABLE = 127, 126
 Entries = list[tuple[SpoolDir, int]]
 
 
-def configuration(argv: list[str], log: Log) -> list[Setting]:
+def configuration(argv: list[str], log: Log, command: str = "exec") -> list[Setting]:
     """The settings of a command line, or those found in the working directory when it names none.
 
+    command: who asks, for the advice where there are none.
     Raises UsageError when there are none at all.
     """
     settings, file = find(argv, os.environ)
     if file is None:
-        raise UsageError(NOTHING)
+        raise UsageError(NOTHING.format(command=command))
     if file:
         log.say(f"configuration: {file}")
     return settings

@@ -24,7 +24,7 @@ from spoolsim.cli.spools import (
 from spoolsim.errors import PacketError
 from spoolsim.spool.packet import decode
 from spoolsim.tasks import past, records, select
-from spoolsim.tasks.describe import BODY, call_of, value_of
+from spoolsim.tasks.describe import BODY, value_of
 from spoolsim.tasks.facts import gather
 from spoolsim.tasks.listing import Filter, read_head
 from spoolsim.tasks.processes import UWSGI, servers
@@ -71,19 +71,26 @@ def ls(look: Look, wanted: Filter, watch: bool) -> None:
 
 def _list(look: Look, wanted: Filter, terminal: bool) -> None:
     if look.as_json or look.quiet:
-        for row in look.rows(finished=FINISHED in wanted.states):
-            if wanted.fits(row, look.now):
-                if look.as_json:
-                    look.record(records.task(row, look.now))
-                else:
-                    out(row.id)
+        for row in _fitting(look, wanted):
+            if look.as_json:
+                look.record(records.task(row, look.now))
+            else:
+                out(row.id)
         return
     for line in _lines(look, wanted, shutil.get_terminal_size().columns if terminal else 0):
         out(line)
 
 
+def _fitting(look: Look, wanted: Filter) -> list[Row]:
+    finished = FINISHED in wanted.states
+    rows = look.rows(finished=finished)
+    if finished:
+        look.recall(rows)
+    return [row for row in rows if wanted.fits(row, look.now)]
+
+
 def _lines(look: Look, wanted: Filter, width: int) -> list[str]:
-    rows = [row for row in look.rows(finished=FINISHED in wanted.states) if wanted.fits(row, look.now)]
+    rows = _fitting(look, wanted)
     lines = [_HEADER] if rows else []
     for row in rows:
         lines.append(_line(row, look.now))
@@ -112,8 +119,6 @@ def show(look: Look, tasks: tuple[str, ...]) -> None:
         recorded = look.attempts(row.spool)
         row.attempts = [recorded.detail(attempt) for attempt in row.attempts]
         variables, body, size, problem = _content(row, recorded)
-        if row.state == FINISHED and variables:
-            row.call = call_of(variables, body, size)
         if look.as_json:
             look.record(records.whole(row, variables, body, size, look.now))
             continue
@@ -197,8 +202,9 @@ def why(look: Look, tasks: tuple[str, ...]) -> None:
 
 
 def _named(look: Look, tasks: tuple[str, ...]) -> list[Row]:
-    rows = look.rows(finished=True)
-    return select.chosen(rows, look.where, tasks, False, Filter(), look.now)
+    rows = select.chosen(look.rows(finished=True), look.where, tasks, False, Filter(), look.now, has_all=False)
+    look.recall(rows)
+    return rows
 
 
 @click.command()
@@ -266,6 +272,9 @@ def stats(look: Look) -> None:
         for function in found:
             look.record(records.function(function))
         return
+    if not found:
+        out("no task waits, and no attempt is recorded")
+        return
     out(f"{'RUNS':>7} {'DONE':>7} {'RETRIES':>7} {'DIED':>5} {'FAILED':>6} {'P50':>8} {'P95':>8} {'MAX':>8}  FUNCTION")
     for each in found:
         numbers = f"{each.runs:>7} {each.done:>7} {each.retries:>7} {each.died:>5} {each.failed:>6}"
@@ -276,6 +285,8 @@ def stats(look: Look) -> None:
         out(f"{'WAITED BEFORE THEY RAN':36} {'P50':>8} {'P95':>8} {'MAX':>8}  FUNCTION")
     for each in waited:
         out(f"{'':36} {_spans(each.waits)}  {each.name}")
+    if not any(sum(each.waiting) for each in found):
+        return
     out("")
     out("WAITING " + " ".join(f"{name:>6}" for _, name in BUCKETS) + "  FUNCTION")
     for each in found:

@@ -14,12 +14,12 @@ from spoolsim.errors import SpoolDirError, UsageError
 from spoolsim.spool.names import PREFIX
 from spoolsim.tasks.history import Attempts, attempts_of
 from spoolsim.tasks.listing import Filter, Row, seconds_of, survey
-from spoolsim.tasks.states import STATES
+from spoolsim.tasks.states import DONE, STATES
 from spoolsim.tasks.where import Where, find
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from spoolsim.spool.directory import SpoolDir
@@ -48,6 +48,12 @@ class Look:
         self.now = time.time()
         ordered = self.where.setting.ordered
         return survey(self.where.spools, ordered=ordered, now=self.now, finished=finished, source=self.attempts)
+
+    def recall(self, rows: Iterable[Row]) -> None:
+        """Give tasks that are done, whose files are gone, the call that the history holds of them."""
+        for row in rows:
+            if row.state == DONE and row.attempts:
+                row.call = self.attempts(row.spool).call(row.attempts[-1])
 
     def record(self, found: dict[str, Any]) -> None:
         """Print one object."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from spoolsim.spool import history, journal
 from spoolsim.tasks.attempts import DEAD_LETTERED, DONE, Attempt
-from spoolsim.tasks.describe import call_in
+from spoolsim.tasks.describe import UNREADABLE, Call, call_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,12 +111,17 @@ class Attempts:
             record.generation,
         )
 
+    def call(self, attempt: Attempt) -> Call:
+        """What the task called at this attempt, of those that were given out; unreadable where it is not recorded."""
+        record = self._records.get((attempt.task, round(attempt.ended * 1e6)))
+        return Call(UNREADABLE) if record is None else call_in(record.data)
+
     def detail(self, attempt: Attempt) -> Attempt:
         """The attempt with all that is recorded of it; of those that were given out."""
         record = self._records.get((attempt.task, round(attempt.ended * 1e6)))
         if record is None:
             return attempt
-        call = call_in(record.data)
+        call = self.call(attempt)
         return replace(
             attempt,
             call=call.line(),

@@ -37,9 +37,16 @@ def named(rows: Sequence[Row], where: Where, texts: Sequence[str]) -> list[Row]:
 
 
 def chosen(
-    rows: Sequence[Row], where: Where, texts: Sequence[str], everything: bool, wanted: Filter, now: float
+    rows: Sequence[Row],
+    where: Where,
+    texts: Sequence[str],
+    everything: bool,
+    wanted: Filter,
+    now: float,
+    *,
+    has_all: bool = True,
 ) -> list[Row]:
-    """The tasks that are named, or with `everything` all that fit. now: epoch seconds.
+    """The tasks that are named, or with `everything` all that fit. now: epoch seconds. has_all: the command has --all.
 
     Raises UsageError where neither is given, or both.
     """
@@ -48,5 +55,5 @@ def chosen(
     if texts:
         return named(rows, where, texts)
     if not everything:
-        raise UsageError("which task? name it by its id, which `spoolsim ls` shows, or say --all")
+        raise UsageError("which task? name it by its id, which `spoolsim ls` shows" + ", or say --all" * has_all)
     return [row for row in rows if wanted.fits(row, now)]

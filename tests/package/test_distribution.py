@@ -78,7 +78,7 @@ def test_the_wheel_works_in_a_clean_environment(distribution: Distribution, tmp_
     env["PATH"] = os.pathsep.join([str(scripts), env.get("PATH", os.defpath)])
 
     assert distribution.headers["Version"] in run("spoolsim", "--version", cwd=tmp_path, env=env)
-    listed = run("spoolsim", "help", cwd=tmp_path, env=env).rpartition("one of:\n")[2].splitlines()
+    listed = run("spoolsim", "help", cwd=tmp_path, env=env).rpartition(":\n")[2].splitlines()
     topics = [line.split()[0] for line in listed]
     assert "differences" in topics
     for topic in topics:

@@ -147,8 +147,8 @@ def test_an_own_uwsgi_py_is_named(tmp_path: Path):
 def test_mistakes_in_the_command_line(tmp_path: Path):
     """No `--`, no command, no configuration, an unknown command: one line each, and a shell's exit status."""
     for words, status, text in (
-        (["--spooler", "sp"], 2, "write `--` and the command"),
-        (["--spooler", "sp", "--"], 2, "no command behind `--`"),
+        (["--spooler", "sp"], 2, "which program? write it behind `--`"),
+        (["--spooler", "sp", "--"], 2, "no program behind `--`"),
         (["--", "true"], 2, "no configuration: no spooler option"),
         (["--spooler", "sp", "--", "no-such-command"], 127, "no-such-command: No such file or directory"),
         (["--spooler", "sp", "--", "/"], 126, "/: Permission denied"),

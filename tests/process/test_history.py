@@ -70,7 +70,9 @@ def test_rerun_of_a_task_that_is_gone(start: Start) -> None:
     it.wait_runs("ran")
     assert it.stop() == 0
     (record,) = records(it)
-    spoolsim(it, "rerun", os.path.basename(record.task))
+    assert "spooler(code=" in spoolsim(it, "ls", "--state", "done")
+    assert "spooler(code=" in spoolsim(it, "why", os.path.basename(record.task))
+    assert "spooler(code=" in spoolsim(it, "rerun", os.path.basename(record.task))
     (file,) = it.tasks()
     assert (it.spool / file).read_bytes() == record.data
 
