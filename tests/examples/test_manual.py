@@ -71,7 +71,7 @@ VARIES = {
     "file": (r"uwsgi_spoolfile_on_[\w-]+", r"uwsgi_spoolfile_on_[\w.-]+"),
     "id": (r"\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6}\b", ""),
     "pid": (r"(?<=pid )\d+|(?<=pid: )\d+|(?<=process )\d+", r"\d+"),
-    "span": (r"\b\d[\d.]* (?:ms|s|min|h)\b", r"[\d.]+ (?:us|ms|s|min|h)"),
+    "span": (r"\b\d[\d.]* ?(?:ms|s|min|h)\b", r"[\d.]+ ?(?:us|ms|s|min|h)"),
     "blanks": (r"\s+", r"\s+"),
 }
 TOKEN = re.compile("|".join(f"(?P<{name}>{shown})" for name, (shown, _) in VARIES.items()))
@@ -124,6 +124,7 @@ class Terminal:
         ours = ("PYTEST", "PYTHON", "SPOOLSIM", "UWSGI", "DJANGO")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.environment = {**kept, "PATH": path, "HOME": str(home), "NO_COLOR": "1", "TERM": "dumb"}
+        self.environment["PYTHONWARNINGS"] = "ignore"  # of pytest plugins that nobody has but these tests
         for name in ("COLUMNS", "LINES"):
             self.environment.pop(name, None)
 
