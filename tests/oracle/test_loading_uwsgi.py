@@ -55,7 +55,48 @@ def make():
 def broken():
     raise ValueError("no app today")
 
+def factory(world, **settings):
+    import logging
+    logging.getLogger("app").info("LOADED by the factory: %s", sorted(settings.items()))
+    sys.stderr.write("MADE of %s %s\\n" % (sorted(set(world) - {"__file__", "here"}), sorted(settings.items())))
+    return application
+
 number = 3
+"""
+
+#: read by PasteDeploy, and by uWSGI as its own configuration, too
+PASTE = """
+[uwsgi]
+umask = 027
+
+[DEFAULT]
+common = 1
+
+[app:main]
+paste.app_factory = a:factory
+color = red
+
+[app:other]
+paste.app_factory = b:factory
+
+[app:broken]
+paste.app_factory = a:nothere
+
+[loggers]
+keys = root
+[handlers]
+keys = console
+[formatters]
+keys = plain
+[logger_root]
+level = INFO
+handlers = console
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+formatter = plain
+[formatter_plain]
+format = %%(message)s
 """
 
 #: what both have to say, in order
@@ -71,6 +112,7 @@ def cwd(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(APP)
     (tmp_path / "tasks.py").write_text(TASKS)
+    (tmp_path / "paste.ini").write_text(PASTE)
     (tmp_path / "spool").mkdir()
     (tmp_path / "vars").mkdir()
     (tmp_path / "vars" / "STAGE_FILE").write_text("from a file \n\n")
@@ -178,6 +220,14 @@ LOADS: list[list[str]] = [
     ["--eval", "raise ValueError('broken')"],
     ["--eval", "this is no Python"],
     ["--paste", "config:/nowhere.ini"],
+    ["--paste", "config:paste.ini"],
+    ["--paste", "config:HERE/paste.ini"],
+    ["--paste", "config:HERE/paste.ini#other", "--paste-logger"],
+    ["--paste", "config:HERE/paste.ini", "--paste-logger"],
+    ["--paste", "config:HERE/paste.ini#broken"],
+    ["--paste", "egg:nothere"],
+    ["--ini-paste", "paste.ini"],
+    ["--ini-paste-logged", "paste.ini"],
     ["--import", "deep.er/c.py", "--shared-import", "./b.py", "--py-import", "a"],
     ["--need-app"],
     ["--need-app", "--socket", "s.sock", "--module", "a:nothere"],
@@ -205,6 +255,7 @@ LOADS: list[list[str]] = [
 @pytest.mark.parametrize("words", LOADS, ids=" ".join)
 def test_both_load_the_same(uwsgi_binary: str, cwd: Path, words: list[str]):
     """Modules in the same order, by the same names; uWSGI's own lines; the same state in the task, or the same end."""
+    words = [word.replace("HERE", str(cwd)) for word in words]
     real, ours, log = both(uwsgi_binary, cwd, ["--import", "tasks", *words])
     assert real, log
     assert ours == real, log
