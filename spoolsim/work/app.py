@@ -344,7 +344,6 @@ class App:
         if kind in ("wsgi-file", "mount-file"):
             self._find_in_file(kind, name, vars(_run_file(name, "uwsgi_file_" + _pythonize(name))), callable_)
         elif kind == "paste":
-            self.log.line(f"Loading paste environment: {name}")
             self._paste(name)
         elif kind == "eval":
             found = vars(_run("uwsgi_eval_config", "uwsgi_eval_config", name)).get(callable_)
@@ -388,6 +387,7 @@ class App:
         options = self.options
         if name == f"config:{options.ini_paste}":
             name = f"config:{self.relative_to_start(options.ini_paste or '')}"
+        self.log.line(f"Loading paste environment: {name}")
         if options.paste_logger:
             from logging.config import fileConfig
 

@@ -101,7 +101,7 @@ format = %%(message)s
 
 #: what both have to say, in order
 SHOWN = re.compile(
-    r"LOADED|MADE|STATE|unable to |mountpoint |\"application\" must|you must define|\*\*\* no app loaded. GAME|"
+    r"LOADED|MADE|STATE|Loading paste |unable to |mountpoint |\"application\" must|you must define|\*\*\* no app loaded. GAME|"
     r"invalid pymodule-alias|mapped virtual|failed to open python|\w+(Error|Exception): "
 )
 
