@@ -101,8 +101,8 @@ format = %%(message)s
 
 #: what both have to say, in order
 SHOWN = re.compile(
-    r"LOADED|MADE|STATE|Loading paste |unable to |mountpoint |\"application\" must|you must define|\*\*\* no app loaded. GAME|"
-    r"invalid pymodule-alias|mapped virtual|failed to open python|\w+(Error|Exception): "
+    r"LOADED|MADE|STATE|Loading paste |unable to |mountpoint |\"application\" must|you must define|"
+    r"\*\*\* no app loaded. GAME|invalid pymodule-alias|mapped virtual|failed to open python|\w+(Error|Exception): "
 )
 
 

@@ -9,6 +9,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from spoolsim.processes import lifecycle
+from spoolsim.processes.events import (
+    TICK,
+    Action,
+    BackingOff,
+    Died,
+    Ended,
+    Event,
+    Kill,
+    KillAsked,
+    Leave,
+    ReloadAsked,
+    Respawning,
+    Spawn,
+    Spawned,
+    Started,
+    StopAsked,
+    Wanted,
+)
 from tests.property import examples
 
 SEATS = (0, 1)
@@ -53,28 +71,30 @@ class Walk(RuleBasedStateMachine):
     def begin(self, faithful: bool, cheap: bool, mercy: float) -> None:
         """Any rules."""
         self.terms = lifecycle.Rules(faithful, mercy, cheap)
-        self.happen("start")
+        self.happen(Started())
         assert self.asked() == (0 if cheap else 1)
 
     # ---- the master ----
 
-    def happen(self, *event: object) -> list[tuple[object, ...]]:
+    def happen(self, event: Event) -> list[Action]:
         """An event, and its actions carried out as the master does; what they must never be is asserted here."""
         before = self.slot
         self.slot, actions = lifecycle.step(self.slot, event, self.now, self.terms)
         for action in actions:
             match action:
-                case ("spawn", 0, int(seat)):
+                case Spawn(number=0, seat=seat):
                     assert not self.stopped, "a spawn after stop"
                     self.servers[-1].inbox.append(("spawn", seat))
-                case ("leave" | "kill", int(pid)):
-                    self.order(str(action[0]), pid)
-                case ("died" | "ended", int()) | ("slow", float(), int()):
+                case Leave(pid=pid):
+                    self.order("leave", pid)
+                case Kill(pid=pid):
+                    self.order("kill", pid)
+                case Respawning() | Ended() | BackingOff():
                     pass
                 case _:
                     raise AssertionError(f"an unknown action: {action}")
         assert self.slot.number == before.number
-        assert self.slot.spawns - before.spawns == sum(action[0] == "spawn" for action in actions)
+        assert self.slot.spawns - before.spawns == sum(isinstance(action, Spawn) for action in actions)
         return actions
 
     def order(self, what: str, pid: int) -> None:
@@ -146,55 +166,55 @@ class Walk(RuleBasedStateMachine):
     def read(self, server: Server) -> None:
         what, pid, worked = server.outbox.popleft()
         if what == "spawned":
-            self.happen("spawned", pid)
+            self.happen(Spawned(pid))
             return
         serving = pid == self.slot.pid and self.slot.state in ("serving", "starting", "stale")
         failures = self.slot.failures
-        actions = self.happen("died", pid, worked)
+        actions = self.happen(Died(pid, worked))
         if not serving or self.stopped:
             return
-        named = [action[0] for action in actions]
-        assert ("ended" if self.slot.state == lifecycle.CLOSED else "died") in named, "a death without a word"
-        if "ended" in named:
+        kinds = {type(action) for action in actions}
+        assert (Ended if self.slot.state == lifecycle.CLOSED else Respawning) in kinds, "a death without a word"
+        if Ended in kinds:
             assert self.terms.cheap
         elif self.slot.state == lifecycle.BACKOFF:
             assert self.slot.until > self.now
-            assert self.terms.faithful or ("slow" in named and failures >= lifecycle.PATIENCE), (
+            assert self.terms.faithful or (BackingOff in kinds and failures >= lifecycle.PATIENCE), (
                 "a pause without a reason"
             )
         else:
-            assert "spawn" in named or self.slot.state == lifecycle.CROWDED, "a death without an answer"
+            assert Spawn in kinds or self.slot.state == lifecycle.CROWDED, "a death without an answer"
 
     @rule(seconds=st.sampled_from([0.0, 0.1, 1.0, 5.0, 61.0]))
     def time_passes(self, seconds: float) -> None:
         """The clock goes on, and the master ticks."""
         self.now += seconds
-        self.happen("tick")
+        self.happen(TICK)
 
     @rule()
     def reload(self) -> None:
         """A new fork server is ready; at most a few in one walk."""
         if not self.stopped and len(self.servers) < 6:
             self.servers.append(Server(len(self.servers)))
-            self.happen("reload")
+            self.happen(ReloadAsked())
 
     @rule()
     def wanted(self) -> None:
         """Work was found (only asked for under spooler-cheap)."""
         if self.terms.cheap:
-            self.happen("wanted")
+            self.happen(Wanted())
 
     @rule(grace=st.sampled_from([0.0, 1.0, GRACE]))
     def stop(self, grace: float) -> None:
         """The first signal, or one more of them."""
         self.stopped = True
-        self.happen("stop", self.now + grace)
+        self.happen(StopAsked(self.now + grace))
 
     @rule()
     def kill(self) -> None:
         """The second signal."""
         self.stopped = True
-        self.happen("kill")
+        self.happen(KillAsked())
         for process in self.alive.values():
             assert process.doomed or self.unread(process), "a process that a kill forgot"
 
@@ -244,7 +264,7 @@ class Walk(RuleBasedStateMachine):
                 if look is None:
                     return
                 self.now = max(self.now, look)
-                self.happen("tick")
+                self.happen(TICK)
         raise AssertionError(f"it never comes to rest: {self.slot}")
 
     def teardown(self) -> None:
@@ -257,7 +277,7 @@ class Walk(RuleBasedStateMachine):
             assert [process.server for process in serving] in ([self.servers[-1]], [] if self.terms.cheap else None)
             assert self.slot.state == (lifecycle.SERVING if serving else lifecycle.CLOSED)
             self.stopped = True
-            self.happen("stop", self.now + GRACE)
+            self.happen(StopAsked(self.now + GRACE))
         self.settle()
         assert lifecycle.over(self.slot)
         assert not self.alive

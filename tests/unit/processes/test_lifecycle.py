@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
-from spoolsim.processes import lifecycle
+from spoolsim.processes import events, lifecycle
+from spoolsim.processes.events import (
+    TICK,
+    Action,
+    BackingOff,
+    Died,
+    Ended,
+    Event,
+    Kill,
+    KillAsked,
+    Leave,
+    ReloadAsked,
+    Respawning,
+    Spawn,
+    Spawned,
+    Started,
+    StopAsked,
+    Wanted,
+)
 from spoolsim.processes.lifecycle import BACKOFF, CLOSED, CROWDED, SERVING, STALE, STARTING, Rules, Slot, new, step
 
 RULES = Rules(mercy=60.0)
@@ -44,42 +64,40 @@ def test_without_options_a_slot_follows_uwsgis() -> None:
 @pytest.mark.parametrize(
     ("state", "event", "after", "actions"),
     [
-        (CLOSED, ("start",), STARTING, [("spawn", 3, 0)]),
-        (CLOSED, ("wanted",), STARTING, [("spawn", 3, 0)]),
-        (CLOSED, ("reload",), CLOSED, []),
-        (CLOSED, ("spawned", 7), CLOSED, []),
-        (CLOSED, ("died", 7, True), CLOSED, []),
-        (CLOSED, ("tick",), CLOSED, []),
-        (STARTING, ("start",), STARTING, []),
-        (STARTING, ("wanted",), STARTING, []),
-        (STARTING, ("spawned", 7), SERVING, []),
-        (STARTING, ("died", 0, False), STARTING, [("died", 0), ("spawn", 3, 0)]),
-        (STARTING, ("died", 6, False), STARTING, []),
-        (STARTING, ("reload",), STALE, []),
-        (STALE, ("reload",), STALE, []),
-        (STALE, ("spawned", 7), STARTING, [("leave", 7), ("spawn", 3, 1)]),
-        (STALE, ("died", 0, False), STARTING, [("died", 0), ("spawn", 3, 0)]),
-        (SERVING, ("wanted",), SERVING, []),
-        (SERVING, ("spawned", 8), SERVING, []),
-        (SERVING, ("died", 7, True), STARTING, [("died", 7), ("spawn", 3, 0)]),
-        (SERVING, ("died", 6, True), SERVING, []),
-        (SERVING, ("tick",), SERVING, []),
-        (SERVING, ("reload",), STARTING, [("leave", 7), ("spawn", 3, 1)]),
-        (BACKOFF, ("wanted",), BACKOFF, []),
-        (BACKOFF, ("tick",), BACKOFF, []),
-        (BACKOFF, ("reload",), STARTING, [("spawn", 3, 0)]),
-        (CROWDED, ("reload",), CROWDED, []),
-        (CROWDED, ("died", 9, False), STARTING, [("spawn", 3, 1)]),
-        (CROWDED, ("died", 8, False), STARTING, [("spawn", 3, 0)]),
-        (CROWDED, ("died", 6, False), CROWDED, []),
-        (CROWDED, ("tick",), CROWDED, []),
+        (CLOSED, Started(), STARTING, [Spawn(3, 0)]),
+        (CLOSED, Wanted(), STARTING, [Spawn(3, 0)]),
+        (CLOSED, ReloadAsked(), CLOSED, []),
+        (CLOSED, Spawned(7), CLOSED, []),
+        (CLOSED, Died(7, True), CLOSED, []),
+        (CLOSED, TICK, CLOSED, []),
+        (STARTING, Wanted(), STARTING, []),
+        (STARTING, Spawned(7), SERVING, []),
+        (STARTING, Died(0, False), STARTING, [Respawning(0), Spawn(3, 0)]),
+        (STARTING, Died(6, False), STARTING, []),
+        (STARTING, ReloadAsked(), STALE, []),
+        (STALE, ReloadAsked(), STALE, []),
+        (STALE, Spawned(7), STARTING, [Leave(7), Spawn(3, 1)]),
+        (STALE, Died(0, False), STARTING, [Respawning(0), Spawn(3, 0)]),
+        (SERVING, Wanted(), SERVING, []),
+        (SERVING, Died(7, True), STARTING, [Respawning(7), Spawn(3, 0)]),
+        (SERVING, Died(6, True), SERVING, []),
+        (SERVING, TICK, SERVING, []),
+        (SERVING, ReloadAsked(), STARTING, [Leave(7), Spawn(3, 1)]),
+        (BACKOFF, Wanted(), BACKOFF, []),
+        (BACKOFF, TICK, BACKOFF, []),
+        (BACKOFF, ReloadAsked(), STARTING, [Spawn(3, 0)]),
+        (CROWDED, ReloadAsked(), CROWDED, []),
+        (CROWDED, Died(9, False), STARTING, [Spawn(3, 1)]),
+        (CROWDED, Died(8, False), STARTING, [Spawn(3, 0)]),
+        (CROWDED, Died(6, False), CROWDED, []),
+        (CROWDED, TICK, CROWDED, []),
     ],
 )
-def test_row(state: str, event: tuple[object, ...], after: str, actions: list[tuple[object, ...]]) -> None:
+def test_row(state: str, event: Event, after: str, actions: list[Action]) -> None:
     """In this state, this event leads to that state with those actions; the slot says what process it has."""
     found, did = step(slot(state, spawns=4, since=40.0), event, NOW, RULES)
     assert (found.state, did) == (after, actions)
-    spawned = [action[2] for action in actions if action[0] == "spawn"]
+    spawned = [action.seat for action in actions if isinstance(action, Spawn)]
     assert (found.spawns, found.since) == ((5, NOW) if spawned else (4, 40.0))
     assert found.pid == (7 if after == SERVING else 0)
     assert found.seat == ((spawned or [0])[0] if after in (STARTING, STALE, SERVING) else -1)
@@ -91,101 +109,101 @@ def test_row(state: str, event: tuple[object, ...], after: str, actions: list[tu
         (CLOSED, CLOSED, []),
         (STARTING, STARTING, []),
         (STALE, STALE, []),
-        (SERVING, CLOSED, [("leave", 7)]),
+        (SERVING, CLOSED, [Leave(7)]),
         (BACKOFF, CLOSED, []),
         (CROWDED, CLOSED, []),
     ],
 )
 def test_stop(state: str, after: str, actions: list[tuple[object, ...]]) -> None:
     """A stop asks the serving process to leave and wants no other; a fork under way is waited for."""
-    found, did = step(slot(state), ("stop", NOW + 8), NOW, RULES)
+    found, did = step(slot(state), StopAsked(NOW + 8), NOW, RULES)
     assert (found.state, found.stopping, did) == (after, True, actions)
     assert (found.pid, found.seat) == (0, 0 if after in (STARTING, STALE) else -1)
-    for event in (("start",), ("wanted",), ("reload",), ("tick",), ("died", 7, False)):
+    for event in (Wanted(), ReloadAsked(), TICK, Died(7, False)):
         after_it, more = step(found, event, NOW + 1, RULES)
-        assert "spawn" not in [action[0] for action in more]
+        assert not any(isinstance(action, Spawn) for action in more)
         assert after_it.stopping
 
 
 @pytest.mark.parametrize("state", [STARTING, STALE])
 def test_a_fork_that_comes_after_the_stop_leaves_at_once(state: str) -> None:
     """What was being forked when the stop came is asked to leave, and killed at the same deadline as the others."""
-    stopped, _ = step(slot(state), ("stop", 58.0), NOW, RULES)
+    stopped, _ = step(slot(state), StopAsked(58.0), NOW, RULES)
     assert not lifecycle.over(stopped)
-    found, did = step(stopped, ("spawned", 7), NOW + 1, RULES)
-    assert (found.state, found.leaving, did) == (CLOSED, ((7, 0, 58.0),), [("leave", 7)])
-    assert step(found, ("tick",), 58.0, RULES)[1] == [("kill", 7)]
+    found, did = step(stopped, Spawned(7), NOW + 1, RULES)
+    assert (found.state, found.leaving, did) == (CLOSED, ((7, 0, 58.0),), [Leave(7)])
+    assert step(found, TICK, 58.0, RULES)[1] == [Kill(7)]
 
 
 @pytest.mark.parametrize("state", [STARTING, STALE])
 def test_a_fork_that_fails_after_the_stop_is_the_end(state: str) -> None:
     """What was being forked when the stop came, and could not be, is not tried again."""
-    stopped, _ = step(slot(state), ("stop", 58.0), NOW, RULES)
-    found, did = step(stopped, ("died", 0, False), NOW + 1, RULES)
+    stopped, _ = step(slot(state), StopAsked(58.0), NOW, RULES)
+    found, did = step(stopped, Died(0, False), NOW + 1, RULES)
     assert (found.state, did) == (CLOSED, [])
     assert lifecycle.over(found)
 
 
 def test_a_stop_brings_deadlines_forward_only() -> None:
     """A process that leaves after a reload has until the earlier of its mercy's end and the stop's."""
-    found, _ = step(slot(CROWDED), ("stop", 92.0), NOW, RULES)
+    found, _ = step(slot(CROWDED), StopAsked(92.0), NOW, RULES)
     assert found.leaving == ((8, 0, 90.0), (9, 1, 92.0))
 
 
 def test_kill() -> None:
     """A kill strikes the serving and the leaving ones alike, and wants no other process."""
     both = slot(SERVING, seat=1, leaving=((8, 0, 90.0),))
-    found, did = step(both, ("kill",), NOW, RULES)
-    assert sorted(did) == [("kill", 7), ("kill", 8)]
+    found, did = step(both, KillAsked(), NOW, RULES)
+    assert sorted(did) == [Kill(7), Kill(8)]
     assert (found.state, found.stopping) == (CLOSED, True)
     assert lifecycle.next_look(found) is None
     for pid in (8, 7):
         assert not lifecycle.over(found)
-        found, did = step(found, ("died", pid, False), NOW, RULES)
+        found, did = step(found, Died(pid, False), NOW, RULES)
         assert did == []
     assert lifecycle.over(found)
 
 
 def test_a_leaver_is_killed_once_at_its_deadline() -> None:
     """Not before its mercy has run out, and not twice; its death frees the seat."""
-    renewed, _ = step(slot(SERVING), ("reload",), NOW, RULES)
+    renewed, _ = step(slot(SERVING), ReloadAsked(), NOW, RULES)
     assert renewed.leaving == ((7, 0, NOW + 60),)
     assert lifecycle.next_look(renewed) == NOW + 60
-    assert step(renewed, ("tick",), NOW + 59, RULES) == (renewed, [])
-    killed, did = step(renewed, ("tick",), NOW + 60, RULES)
-    assert did == [("kill", 7)]
-    assert step(killed, ("tick",), NOW + 70, RULES)[1] == []
-    assert step(killed, ("died", 7, False), NOW + 70, RULES)[0].leaving == ()
+    assert step(renewed, TICK, NOW + 59, RULES) == (renewed, [])
+    killed, did = step(renewed, TICK, NOW + 60, RULES)
+    assert did == [Kill(7)]
+    assert step(killed, TICK, NOW + 70, RULES)[1] == []
+    assert step(killed, Died(7, False), NOW + 70, RULES)[0].leaving == ()
 
 
 @pytest.mark.parametrize("state", [CLOSED, STARTING, STALE, SERVING, BACKOFF])
 def test_the_death_of_a_leaver_changes_nothing_but_its_seat(state: str) -> None:
     """Only where both seats were held it is answered by a spawn."""
     before = slot(state, leaving=((8, 1, 90.0),))
-    found, did = step(before, ("died", 8, False), NOW, RULES)
+    found, did = step(before, Died(8, False), NOW, RULES)
     assert (found, did) == (before._replace(leaving=()), [])
 
 
 @pytest.mark.parametrize(("dead", "left"), [(8, (9, 1, 95.0)), (9, (8, 0, 90.0))])
 def test_the_other_leaver_stays(dead: int, left: tuple[int, int, float]) -> None:
     """Of two that leave, the one that lives keeps its seat and its deadline."""
-    found, _ = step(slot(CROWDED), ("died", dead, False), NOW, RULES)
+    found, _ = step(slot(CROWDED), Died(dead, False), NOW, RULES)
     assert found.leaving == (left,)
 
 
 @pytest.mark.parametrize("leaver", [6, 8])
 def test_the_death_of_the_serving_process_is_not_taken_for_a_leavers(leaver: int) -> None:
     """Pids come in any order: they begin again when the system has used them all."""
-    found, did = step(slot(SERVING, leaving=((leaver, 1, 90.0),)), ("died", 7, True), NOW, RULES)
+    found, did = step(slot(SERVING, leaving=((leaver, 1, 90.0),)), Died(7, True), NOW, RULES)
     assert (found.state, found.leaving) == (STARTING, ((leaver, 1, 90.0),))
-    assert did == [("died", 7), ("spawn", 3, 0)]
+    assert did == [Respawning(7), Spawn(3, 0)]
 
 
 def test_a_pid_is_known_by_its_number() -> None:
     """What is read from a fork server is another object, and large."""
     serving = slot(SERVING, pid=int("70000"), leaving=((int("70001"), 1, 90.0),))
-    assert step(serving, ("died", int("70000"), True), NOW, RULES)[1][0] == ("died", 70000)
-    assert step(serving, ("died", int("70001"), True), NOW, RULES)[0].leaving == ()
+    assert step(serving, Died(int("70000"), True), NOW, RULES)[1][0] == Respawning(70000)
+    assert step(serving, Died(int("70001"), True), NOW, RULES)[0].leaving == ()
 
 
 @pytest.mark.parametrize("state", [STARTING, STALE, SERVING, BACKOFF, CROWDED])
@@ -198,12 +216,12 @@ def test_a_slot_that_has_or_wants_a_process_is_not_over(state: str) -> None:
 
 def test_two_reloads_during_a_task_wait_for_a_seat() -> None:
     """With both seats held by leavers the next process starts when one of them is gone."""
-    first, _ = step(slot(SERVING), ("reload",), NOW, RULES)
-    serving, _ = step(first, ("spawned", 8), NOW, RULES)
-    crowded, did = step(serving, ("reload",), NOW, RULES)
-    assert (crowded.state, did) == (CROWDED, [("leave", 8)])
-    free, did = step(crowded, ("died", 8, False), NOW, RULES)
-    assert (free.state, did) == (STARTING, [("spawn", 3, 1)])
+    first, _ = step(slot(SERVING), ReloadAsked(), NOW, RULES)
+    serving, _ = step(first, Spawned(8), NOW, RULES)
+    crowded, did = step(serving, ReloadAsked(), NOW, RULES)
+    assert (crowded.state, did) == (CROWDED, [Leave(8)])
+    free, did = step(crowded, Died(8, False), NOW, RULES)
+    assert (free.state, did) == (STARTING, [Spawn(3, 1)])
 
 
 def test_deaths_without_work_are_answered_slower_and_slower() -> None:
@@ -211,34 +229,34 @@ def test_deaths_without_work_are_answered_slower_and_slower() -> None:
     found = slot(SERVING)
     pauses = []
     for death in range(1, 13):
-        found, did = step(found, ("died", found.pid, False), NOW, RULES)
+        found, did = step(found, Died(found.pid, False), NOW, RULES)
         if death <= lifecycle.PATIENCE:
             assert found.state == STARTING
         else:
             assert found.state == BACKOFF
-            assert did == [("died", 7), ("slow", found.until - NOW, death)]
+            assert did == [Respawning(7), BackingOff(found.until - NOW, death)]
             pauses.append(found.until - NOW)
             assert lifecycle.next_look(found) == found.until
-            found, did = step(found, ("tick",), found.until, RULES)
-            assert did == [("spawn", 3, 0)]
-        found, _ = step(found, ("spawned", 7), NOW, RULES)
+            found, did = step(found, TICK, found.until, RULES)
+            assert did == [Spawn(3, 0)]
+        found, _ = step(found, Spawned(7), NOW, RULES)
     assert pauses == [0.5, 1, 2, 4, 8, 10, 10, 10, 10]
-    assert step(found, ("died", 7, True), NOW, RULES)[0].failures == 0
+    assert step(found, Died(7, True), NOW, RULES)[0].failures == 0
 
 
 @pytest.mark.parametrize(("tick", "state"), [(59.9, BACKOFF), (60.0, STARTING), (75.0, STARTING)])
 def test_a_pause_ends_with_the_first_tick_after_it(tick: float, state: str) -> None:
     """Not before; a master that was busy may tick late."""
-    assert step(slot(BACKOFF, failures=4), ("tick",), tick, RULES)[0].state == state
+    assert step(slot(BACKOFF, failures=4), TICK, tick, RULES)[0].state == state
 
 
 def test_a_reload_begins_with_new_patience() -> None:
     """The new code is not slowed for the old one's deaths: its first ones are answered at once, as at the start."""
-    found, _ = step(slot(BACKOFF, failures=9), ("reload",), NOW, RULES)
+    found, _ = step(slot(BACKOFF, failures=9), ReloadAsked(), NOW, RULES)
     answers = []
     for _ in range(lifecycle.PATIENCE + 1):
-        found, _ = step(found, ("spawned", 7), NOW, RULES)
-        found, _ = step(found, ("died", 7, False), NOW, RULES)
+        found, _ = step(found, Spawned(7), NOW, RULES)
+        found, _ = step(found, Died(7, False), NOW, RULES)
         answers.append(found.state)
     assert answers == [STARTING] * lifecycle.PATIENCE + [BACKOFF]
     assert found.until == NOW + 0.5
@@ -249,21 +267,53 @@ def test_faithful_answers_each_death_after_a_second() -> None:
     rules = Rules(faithful=True)
     found = slot(SERVING)
     for _ in range(10):
-        found, did = step(found, ("died", 7, False), NOW, rules)
-        assert (found.state, found.until, did) == (BACKOFF, NOW + 1, [("died", 7)])
-        found, _ = step(found, ("tick",), NOW + 1, rules)
-        found, _ = step(found, ("spawned", 7), NOW + 1, rules)
+        found, did = step(found, Died(7, False), NOW, rules)
+        assert (found.state, found.until, did) == (BACKOFF, NOW + 1, [Respawning(7)])
+        found, _ = step(found, TICK, NOW + 1, rules)
+        found, _ = step(found, Spawned(7), NOW + 1, rules)
         assert found.state == SERVING
 
 
 def test_cheap_starts_nothing_until_wanted() -> None:
     """No process at the start nor after an end; one when there is work; crashing again and again is still slowed."""
     rules = Rules(cheap=True)
-    assert step(slot(CLOSED), ("start",), NOW, rules) == (slot(CLOSED), [])
-    assert step(slot(CLOSED), ("wanted",), NOW, rules)[1] == [("spawn", 3, 0)]
-    ended, did = step(slot(SERVING), ("died", 7, True), NOW, rules)
-    assert (ended.state, did) == (CLOSED, [("ended", 7)])
-    for before, after, named in ((2, CLOSED, ["ended"]), (3, BACKOFF, ["died", "slow"])):
-        crashed, did = step(slot(SERVING, failures=before), ("died", 7, False), NOW, rules)
-        assert (crashed.state, [action[0] for action in did]) == (after, named)
-    assert step(ended, ("tick",), NOW + 100, rules) == (ended, [])
+    assert step(slot(CLOSED), Started(), NOW, rules) == (slot(CLOSED), [])
+    assert step(slot(CLOSED), Wanted(), NOW, rules)[1] == [Spawn(3, 0)]
+    ended, did = step(slot(SERVING), Died(7, True), NOW, rules)
+    assert (ended.state, did) == (CLOSED, [Ended(7)])
+    for before, after, kinds in ((2, CLOSED, [Ended]), (3, BACKOFF, [Respawning, BackingOff])):
+        crashed, did = step(slot(SERVING, failures=before), Died(7, False), NOW, rules)
+        assert (crashed.state, [type(action) for action in did]) == (after, kinds)
+    assert step(ended, TICK, NOW + 100, rules) == (ended, [])
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [
+        *((state, Started()) for state in (STARTING, STALE, SERVING, BACKOFF, CROWDED)),
+        *((state, Spawned(8)) for state in (SERVING, BACKOFF, CROWDED)),
+    ],
+    ids=str,
+)
+def test_what_cannot_happen_raises(state: str, event: Event) -> None:
+    """A start where a process is, or a fork that nobody asked for, is a fault of ours, and named."""
+    with pytest.raises(lifecycle.Impossible, match=f"{type(event).__name__}.* cannot happen to .*state='{state}'"):
+        step(slot(state), event, NOW, RULES)
+
+
+def test_values_are_equal_to_their_own_kind_alone() -> None:
+    """A leave is no kill of the same process, and no tuple; values do not change."""
+    assert Leave(7) == Leave(7) != Kill(7)
+    assert Leave(7) != (7,)
+    assert len({Leave(7), Leave(7), Kill(7)}) == 2
+    with pytest.raises(AttributeError):
+        Leave(7).pid = 8  # type: ignore[misc]
+
+
+def test_each_value_has_a_type_for_each_field() -> None:
+    """The annotations are those of the fields, in their order."""
+    named = [*vars(events).values(), Slot, Rules]
+    kinds = [each for each in named if isinstance(each, type) and hasattr(each, "_fields")]
+    assert len(kinds) > 14
+    for kind in kinds:
+        assert tuple(inspect.get_annotations(kind)) == kind._fields, kind
