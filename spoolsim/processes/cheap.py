@@ -1,6 +1,6 @@
 """spooler-cheap (uWSGI 2.1): no process until there is work.
 
-The master looks whether there is any: every `spooler-frequency` seconds, as uWSGI does, and, unless faithful, also
+The master looks whether there is any: every `spooler-frequency` seconds, as uWSGI does, and also
 at once when a file arrives and when a task becomes due.
 """
 
@@ -10,7 +10,7 @@ import os
 import select
 import time
 
-from spoolsim.processes import lifecycle
+from spoolsim.processes.events import Wanted
 from spoolsim.spool import names
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.packet import HEADER
@@ -18,7 +18,12 @@ from spoolsim.spool.wake import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from spoolsim.processes.master import Master
+    from collections.abc import Callable
+
+    from spoolsim.options import Options
+    from spoolsim.processes.fleet import Fleet
+    from spoolsim.processes.loop import Loop
+    from spoolsim.processes.pipes import Pipes
 
 
 #: a new file without content is looked at again, later and later, until it is so old, in seconds; then at the poll
@@ -28,112 +33,115 @@ _SOON = 0.001
 
 
 class Cheap:
-    """Wants processes for the slots of a master whose directories have work."""
+    """Wants processes for the slots of a fleet whose directories have work.
 
-    def __init__(self, master: Master) -> None:
-        self.master = master
-        self.faithful = master.options.faithful
-        self.ordered = master.options.ordered
+    serves: is there a fork server that would hear of it? What is wanted while there is none would be lost.
+    """
+
+    def __init__(self, options: Options, loop: Loop, fleet: Fleet, pipes: Pipes, serves: Callable[[], bool]) -> None:
+        self._options = options
+        self._at_once = options.policy.spawns_for_due_tasks
+        self._loop = loop
+        self._fleet = fleet
+        self._pipes = pipes
+        self._serves = serves
         #: a drain needs every process, and ends when each has found nothing
-        self.enabled = master.rules.cheap
-        self.spools: dict[str, SpoolDir] = {}
-        self.watches: dict[int, tuple[str, Watch]] = {}
-        self.look_at: float | None = None
+        self.enabled = fleet.rules.cheap
+        self._spools: dict[str, SpoolDir] = {}
+        self._watches: dict[int, tuple[str, Watch]] = {}
+        self._look_at: float | None = None
         #: directories that an event, or a death, makes worth a look
-        self.hinted: set[str] = set()
-        #: does a uwsgi signal end the master's wait?
-        self.listening = False
+        self._hinted: set[str] = set()
+        #: the descriptor by which a uwsgi signal ends the loop's wait; -1 for none
+        self._listening = -1
 
     def start(self) -> None:
         """From now on: no process has been started yet, or none any more (the fork server was killed)."""
         if not self.enabled:
             return
-        if self.spools:
-            self.hinted = set() if self.faithful else set(self.spools)
-            return
-        for path, external, _ in self.master.entries:
-            if external or path in self.spools:
-                continue
-            spool = self.spools[path] = SpoolDir(path, bare=self.faithful)
-            if not self.faithful:
-                watch = Watch(spool)
-                if watch.fd >= 0:
-                    self.watches[watch.fd] = (path, watch)
-                    self.master.poll.register(watch.fd, select.POLLIN)
-        self.hinted = set() if self.faithful else set(self.spools)
-        self.look_at = _now() + (self._pause() if self.faithful else 0)
+        if not self._spools:
+            self._look_at = self._loop.now() + (0 if self._at_once else self._pause())
+            for path in dict.fromkeys(path for path, external, _ in self._fleet.entries if not external):
+                self._add(path)
+        self._hinted = set(self._spools) if self._at_once else set()
+
+    def _add(self, path: str) -> None:
+        spool = self._spools[path] = SpoolDir(path, bare=not self._options.policy.keeps_state)
+        if self._at_once:
+            watch = Watch(spool)
+            if watch.fd >= 0:
+                self._watches[watch.fd] = (path, watch)
+                self._loop.watch(watch.fd)
 
     def _pause(self) -> float:
-        return max(self.master.frequency(), 1)
+        return max(self._fleet.frequency(self._options.frequency), 1)
 
     def next_look(self) -> float | None:
         """When to tick."""
-        return self.look_at if self._ready() else None
+        return self._look_at if self._ready() else None
 
     def _ready(self) -> bool:
-        """Is there a fork server that would hear of it? What is wanted while there is none would be lost."""
-        master = self.master
-        return self.enabled and not master.stopping and not master._restart and master.serving is not None
+        return self.enabled and self._serves()
 
     def collect(self, ready: set[int]) -> None:
         """The descriptors that are readable: something arrived."""
-        for fd in ready & self.watches.keys():
-            path, watch = self.watches[fd]
+        for fd in ready & self._watches.keys():
+            path, watch = self._watches[fd]
             watch.drain()
-            self.hinted.add(path)
+            self._hinted.add(path)
 
     def died(self, path: str) -> None:
         """A process ended: what came while it did so must not wait for the poll."""
-        if self.enabled and not self.faithful:
-            self.hinted.add(path)
+        if self.enabled and self._at_once:
+            self._hinted.add(path)
 
     def tick(self) -> None:
         """Look into the directories that are worth it, and want processes where there is work."""
         self._listen()
-        if self.look_at is None or not self._ready():
+        if self._look_at is None or not self._ready():
             return
-        now = _now()
-        due_look = now >= self.look_at
+        now = self._loop.now()
+        due_look = now >= self._look_at
         if due_look:
-            self.look_at = now + self._pause()
-        signalled = not self.faithful and _readable(self.master.spooler_pipe.reader)
-        for path, spool in self.spools.items():
-            if not (due_look or path in self.hinted or signalled):
+            self._look_at = now + self._pause()
+        signalled = self._at_once and _readable(self._pipes.spoolers.reader)
+        for path, spool in self._spools.items():
+            if not (due_look or path in self._hinted or signalled):
                 continue
-            self.hinted.discard(path)
-            idle = [n for n in range(self.master.served) if self.master.path(n) == path and self._closed(n)]
+            self._hinted.discard(path)
+            idle = self._fleet.closed(path)
             if not idle:
                 continue
-            if self.faithful:
-                wanted, later = _any_name(spool), None
-            else:
-                wanted, later = has_work(spool, ordered=self.ordered, now=time.time())
+            wanted, later = self._has_work(spool)
             if wanted or signalled:
                 for number in idle:
-                    self.master.happen(number, "wanted")
+                    self._fleet.happen(number, Wanted())
                 self._listen()
             elif later is not None:
-                self.look_at = min(self.look_at, now + max(later - time.time(), 0))
+                self._look_at = min(self._look_at, now + max(later - time.time(), 0))
+
+    def _has_work(self, spool: SpoolDir) -> tuple[bool, float | None]:
+        if self._at_once:
+            return has_work(spool, ordered=self._options.ordered, now=time.time())
+        return _any_name(spool), None
 
     def _listen(self) -> None:
         """While no spooler is there to take a uwsgi signal, one must wake the master."""
-        pipe = self.master.spooler_pipe.reader
-        closed = all(self._closed(n) for n in range(self.master.served))
-        wanted = closed and not self.faithful and self._ready()
-        if wanted and not self.listening:
-            self.master.poll.register(pipe, select.POLLIN)
-        elif self.listening and not wanted:
-            self.master.poll.unregister(pipe)
-        self.listening = wanted
-
-    def _closed(self, number: int) -> bool:
-        return bool(self.master.slots[number].state == lifecycle.CLOSED)
+        closed = len(self._fleet.closed()) == self._fleet.served
+        wanted = self._pipes.spoolers.reader if closed and self._at_once and self._ready() else -1
+        if wanted == self._listening:
+            return
+        if self._listening >= 0:
+            self._loop.unwatch(self._listening)
+        if wanted >= 0:
+            self._loop.watch(wanted)
+        self._listening = wanted
 
     def close(self) -> None:
         """Give the watches back."""
-        for _, watch in self.watches.values():
+        for _, watch in self._watches.values():
             watch.close()
-        self.watches = {}
+        self._watches = {}
 
 
 def has_work(spool: SpoolDir, *, ordered: bool, now: float) -> tuple[bool, float | None]:
@@ -185,7 +193,3 @@ def _any_name(spool: SpoolDir) -> bool:
 
 def _readable(fd: int) -> bool:
     return bool(select.select([fd], [], [], 0)[0])
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -5,7 +5,6 @@ They go into the pipe whose other end the spoolers read, so they are kept while 
 
 from __future__ import annotations
 
-import select
 import sys
 import time
 
@@ -13,24 +12,47 @@ from spoolsim.work.signals import Crew, Post
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-    from spoolsim.processes.master import Master
+    from spoolsim.log import Log
+    from spoolsim.options import Options
+    from spoolsim.processes.fleet import Fleet
+    from spoolsim.processes.loop import Loop
+    from spoolsim.processes.messages import Timed
     from spoolsim.processes.monitors import Monitors
+    from spoolsim.processes.pipes import Pipes
+    from spoolsim.processes.reload import Touch
     from spoolsim.processes.schedule import Schedule
     from spoolsim.processes.watch import FileWatch
 
 
 class Clockwork:
-    """Raises timed and file signals for a master."""
+    """Raises timed and file signals.
 
-    def __init__(self, master: Master) -> None:
-        self.master = master
+    touch: begins the watches of files. stands: is nothing due any more, or not before everything has begun anew?
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        log: Log,
+        loop: Loop,
+        fleet: Fleet,
+        pipes: Pipes,
+        touch: Touch,
+        stands: Callable[[], bool],
+    ) -> None:
+        self._policy = options.policy
+        self._log = log
+        self._loop = loop
+        self._fleet = fleet
+        self._pipes = pipes
+        self._touch = touch
+        self._stands = stands
         self.schedule: Schedule | None = None
-        self.targets: dict[int, str] = {}
-        options = master.options
-        self.faithful = options.faithful
-        self._post = Post(master.log, faithful=options.faithful, crew=Crew.of(options))
+        self._targets: dict[int, str] = {}
+        self._post = Post(log, faithful=not options.policy.explains, crew=Crew.of(options))
         self._watch: FileWatch | None = None
         self._monitors: Monitors | None = None
         self._files: dict[str, list[int]] = {}
@@ -39,12 +61,12 @@ class Clockwork:
         #: what forked processes register goes on where this one stood: of the app before the newest
         self._before: Schedule | None = None
 
-    def start(self, timed: list[tuple[Any, ...]], targets: dict[int, str]) -> None:
+    def start(self, timed: list[Timed], targets: dict[int, str]) -> None:
         """The app of a new generation is loaded; what it registers anew keeps its last firing.
 
         targets: number -> target of all its handlers.
         """
-        self.targets = targets
+        self._targets = targets
         if not timed and self.schedule is None:
             return
         from spoolsim.processes.schedule import Registration, Schedule
@@ -62,7 +84,7 @@ class Clockwork:
             self._files.setdefault(path, []).append(number)
         if not self._files:
             return
-        if self.faithful and sys.platform == "linux":
+        if not self._policy.monitors_paths and sys.platform == "linux":
             from spoolsim.processes.monitors import Monitors
 
             try:
@@ -70,11 +92,11 @@ class Clockwork:
             except OSError:
                 pass  # the user's limit of inotify instances
             else:
-                self.master.poll.register(self._monitors.fd, select.POLLIN)
+                self._loop.watch(self._monitors.fd)
                 return
         from spoolsim.processes.watch import FileWatch
 
-        self._watch = self.master.touch.begin(
+        self._watch = self._touch.begin(
             lambda polling: FileWatch(self._files, self._touched, polling=polling), self._files, "monitored files are"
         )
 
@@ -87,13 +109,13 @@ class Clockwork:
     def _touched(self, path: str) -> None:
         """From another thread; one change has several events."""
         self._happened.add(path)
-        self.master.wake()
+        self._loop.wake()
 
     def told(self, kind: str, number: int, target: str, *spec: Any) -> None:
         """A forked process registers something: a worker that has loaded its own app, or a task."""
         from spoolsim.processes.schedule import Registration, Schedule
 
-        self.targets[number] = target
+        self._targets[number] = target
         if kind == "file":
             if number not in self._files.get(spec[0], ()):
                 known = [(other, path) for path, numbers in self._files.items() for other in numbers]
@@ -102,17 +124,13 @@ class Clockwork:
         if self.schedule is None:
             self.schedule = Schedule([])
         # a worker that was respawned says it again; in uWSGI that makes two
-        self.schedule.add(Registration(kind, number, spec), self._before, again=self.master.options.faithful)
+        self.schedule.add(Registration(kind, number, spec), self._before, again=not self._policy.counts_timers_once)
 
     def next_look(self) -> float | None:
         """When to tick."""
         if self.schedule is None or self._stands():
             return None
-        return self.schedule.next_look(_now(), time.time())
-
-    def _stands(self) -> bool:
-        """Nothing is due any more, or not before everything has begun anew."""
-        return self.master.stopping or self.master._restart
+        return self.schedule.next_look(self._loop.now(), time.time())
 
     def tick(self) -> None:
         """Raise what is due."""
@@ -122,22 +140,22 @@ class Clockwork:
             for number in self._files.get(self._happened.pop(), ()):
                 self.send(number)
         now = time.time()
-        for kind, number in self.schedule.due(_now(), now, time.localtime(now)):
+        for kind, number in self.schedule.due(self._loop.now(), now, time.localtime(now)):
             if kind == "cron":
-                self.master.log.dated(f"[uwsgi-cron] routing signal {number}")
+                self._log.dated(f"[uwsgi-cron] routing signal {number}")
             self.send(number)
 
     def send(self, number: int) -> None:
         """Put a signal into the queue of its target."""
-        master, post = self.master, self._post
-        post.spoolers, post.workers, post.words = master.spooler_pipe, master.worker_pipe, master.board.words
-        post.deliver(number, self.targets.get(number, ""))
+        post = self._post
+        post.spoolers, post.workers, post.words = self._pipes.spoolers, self._pipes.workers, self._fleet.board.words
+        post.deliver(number, self._targets.get(number, ""))
 
     def forget(self) -> None:
         """Nothing is registered, and nothing has ever fired."""
         self.close()
         self.schedule = self._before = None
-        self.targets = {}
+        self._targets = {}
         self._files = {}
 
     def close(self) -> None:
@@ -146,10 +164,6 @@ class Clockwork:
             self._watch.close()
             self._watch = None
         if self._monitors is not None:
-            self.master.poll.unregister(self._monitors.fd)
+            self._loop.unwatch(self._monitors.fd)
             self._monitors.close()
             self._monitors = None
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -128,7 +128,14 @@ class BackingOff(_Fact, namedtuple("BackingOff", "pause failures")):
     failures: int
 
 
+class Crowding(_Fact, namedtuple("Crowding", "until")):
+    """Say that the next process waits for a seat, until then at the latest."""
+
+    __slots__ = ()
+    until: float
+
+
 Event: TypeAlias = Started | Wanted | Spawned | Died | Tick | ReloadAsked | StopAsked | KillAsked
-Action: TypeAlias = Spawn | Leave | Kill | Respawning | Ended | BackingOff
+Action: TypeAlias = Spawn | Leave | Kill | Respawning | Ended | BackingOff | Crowding
 
 TICK = Tick()

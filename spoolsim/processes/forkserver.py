@@ -50,9 +50,8 @@ from spoolsim.work.unremoved import Unremoved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from spoolsim.log import Story
+    from spoolsim.processes.messages import Order, SetUp, Word
 
 _SECOND = 1_000_000_000
 #: how often user harakiris are looked for when none is known, in seconds; uWSGI's master looks as often
@@ -139,20 +138,23 @@ class ForkServer:
             if self.wakeup in ready:
                 for number in os.read(self.wakeup, 4096):
                     if number in _PASSED_ON:
-                        self.wire.send("signal", number)
+                        self.say(("signal", number))
             self.reap()
             self.look()
 
-    def obey(self, message: tuple[Any, ...]) -> None:
+    def say(self, word: Word) -> None:
+        """Tell the master something."""
+        self.wire.send(*word)
+
+    def obey(self, order: Order) -> None:
         """One message of the master."""
-        what = message[0]
-        if what == "spawn":
-            self.spawn(message[1], message[2])
-        elif what == "leave":
-            self.leave(message[1])
-        elif what == "kill":
-            self.kill(message[1])
-        elif what == "retire":
+        if order[0] == "spawn":
+            self.spawn(order[1], order[2])
+        elif order[0] == "leave":
+            self.leave(order[1])
+        elif order[0] == "kill":
+            self.kill(order[1])
+        elif order[0] == "retire":
             self.retired = True
 
     def spawn(self, number: int, seat: int) -> None:
@@ -171,7 +173,7 @@ class ForkServer:
             for fd in leash:
                 os.close(fd)
             self.app.log.say(f"cannot fork: {error.strerror}", error=True)
-            self.wire.send("died", number, 0, 0, False)
+            self.say(("died", number, 0, 0, False))
             return
         if not pid:
             os.close(writer)
@@ -180,7 +182,7 @@ class ForkServer:
         words[PID] = pid
         self.spawned.add(number)
         self.living[pid] = Spawned(number, number * 2 + seat, words, writer, box)
-        self.wire.send("spawned", number, pid)
+        self.say(("spawned", number, pid))
 
     def _become_child(self, number: int, seat: int, words: memoryview, leash: int, box: Box | None) -> None:
         # first of all the write ends of all leashes, or nobody's leash would ever end
@@ -299,7 +301,7 @@ class ForkServer:
                 wake.ring(spool)
         if spawned.box is not None:
             bury(self.app.options, self.places[spawned.number][0], spawned.box)
-        self.wire.send("died", spawned.number, pid, code, worked)
+        self.say(("died", spawned.number, pid, code, worked))
 
     def until_look(self) -> float:
         """Seconds until the next deadline can strike, or a new one could have been set."""
@@ -376,12 +378,12 @@ def main(wire_fd: int, board_fd: int) -> None:
     sys.modules["__main__"] = type(sys)("__main__")  # uWSGI has no main program
     os.set_inheritable(wire_fd, False)
     wire = Wire(wire_fd)
-    messages: list[tuple[Any, ...]] | None = []
+    messages: list[SetUp] | None = []
     while not messages:
         messages = wire.receive(wait=True)
         if messages is None:
             os._exit(1)
-    setup: dict[str, Any] = messages[0][1]
+    setup = messages[0][1]
     for fd in setup["descriptors"]:
         os.set_inheritable(fd, False)
     options = Options.from_plain(setup["options"])

@@ -13,7 +13,7 @@ from spoolsim.work.app import SHIM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from spoolsim.processes.messages import Order, Setup, Word
 
 #: what a fresh interpreter runs; spoolsim is found where the master found it
 _BOOT = """\
@@ -38,7 +38,7 @@ class Generation:
     handles: pid -> a descriptor of that process, by which it can be signalled when its parent is gone; Linux only.
     """
 
-    __slots__ = ("began", "dead", "end_by", "handles", "number", "pid", "pids", "ready", "timed", "wire")
+    __slots__ = ("began", "dead", "end_by", "handles", "number", "pid", "pids", "ready", "wire")
 
     def __init__(self, number: int, pid: int, wire: Wire) -> None:
         self.number = number
@@ -50,14 +50,21 @@ class Generation:
         self.end_by: float | None = None
         self.ready = False
         self.dead = False
-        self.timed: list[tuple[Any, ...]] = []
+
+    def send(self, order: Order) -> None:
+        """Tell it something; when it is gone, that is found out in another way."""
+        self.wire.send(*order)
+
+    def words(self) -> list[Word] | None:
+        """What it says; None when it is gone."""
+        return self.wire.receive()
 
     def retire(self, end_by: float) -> None:
         """Let it go when its spoolers have; one that still imports the app does not listen, and is killed."""
         self.end_by = end_by if self.end_by is None else min(end_by, self.end_by)
         if not self.ready:
             self.kill()
-        self.wire.send("retire")
+        self.send(("retire",))
 
     def kill(self) -> None:
         """SIGKILL; its death will tell."""
@@ -80,7 +87,7 @@ class Generation:
             os.close(handle)
 
     @classmethod
-    def spawn(cls, number: int, board_fd: int, setup: dict[str, Any]) -> Generation:
+    def spawn(cls, number: int, board_fd: int, setup: Setup) -> Generation:
         """Start a fresh interpreter that becomes the fork server, and tell it what to load. Raises OSError."""
         ours, theirs = socket.socketpair()
         passed = [theirs.fileno(), board_fd, *setup["descriptors"]]
@@ -109,5 +116,5 @@ class Generation:
             theirs.close()
         wire = Wire(ours.detach())
         generation = cls(number, pid, wire)
-        wire.send("setup", setup)
+        generation.send(("setup", setup))
         return generation

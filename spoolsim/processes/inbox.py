@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-import select
 
 from spoolsim.work import signalbox
 from spoolsim.work.scoreboard import LOADED, SIGNALS, STALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from spoolsim.processes.master import Master
+    from collections.abc import Iterator
+
+    from spoolsim.log import Log
+    from spoolsim.options import Options
+    from spoolsim.processes.loop import Loop
+    from spoolsim.work.scoreboard import Scoreboard
 
 #: so many signals are routed in one turn; the others wait in the FIFO
 _TURN = 256
@@ -22,42 +26,42 @@ class Inbox:
     What arrives before the app is imported waits: only then is it known where it goes.
     """
 
-    def __init__(self, master: Master) -> None:
-        self.master = master
-        self.targets: dict[int, str] = {}
-        self._path = master.board_path
+    def __init__(self, loop: Loop, path: str, options: Options, log: Log) -> None:
+        """path: of the scoreboard, '' for none."""
+        self._loop = loop
+        self._path = path
+        self._options = options
+        self._log = log
+        self._targets: dict[int, str] = {}
         self._fd = -1
         self._listening = False
-        if self._path:
+        if path:
             try:
-                self._fd = signalbox.make(self._path)
+                self._fd = signalbox.make(path)
             except OSError as error:
-                master.log.say(f"no uwsgi signals from other programs: {error.strerror}")
+                log.say(f"no uwsgi signals from other programs: {error.strerror}")
 
-    def start(self, targets: dict[int, str]) -> None:
+    def start(self, targets: dict[int, str], board: Scoreboard) -> None:
         """The app of a new generation is loaded; number -> target of its handlers."""
-        self.targets = targets
+        self._targets = targets
         for word in range(4):
             numbers = range(word * 64, word * 64 + 64)
-            self.master.board.words[SIGNALS + word] = sum(1 << n % 64 for n in numbers if n in targets)
-        self.master.board.words[LOADED] = 1
-        self.master.board.words[STALLED] = 0
+            board.words[SIGNALS + word] = sum(1 << n % 64 for n in numbers if n in targets)
+        board.words[LOADED] = 1
+        board.words[STALLED] = 0
         if self._fd >= 0 and not self._listening:
             self._listening = True
-            self.master.poll.register(self._fd, select.POLLIN)
+            self._loop.watch(self._fd)
 
-    def collect(self, ready: set[int]) -> None:
-        """Route what has come."""
-        if self._fd in ready:
-            for number in os.read(self._fd, _TURN):
-                self._route(number)
-
-    def _route(self, number: int) -> None:
-        master = self.master
-        if number in self.targets or master.worker_pipe is not None:
-            master.clockwork.send(number)
-        elif not master.options.faithful:
-            master.log.say(f"signal {number} came from a program, and nothing imported here has a handler for it")
+    def collect(self, ready: set[int]) -> Iterator[int]:
+        """The numbers that have come, and lead somewhere."""
+        if self._fd not in ready:
+            return
+        for number in os.read(self._fd, _TURN):
+            if number in self._targets or self._options.stand_in_worker:
+                yield number
+            elif self._options.policy.explains:
+                self._log.say(f"signal {number} came from a program, and nothing imported here has a handler for it")
 
     def close(self) -> None:
         """No program reaches us any more."""

@@ -24,6 +24,7 @@ from collections import namedtuple
 
 from spoolsim.processes.events import (
     BackingOff,
+    Crowding,
     Died,
     Ended,
     Kill,
@@ -74,18 +75,19 @@ class Slot(namedtuple("Slot", "number state pid seat since until failures spawns
     stopping: bool
 
 
-class Rules(namedtuple("Rules", "faithful mercy cheap", defaults=(False, 60.0, False))):
+class Rules(namedtuple("Rules", "mercy cheap at_once backs_off", defaults=(60.0, False, True, True))):
     """What a run was asked for.
 
-    faithful: each death is answered after a second, however many there were, as uWSGI does. mercy: seconds that a
-    leaving process has after a reload. cheap: no process until one is wanted, and none after a death until one is
-    wanted again.
+    mercy: seconds that a leaving process has after a reload. cheap: no process until one is wanted, and none after a
+    death until one is wanted again. at_once: a death is answered at once, and not after a second. backs_off: when
+    there were many in a row, after a pause.
     """
 
     __slots__ = ()
-    faithful: bool
     mercy: float
     cheap: bool
+    at_once: bool
+    backs_off: bool
 
 
 #: how a spooler is said to have died that found nothing more to drain; no exit status is as large
@@ -131,7 +133,8 @@ def _spawn(slot: Slot, now: float) -> Step:
     taken = {seat for _, seat, _ in slot.leaving}
     free = [seat for seat in (0, 1) if seat not in taken]
     if not free:
-        return slot._replace(state=CROWDED, pid=0, seat=-1), []
+        ends = [at for _, _, at in slot.leaving if at is not None]
+        return slot._replace(state=CROWDED, pid=0, seat=-1), [Crowding(min(ends, default=now))]
     slot = slot._replace(state=STARTING, pid=0, seat=free[0], since=now, spawns=slot.spawns + 1)
     return slot, [Spawn(slot.number, free[0])]
 
@@ -156,9 +159,9 @@ def _died(slot: Slot, event: Died, now: float, rules: Rules) -> Step:
     if rules.cheap and slot.failures <= PATIENCE:
         return slot._replace(state=CLOSED), [Ended(event.pid)]
     died = Respawning(event.pid)
-    if rules.faithful:
+    if not rules.at_once:
         return slot._replace(state=BACKOFF, until=now + UWSGI_PAUSE), [died]
-    if slot.failures <= PATIENCE:
+    if slot.failures <= PATIENCE or not rules.backs_off:
         slot, actions = _spawn(slot, now)
         return slot, [died, *actions]
     pause = min(FIRST_PAUSE * 2 ** min(slot.failures - PATIENCE - 1, 10), LONGEST_PAUSE)

@@ -11,6 +11,7 @@ import select
 import signal
 import time
 
+from spoolsim.processes.events import Died
 from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work.alive import alive
@@ -18,8 +19,12 @@ from spoolsim.work.scoreboard import HARAKIRI, PID, SERIAL, STARTED, USER, deadl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spoolsim.log import Log
+    from spoolsim.processes.fleet import Fleet
     from spoolsim.processes.generation import Generation
-    from spoolsim.processes.master import Master
+    from spoolsim.processes.loop import Loop
     from spoolsim.work.scoreboard import Scoreboard
 
 _SECOND = 1_000_000_000
@@ -43,10 +48,20 @@ class Orphan:
 
 
 class Orphans:
-    """All of a master's."""
+    """All of a master's.
 
-    def __init__(self, master: Master) -> None:
-        self.master = master
+    outlived: called with who, and what becomes of it, where one had its time to end, and did not. rings: its directory
+    is woken when one ends within a task.
+    """
+
+    def __init__(
+        self, loop: Loop, fleet: Fleet, log: Log, outlived: Callable[[str, str], None], *, rings: bool
+    ) -> None:
+        self._loop = loop
+        self._fleet = fleet
+        self._log = log
+        self._outlived = outlived
+        self._rings = rings
         self._living: dict[int, Orphan] = {}
         #: those that nothing tells us of
         self._lost: list[Orphan] = []
@@ -64,7 +79,7 @@ class Orphans:
             orphan = Orphan(pid, handle, number, seats[seats[1][PID] == pid], owed)
             if handle >= 0 and orphan.words[PID] == pid:
                 self._living[handle] = orphan
-                self.master.poll.register(handle, select.POLLIN)
+                self._loop.watch(handle)
                 if kill:
                     _send(orphan, signal.SIGKILL)
                 continue
@@ -72,7 +87,7 @@ class Orphans:
                 os.close(handle)
             self._lost.append(orphan)
             if owed:
-                self.master.happen(number, "died", pid, True)
+                self._fleet.happen(number, Died(pid, True))
 
     def __len__(self) -> int:
         return len(self._living)
@@ -86,7 +101,7 @@ class Orphans:
         self._kill_at = kill_at
         for orphan in self._lost:
             if orphan.words[PID] == orphan.pid and orphan.words[STARTED] and alive(orphan.pid):
-                self.master.outlived(self._name(orphan), "cannot be ended from here: it goes on")
+                self._outlived(self._name(orphan), "cannot be ended from here: it goes on")
         self._lost.clear()
 
     def kill(self, pid: int) -> None:
@@ -102,13 +117,13 @@ class Orphans:
         self._living.clear()
 
     def _name(self, orphan: Orphan) -> str:
-        return f"{self.master.path(orphan.number)}: process {orphan.pid}"
+        return f"{self._fleet.path(orphan.number)}: process {orphan.pid}"
 
     def next_look(self) -> float | None:
         """When to tick."""
         if not self._living:
             return None
-        looks = [_now() + _LOOK]
+        looks = [self._loop.now() + _LOOK]
         looks += [at / _SECOND for orphan in self._living.values() if (at := deadline(orphan.words))]
         if self._kill_at is not None:
             looks.append(self._kill_at)
@@ -118,32 +133,32 @@ class Orphans:
         """Whose descriptor is readable has ended."""
         for handle in ready & self._living.keys():
             orphan = self._living.pop(handle)
-            self.master.poll.unregister(handle)
+            self._loop.unwatch(handle)
             os.close(handle)
-            if orphan.words[STARTED] and orphan.number < self.master.served and not self.master.options.faithful:
-                wake.ring(SpoolDir(self.master.path(orphan.number)))  # its task was met as locked
+            if orphan.words[STARTED] and orphan.number < self._fleet.served and self._rings:
+                wake.ring(SpoolDir(self._fleet.path(orphan.number)))  # its task was met as locked
             if orphan.owed:
-                self.master.happen(orphan.number, "died", orphan.pid, True)
+                self._fleet.happen(orphan.number, Died(orphan.pid, True))
 
     def tick(self) -> None:
         """Strike where a deadline is over."""
         for orphan in self._living.values():
-            if self._kill_at is not None and _now() >= self._kill_at and not orphan.owed:
-                self.master.outlived(self._name(orphan), "is killed; its task stays in the spool")
+            if self._kill_at is not None and self._loop.now() >= self._kill_at and not orphan.owed:
+                self._outlived(self._name(orphan), "is killed; its task stays in the spool")
                 _send(orphan, signal.SIGKILL)
             elif _over(orphan):
                 self._harakiri(orphan)
-        if self._kill_at is not None and _now() >= self._kill_at:
+        if self._kill_at is not None and self._loop.now() >= self._kill_at:
             self._kill_at = None
 
     def _harakiri(self, orphan: Orphan) -> None:
         """Stop, look again, then kill, as the fork server did."""
         _send(orphan, signal.SIGSTOP)
-        end = _now() + _STOP_DEADLINE
-        while not _stopped(orphan.pid) and _now() < end:
+        end = self._loop.now() + _STOP_DEADLINE
+        while not _stopped(orphan.pid) and self._loop.now() < end:
             select.select((), (), (), 0.0005)
         if orphan.words[SERIAL] % 2 == 0 and _over(orphan):
-            self.master.log.line(f"*** HARAKIRI ON THE SPOOLER (pid: {orphan.pid}) ***")
+            self._log.line(f"*** HARAKIRI ON THE SPOOLER (pid: {orphan.pid}) ***")
             _send(orphan, signal.SIGKILL)
             orphan.words[HARAKIRI] = orphan.words[USER] = 0
         _send(orphan, signal.SIGCONT)
@@ -168,7 +183,3 @@ def _stopped(pid: int) -> bool:
             return stat.read().rpartition(b")")[2].split()[0] in (b"T", b"t", b"Z", b"X")
     except OSError:
         return True
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -5,19 +5,21 @@ sets off.
 from __future__ import annotations
 
 import os
-import select
 import sys
-import time
+from collections import namedtuple
 
 from spoolsim.processes.mounts import silent_type
 from spoolsim.processes.touch import touched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import TypeVar
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeAlias, TypeVar
 
-    from spoolsim.processes.master import Master
+    from spoolsim.diagnose import Notes
+    from spoolsim.log import Log
+    from spoolsim.options import Options
+    from spoolsim.processes.loop import Loop
     from spoolsim.processes.touch import Seen
     from spoolsim.processes.watch import FileWatch, SourceWatch
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 #: how often the files are looked at, in seconds; uWSGI's master looks as often. Events make it sooner.
 _LOOK = 1.0
-#: faithful: seconds from the touch to the kill; uWSGI gives spoolers no mercy and looks once a second
+#: seconds from the touch to the kill under --faithful; uWSGI gives spoolers no mercy and looks once a second
 _NO_MERCY = 1.0
 #: an editor writes several times: seconds without a change before a reload
 _QUIET = 0.1
@@ -33,18 +35,49 @@ _QUIET = 0.1
 _LOUD = 2.0
 
 
+class ReloadWanted(namedtuple("ReloadWanted", "why touched", defaults=("", False))):
+    """Import the app again. why: the line that says so; "" where it was said.
+
+    touched: touch-spoolers-reload asks for it, for which uWSGI imports nothing again but spooler-import.
+    """
+
+    __slots__ = ()
+    why: str
+    touched: bool
+
+
+class RestartWanted(namedtuple("RestartWanted", "")):
+    """Kill everything, and begin anew."""
+
+    __slots__ = ()
+
+
+class NoMercy(namedtuple("NoMercy", "")):
+    """Kill the spoolers: they had their second."""
+
+    __slots__ = ()
+
+
+if TYPE_CHECKING:
+    Asked: TypeAlias = ReloadWanted | RestartWanted | NoMercy
+
+
 class Touch:
     """Watches the files of touch-spoolers-reload for a master."""
 
-    def __init__(self, master: Master) -> None:
-        self.master = master
-        self.faithful = master.options.faithful
+    def __init__(self, options: Options, log: Log, notes: Notes, loop: Loop) -> None:
+        self._options = options
+        self._policy = options.policy
+        self._log = log
+        self._notes = notes
+        self._loop = loop
+        #: when the app that is imported now, or was, began to be imported: what is newer was perhaps not read
+        self.import_began = 0.0
         start = os.getcwd()
         #: path as given -> absolute
-        options = master.options
         self.paths = {path: os.path.join(start, path) for path in (*options.touch_all, *options.touch_reload)}
         #: what was there before the app is imported: a touch amid the import is one. uWSGI looks after it
-        self.seen: dict[str, Seen] = {} if self.faithful else {path: _look(full) for path, full in self.paths.items()}
+        self.seen: dict[str, Seen] = self._look_at_all() if self._policy.notices_every_touch else {}
         self.look_at: float | None = None
         self.kill_at: float | None = None
         self.hinted = False
@@ -59,38 +92,39 @@ class Touch:
         self.latest_at = 0.0
         self._changed = False
 
+    def _look_at_all(self) -> dict[str, Seen]:
+        return {path: _look(full) for path, full in self.paths.items()}
+
     def watches(self) -> bool:
         """Is there anything whose change reloads?"""
-        options = self.master.options
+        options = self._options
         return bool(self.paths or options.watch or options.py_autoreload)
 
     def start(self) -> None:
         """From now on; imports watchdog, so it is called when the fork server is there."""
         if self.look_at is not None or not self.watches():
             return
-        self.look_at = _now() + _LOOK
-        options = self.master.options
+        self.look_at = self._loop.now() + _LOOK
+        options = self._options
         if options.py_autoreload and not (options.sockets or options.web_sockets):
-            self.master.notes.give("autoreload-no-worker", "py-autoreload")
+            self._notes.give("autoreload-no-worker", "py-autoreload")
         for path in options.watch:
             if not os.path.exists(path):
-                self.master.log.say(f"--watch {path}: there is no such file or directory", error=True)
+                self._log.say(f"--watch {path}: there is no such file or directory", error=True)
         self._watch_sources()
         if not self.paths:
             return
-        if self.faithful:
-            self.seen = {path: _look(full) for path, full in self.paths.items()}
+        if not self._policy.notices_every_touch:
+            self.seen = self._look_at_all()
         for path, full in self.paths.items():
             if _look(full) is None:
-                self.master.log.line(
-                    f"unable to stat() {path}, events will be triggered as soon as the file is created"
-                )
-        if not self.faithful:
+                self._log.line(f"unable to stat() {path}, events will be triggered as soon as the file is created")
+        if self._policy.notices_every_touch:
             self.hinted = True
             try:
                 self._watch_files()
             except OSError as error:
-                self.master.log.say(f"no file events ({error.strerror}): touched files are noticed within a second")
+                self._log.say(f"no file events ({error.strerror}): touched files are noticed within a second")
 
     def forget(self) -> None:
         """No touch is known, and none is being answered; it begins anew."""
@@ -99,7 +133,7 @@ class Touch:
 
     def _watch_sources(self) -> None:
         """--watch."""
-        paths = list(dict.fromkeys(map(os.path.abspath, self.master.options.watch)))
+        paths = list(dict.fromkeys(map(os.path.abspath, self._options.watch)))
         if not paths:
             return
         from spoolsim.processes.watch import SourceWatch
@@ -109,7 +143,7 @@ class Touch:
         self._sources = self.begin(
             lambda polling: SourceWatch(paths, self._source_changed, polling=polling), paths, "source is"
         )
-        if any(_newer(path, self.master.import_began) for path in paths):  # written while the watch was not there yet
+        if any(_newer(path, self.import_began) for path in paths):  # written while the watch was not there yet
             self._source_changed()
 
     def modules(self, files: Iterable[str]) -> None:
@@ -129,7 +163,7 @@ class Touch:
         self._module_watch = self.begin(
             lambda polling: FileWatch(self._modules, self._module_changed, polling=polling), self._modules, "source is"
         )
-        if any(_newer(path, self.master.import_began) for path in self._modules):
+        if any(_newer(path, self.import_began) for path in self._modules):
             self._source_changed()
 
     def _watch_moved(self) -> None:
@@ -149,17 +183,17 @@ class Touch:
         try:
             return make(self.polling(paths))
         except OSError as error:
-            self.master.log.say(f"no file events ({error.strerror}): {what} looked at every second")
+            self._log.say(f"no file events ({error.strerror}): {what} looked at every second")
             return make(True)
 
     def polling(self, paths: Iterable[str]) -> bool:
         """Must the files be looked at, because nobody tells of their changes? The reason is said."""
-        if self.master.options.watch_polling:
+        if self._options.watch_polling:
             return True
         from spoolsim.processes.watch import EVENTS
 
         if not EVENTS:
-            self.master.log.say("this Python was built without ctypes: watched files are looked at every second")
+            self._log.say("this Python was built without ctypes: watched files are looked at every second")
             return True
         try:
             with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
@@ -169,7 +203,7 @@ class Touch:
         for path in paths:
             silent = silent_type(os.path.realpath(path), mounts)
             if silent:
-                self.master.notes.give("no-file-events", path, f"{silent} does not tell of changes from outside")
+                self._notes.give("no-file-events", path, f"{silent} does not tell of changes from outside")
                 return True
         return False
 
@@ -178,7 +212,7 @@ class Touch:
 
     def _source_changed(self) -> None:
         self._changed = True
-        self.master.wake()
+        self._loop.wake()
 
     def _watch_files(self) -> None:
         """Where the kernel tells it directly, a touch is known at once; watchdog holds events half a second."""
@@ -190,7 +224,7 @@ class Touch:
         from spoolsim.spool import inotify
 
         self.fd = inotify.open()
-        self.master.poll.register(self.fd, select.POLLIN)
+        self._loop.watch(self.fd)
         for path in {part for full in self.paths.values() for part in (full, os.path.dirname(full))}:
             if os.path.isdir(path):
                 inotify.add(self.fd, path, inotify.ANY_CHANGE)
@@ -206,19 +240,19 @@ class Touch:
 
     def _hint(self, path: str) -> None:
         self.hinted = True
-        self.master.wake()
+        self._loop.wake()
 
     def next_look(self) -> float | None:
         """When to tick."""
         times = [at for at in (self.look_at, self.kill_at, self.quiet_at) if at is not None]
         return min(times, default=None)
 
-    def tick(self) -> None:
-        """Look at the files if it is time, or if an event said so."""
-        now = _now()
+    def tick(self) -> Iterator[Asked]:
+        """Look at the files if it is time, or if an event said so; what their changes ask for."""
+        now = self._loop.now()
         if self.kill_at is not None and now >= self.kill_at:
             self.kill_at = None
-            self._no_mercy()
+            yield NoMercy()
         if self._changed:
             self._changed = False
             if self.quiet_at is None:
@@ -226,7 +260,7 @@ class Touch:
             self.quiet_at = min(now + _QUIET, self.latest_at)
         if self.quiet_at is not None and now >= self.quiet_at:
             self.quiet_at = None
-            self.master.reload("source changed: reloading")
+            yield ReloadWanted("source changed: reloading")
         if self.look_at is None or not (self.hinted or now >= self.look_at):
             return
         if now >= self.look_at:
@@ -236,30 +270,19 @@ class Touch:
         for path, full in self.paths.items():
             found = _look(full)
             before, self.seen[path] = self.seen[path], found
-            if touched(before, found, faithful=self.faithful):
-                self._fire(path)
+            if touched(before, found, every=self._policy.notices_every_touch):
+                yield from self._fire(path, now)
 
-    def _fire(self, path: str) -> None:
-        if path in self.master.options.touch_all:
-            self.master.log.dated(f"*** {path} has been touched... grace them all !!! ***")
-            if self.faithful:
-                self.master.restart("...gracefully killing workers...")
-            else:
-                self.master.reload("")
+    def _fire(self, path: str, now: float) -> Iterator[Asked]:
+        if path in self._options.touch_all:
+            self._log.dated(f"*** {path} has been touched... grace them all !!! ***")
+            yield ReloadWanted() if self._policy.finishes_tasks_on_reload else RestartWanted()
             return
-        self.master.log.dated(f"*** {path} has been touched... spoolers reload !!! ***")
-        if self.faithful:
-            self.kill_at = _now() + _NO_MERCY
+        self._log.dated(f"*** {path} has been touched... spoolers reload !!! ***")
+        if self._policy.reload_imports_anew:
+            yield ReloadWanted(touched=True)
         else:
-            self.master.reload("", touched=True)
-
-    def _no_mercy(self) -> None:
-        master = self.master
-        for generation in master.generations:
-            for pid, number in sorted(generation.pids.items(), key=lambda item: item[1]):
-                if number < master.served:
-                    master.log.dated(f"spooler {number + 1} (pid: {pid}) is taking too much time to die...NO MERCY !!!")
-                    generation.wire.send("kill", pid)
+            self.kill_at = now + _NO_MERCY
 
     def close(self) -> None:
         """Stop watching."""
@@ -302,7 +325,3 @@ def _look(path: str) -> Seen:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_ino
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -8,20 +8,23 @@ What uWSGI lacks is under the key "spoolsim".
 from __future__ import annotations
 
 import os
-import select
 import socket
 import sys
 import time
 
 from spoolsim.errors import OptionError
 from spoolsim.processes.addresses import bind_unix, remove, why_not_bound
-from spoolsim.work.scoreboard import BUSY, DONE, DROPPED, KEPT, PID, SPAWNS, STARTED, STATE, TASKS
+from spoolsim.work.scoreboard import BUSY, DROPPED, KEPT, PID, SPAWNS, STARTED, STATE, TASKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-    from spoolsim.processes.master import Master
+    from spoolsim.options import Options
+    from spoolsim.processes.ending import Ending
+    from spoolsim.processes.fleet import Fleet
+    from spoolsim.processes.loop import Loop
 
 LOOPBACK = "127.0.0.1"
 #: so many readers may be slow at a time; the one that has been so for longest goes first
@@ -36,27 +39,26 @@ _LOCKS = ("user 0", "signal", "filemon", "timer", "rbtimer", "cron", "rpc", "snm
 
 
 class Stats:
-    """Serves a master's numbers at one address."""
+    """Serves numbers at one address. document: what is answered, as it is then. http: behind an HTTP header."""
 
-    def __init__(self, master: Master) -> None:
-        self.master = master
+    def __init__(self, loop: Loop, document: Callable[[], dict[str, Any]], *, http: bool) -> None:
+        self._loop = loop
+        self._document = document
+        self._http = http
         self.socket: socket.socket | None = None
         self.path = ""
         self._inode = 0
         #: readers that have not taken all yet, by descriptor
         self.readers: dict[int, _Reader] = {}
 
-    def start(self) -> None:
+    def start(self, address: str) -> None:
         """Bind and listen. Raises OptionError when the address cannot be had."""
-        address = self.master.options.stats
-        if not address or self.socket is not None:
-            return
         try:
             self.socket = self._bind(address)
         except (OSError, ValueError, OverflowError) as error:
             raise OptionError(f"stats = {address}: {why_not_bound(error)}") from None
         self.socket.setblocking(False)
-        self.master.poll.register(self.socket.fileno(), select.POLLIN)
+        self._loop.watch(self.socket.fileno())
 
     def _bind(self, address: str) -> socket.socket:
         host, colon, port = address.rpartition(":")
@@ -89,10 +91,10 @@ class Stats:
         found.setblocking(False)
         if len(self.readers) >= _READERS:
             self._end(next(iter(self.readers.values())))
-        reader = _Reader(found, _now())
+        reader = _Reader(found, self._loop.now())
         self.readers[reader.fd] = reader
-        self.master.poll.register(reader.fd, select.POLLIN)
-        if not self.master.options.stats_http:
+        self._loop.watch(reader.fd)
+        if not self._http:
             self._answer(reader)
 
     def next_look(self) -> float | None:
@@ -102,7 +104,7 @@ class Stats:
     def tick(self) -> None:
         """Answer those who send no request, and leave those whose time is over."""
         for reader in list(self.readers.values()):
-            if _now() < reader.end:
+            if self._loop.now() < reader.end:
                 continue
             if reader.text is None:
                 self._answer(reader)
@@ -123,12 +125,12 @@ class Stats:
     def _answer(self, reader: _Reader) -> None:
         import json
 
-        text = json.dumps(snapshot(self.master), indent="\t")
-        reader.text = memoryview(((_HTTP if self.master.options.stats_http else "") + text).encode())
-        reader.end = _now() + _PATIENCE
+        text = json.dumps(self._document(), indent="\t")
+        reader.text = memoryview(((_HTTP if self._http else "") + text).encode())
+        reader.end = self._loop.now() + _PATIENCE
         self._send(reader)
         if reader.fd in self.readers:
-            self.master.poll.modify(reader.fd, select.POLLOUT)
+            self._loop.watch_writable(reader.fd)
 
     def _send(self, reader: _Reader) -> None:
         """What the reader takes at once; when that is all, or it is gone, that was it."""
@@ -146,7 +148,7 @@ class Stats:
 
     def _end(self, reader: _Reader) -> None:
         del self.readers[reader.fd]
-        self.master.poll.unregister(reader.fd)
+        self._loop.unwatch(reader.fd)
         reader.socket.close()
 
     def close(self) -> None:
@@ -172,14 +174,9 @@ class _Reader:
         self.end = now + _REQUEST
 
 
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_MONOTONIC)
-
-
-def snapshot(master: Master) -> dict[str, Any]:
-    """The document, keys in uWSGI's order."""
-    options = master.options
-    paths = [path for path, _, _ in master.entries]
+def snapshot(options: Options, fleet: Fleet, ending: Ending, generation: int) -> dict[str, Any]:
+    """The document, keys in uWSGI's order. generation: how many fork servers were begun."""
+    paths = [path for path, _, _ in fleet.entries]
     return {
         "version": "2.1-dev" if options.uwsgi == "2.1" else "2.0.31",
         "listen_queue": 0,
@@ -195,9 +192,9 @@ def snapshot(master: Master) -> dict[str, Any]:
             {"name": name, "proto": "uwsgi", "queue": 0, "max_queue": 0, "shared": 0, "can_offload": 0}
             for name in options.sockets
         ],
-        "workers": _workers(master),
-        "spoolers": [_spooler(master, path, slot) for path, _, slot in master.entries],
-    } | ({} if options.faithful else {"spoolsim": _instance(master)})
+        "workers": _workers(fleet) if options.stand_in_worker else [],
+        "spoolers": [_spooler(fleet, path, slot) for path, _, slot in fleet.entries],
+    } | ({"spoolsim": _instance(fleet, ending, generation)} if options.policy.extends_stats else {})
 
 
 def _cwd() -> str:
@@ -207,52 +204,50 @@ def _cwd() -> str:
         return ""
 
 
-def _instance(master: Master) -> dict[str, Any]:
+def _instance(fleet: Fleet, ending: Ending, generation: int) -> dict[str, Any]:
     """What uWSGI lacks."""
     return {
-        "generation": master.count,
-        "stopping": master.stopping,
-        "signals_lost": master.board.words[DROPPED],
-        "tasks_killed_unfinished": master.unfinished,
-        "spoolers": [_ours(master, path, slot) for path, _, slot in master.entries if slot >= 0],
+        "generation": generation,
+        "stopping": ending.begun,
+        "signals_lost": fleet.board.words[DROPPED],
+        "tasks_killed_unfinished": ending.unfinished,
+        "spoolers": [_ours(fleet, path, slot) for path, _, slot in fleet.entries if slot >= 0],
     }
 
 
-def _spooler(master: Master, path: str, slot: int) -> dict[str, Any]:
+def _spooler(fleet: Fleet, path: str, slot: int) -> dict[str, Any]:
     if slot < 0:
         return {"dir": path, "pid": 0, "tasks": 0, "respawns": 0, "running": 0}
-    words = master.board.serving(slot)
+    words = fleet.board.serving(slot)
     return {
         "dir": path,
         "pid": words[PID],
         "tasks": words[TASKS],
-        "respawns": max(master.slots[slot].spawns - 1, 0),
+        "respawns": max(fleet.slots[slot].spawns - 1, 0),
         "running": int(words[STATE] == BUSY),
     }
 
 
-def _ours(master: Master, path: str, slot: int) -> dict[str, Any]:
-    words = master.board.serving(slot)
+def _ours(fleet: Fleet, path: str, slot: int) -> dict[str, Any]:
+    words = fleet.board.serving(slot)
     started = words[STARTED]
     now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
     return {
         "dir": path,
         "slot": slot,
-        "state": master.slots[slot].state,
+        "state": fleet.slots[slot].state,
         "running_seconds": (now - started) / 1e9 if started else 0,
-        "done": sum(master.board.slot(slot * 2 + number)[DONE] for number in (0, 1)),
-        "kept": sum(master.board.slot(slot * 2 + number)[KEPT] for number in (0, 1)),
-        "spawns": sum(master.board.slot(slot * 2 + number)[SPAWNS] for number in (0, 1)),
-        "leaving": len(master.slots[slot].leaving),
+        "done": fleet.done(slot),
+        "kept": sum(fleet.board.slot(slot * 2 + number)[KEPT] for number in (0, 1)),
+        "spawns": sum(fleet.board.slot(slot * 2 + number)[SPAWNS] for number in (0, 1)),
+        "leaving": len(fleet.slots[slot].leaving),
     }
 
 
-def _workers(master: Master) -> list[dict[str, Any]]:
+def _workers(fleet: Fleet) -> list[dict[str, Any]]:
     """The stand-in worker, as uWSGI describes its web workers."""
-    if not master.options.stand_in_worker:
-        return []
-    words = master.board.serving(master.served)
-    ago = time.clock_gettime(time.CLOCK_MONOTONIC) - master.slots[master.served].since
+    words = fleet.board.serving(fleet.served)
+    ago = time.clock_gettime(time.CLOCK_MONOTONIC) - fleet.slots[fleet.served].since
     core = {
         "id": 0,
         "requests": 0,
@@ -281,7 +276,7 @@ def _workers(master: Master) -> list[dict[str, Any]]:
             "vsz": 0,
             "running_time": 0,
             "last_spawn": int(time.time() - ago),
-            "respawn_count": master.slots[master.served].spawns,
+            "respawn_count": fleet.slots[fleet.served].spawns,
             "tx": 0,
             "avg_rt": 0,
             "apps": [],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import marshal
 import os
-import select
 import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from spoolsim.processes.master import Master
+    from collections.abc import Iterator
 
+    from spoolsim.processes.loop import Loop
+    from spoolsim.processes.messages import Timed
 
 #: kind, number and target, with which each message begins, and something behind them
 _LEAST = 3
@@ -19,17 +20,16 @@ _LEAST = 3
 class Told:
     """The master's end, and the `teller` that every process inherits. Datagrams: many tell, each thing whole."""
 
-    __slots__ = ("_hearer", "_master", "teller")
+    __slots__ = ("_hearer", "teller")
 
-    def __init__(self, master: Master) -> None:
+    def __init__(self, loop: Loop) -> None:
         hearer, teller = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         hearer.setblocking(False)
-        self._master = master
         self._hearer, self.teller = hearer.detach(), teller.detach()
-        master.poll.register(self._hearer, select.POLLIN)
+        loop.watch(self._hearer)
 
-    def collect(self, ready: set[int]) -> None:
-        """The descriptors that are readable: something was told."""
+    def collect(self, ready: set[int]) -> Iterator[Timed]:
+        """What is registered: kind, signal number, target, and what its kind has more."""
         while self._hearer in ready:
             try:
                 data = os.read(self._hearer, 65536)
@@ -40,7 +40,7 @@ class Told:
             except (ValueError, EOFError, TypeError):
                 continue  # something else: a task has taken the number of the descriptor for one of its own
             if type(message) is tuple and len(message) > _LEAST:
-                self._master.clockwork.told(*message)
+                yield message
 
     def close(self) -> None:
         """Nobody is heard any more."""

@@ -13,13 +13,11 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 
 
-def touched(before: Seen, now: Seen, *, faithful: bool) -> bool:
+def touched(before: Seen, now: Seen, *, every: bool) -> bool:
     """Is this a touch? Made, removed, or changed; a replaced file (as editors do) is a changed one.
 
-    faithful: as uWSGI, by whole seconds of the mtime, and only upwards.
+    every: any change is one. Else, as in uWSGI, whole seconds of the mtime count, and only upwards.
     """
     if before is None or now is None:
         return before is not now
-    if faithful:
-        return now[0] // _SECOND > before[0] // _SECOND
-    return now != before
+    return now != before if every else now[0] // _SECOND > before[0] // _SECOND

@@ -16,7 +16,7 @@ _LENGTH = 4
 
 
 class Wire:
-    """One end of the line. fd: for polling."""
+    """One end of the line. fd: for polling. `messages` has the types of what goes through it."""
 
     __slots__ = ("_buffer", "_socket", "fd")
 
@@ -34,7 +34,7 @@ class Wire:
             return False
         return True
 
-    def receive(self, *, wait: bool = False) -> list[tuple[Any, ...]] | None:
+    def receive(self, *, wait: bool = False) -> list[Any] | None:
         """The messages that are there; None when the other end is gone. wait: until something is there."""
         try:
             data = self._socket.recv(65536, 0 if wait else socket.MSG_DONTWAIT)
@@ -54,9 +54,9 @@ class Wire:
             self._buffer = self._buffer[end:]
         return messages
 
-    def rest(self) -> list[tuple[Any, ...]]:
+    def rest(self) -> list[Any]:
         """What a dead other end had still said, without waiting."""
-        found: list[tuple[Any, ...]] = []
+        found: list[Any] = []
         while messages := self.receive():
             found += messages
         return found

@@ -13,6 +13,7 @@ from spoolsim.processes.events import (
     TICK,
     Action,
     BackingOff,
+    Crowding,
     Died,
     Ended,
     Event,
@@ -67,10 +68,11 @@ class Walk(RuleBasedStateMachine):
         #: of processes whose death the master was told
         self.answered = 0
 
-    @initialize(faithful=st.booleans(), cheap=st.booleans(), mercy=st.sampled_from([0.0, 3.0, 60.0]))
-    def begin(self, faithful: bool, cheap: bool, mercy: float) -> None:
+    @initialize(mercy=st.sampled_from([0.0, 3.0, 60.0]), flags=st.tuples(*[st.booleans()] * 3))
+    def begin(self, mercy: float, flags: tuple[bool, bool, bool]) -> None:
         """Any rules."""
-        self.terms = lifecycle.Rules(faithful, mercy, cheap)
+        cheap, at_once, backs_off = flags
+        self.terms = lifecycle.Rules(mercy, cheap, at_once, backs_off)
         self.happen(Started())
         assert self.asked() == (0 if cheap else 1)
 
@@ -89,7 +91,7 @@ class Walk(RuleBasedStateMachine):
                     self.order("leave", pid)
                 case Kill(pid=pid):
                     self.order("kill", pid)
-                case Respawning() | Ended() | BackingOff():
+                case Respawning() | Ended() | BackingOff() | Crowding():
                     pass
                 case _:
                     raise AssertionError(f"an unknown action: {action}")
@@ -179,7 +181,7 @@ class Walk(RuleBasedStateMachine):
             assert self.terms.cheap
         elif self.slot.state == lifecycle.BACKOFF:
             assert self.slot.until > self.now
-            assert self.terms.faithful or (BackingOff in kinds and failures >= lifecycle.PATIENCE), (
+            assert not self.terms.at_once or (BackingOff in kinds and failures >= lifecycle.PATIENCE), (
                 "a pause without a reason"
             )
         else:

@@ -11,6 +11,7 @@ from spoolsim.processes.events import (
     TICK,
     Action,
     BackingOff,
+    Crowding,
     Died,
     Ended,
     Event,
@@ -58,7 +59,7 @@ def test_a_new_slot_is_closed_and_over() -> None:
 
 def test_without_options_a_slot_follows_uwsgis() -> None:
     """A reload leaves a running task 60 seconds, as `reload-mercy` does when it is not given."""
-    assert Rules() == Rules(faithful=False, mercy=60.0, cheap=False)
+    assert Rules() == Rules(mercy=60.0, cheap=False, at_once=True, backs_off=True)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_two_reloads_during_a_task_wait_for_a_seat() -> None:
     first, _ = step(slot(SERVING), ReloadAsked(), NOW, RULES)
     serving, _ = step(first, Spawned(8), NOW, RULES)
     crowded, did = step(serving, ReloadAsked(), NOW, RULES)
-    assert (crowded.state, did) == (CROWDED, [Leave(8)])
+    assert (crowded.state, did) == (CROWDED, [Leave(8), Crowding(NOW + 60)])
     free, did = step(crowded, Died(8, False), NOW, RULES)
     assert (free.state, did) == (STARTING, [Spawn(3, 1)])
 
@@ -264,7 +265,7 @@ def test_a_reload_begins_with_new_patience() -> None:
 
 def test_faithful_answers_each_death_after_a_second() -> None:
     """uWSGI's master looks once a second, and knows no back-off."""
-    rules = Rules(faithful=True)
+    rules = Rules(at_once=False)
     found = slot(SERVING)
     for _ in range(10):
         found, did = step(found, Died(7, False), NOW, rules)
@@ -272,6 +273,12 @@ def test_faithful_answers_each_death_after_a_second() -> None:
         found, _ = step(found, TICK, NOW + 1, rules)
         found, _ = step(found, Spawned(7), NOW + 1, rules)
         assert found.state == SERVING
+
+
+def test_without_a_back_off_each_death_is_answered_at_once() -> None:
+    """However many there were."""
+    found = slot(SERVING, failures=50)
+    assert step(found, Died(7, False), NOW, Rules(backs_off=False))[1] == [Respawning(7), Spawn(3, 0)]
 
 
 def test_cheap_starts_nothing_until_wanted() -> None:

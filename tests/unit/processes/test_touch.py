@@ -10,13 +10,13 @@ SECOND = 1_000_000_000
 T = 1_700_000_000 * SECOND
 
 
-@pytest.mark.parametrize("faithful", [False, True])
-def test_a_file_that_comes_or_goes(faithful: bool) -> None:
+@pytest.mark.parametrize("every", [False, True])
+def test_a_file_that_comes_or_goes(every: bool) -> None:
     """Made and removed are touches under both; absent and still absent is none."""
-    assert touched(None, (T, 1), faithful=faithful)
-    assert touched((T, 1), None, faithful=faithful)
-    assert not touched(None, None, faithful=faithful)
-    assert not touched((T, 1), (T, 1), faithful=faithful)
+    assert touched(None, (T, 1), every=every)
+    assert touched((T, 1), None, every=every)
+    assert not touched(None, None, every=every)
+    assert not touched((T, 1), (T, 1), every=every)
 
 
 @pytest.mark.parametrize(
@@ -31,5 +31,5 @@ def test_a_file_that_comes_or_goes(faithful: bool) -> None:
 )
 def test_what_changed(now: tuple[int, int], ours: bool, uwsgis: bool) -> None:
     """Ours sees any change and a replaced file; uWSGI whole seconds of the mtime, and only upwards."""
-    assert touched((T, 1), now, faithful=False) is ours
-    assert touched((T, 1), now, faithful=True) is uwsgis
+    assert touched((T, 1), now, every=True) is ours
+    assert touched((T, 1), now, every=False) is uwsgis

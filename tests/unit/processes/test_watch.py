@@ -8,9 +8,11 @@ import queue
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from spoolsim.options import Options
 from spoolsim.processes.reload import Touch
 from spoolsim.processes.watch import FileWatch, SourceWatch
 from tests.conftest import poll_until
@@ -85,8 +87,9 @@ def test_a_directory_that_is_not_there_yet(tmp_path: Path) -> None:
 def test_no_watches_left(tmp_path: Path) -> None:
     """Then the files are looked at, and that is said."""
     said: list[str] = []
-    options = SimpleNamespace(touch_reload=(), touch_all=(), faithful=False, watch_polling=False)
-    touch = Touch(SimpleNamespace(options=options, log=SimpleNamespace(say=said.append)))
+    log: Any = SimpleNamespace(say=said.append)
+    unused: Any = None
+    touch = Touch(Options(), log, unused, unused)
     ways = []
 
     def make(polling: bool) -> FileWatch:
