@@ -200,7 +200,7 @@ class Worker:
                 self.journal.flush()
             if self.recorder is not None:
                 self.recorder.flush()
-            self._ended = time.time()
+            self._ended = system.file_time()
         if alone and not count:  # as if it had not been
             self._began, self._ended = self.before, self.until
         return count
@@ -212,7 +212,7 @@ class Worker:
         self.fresh = False
         if self.recorder is not None:
             self.recorder.begin()
-        self.before, self.until, self._began = self._began, self._ended, now
+        self.before, self.until, self._began = self._began, self._ended, system.file_time()
         self._loud = not options.quiet or self.around is not None or self.app.log.story is not None
         self._unusual = self._overflowed or bool(options.chdir_task)
         self._names = self.app.names()
@@ -267,7 +267,7 @@ class Worker:
                 return False
         if self._loud:
             self._announce(claim)
-        if claim.mtime <= self.until and claim.mtime >= self.before:
+        if self.before <= claim.mtime < self.until:
             self.fresh = True
         status = self.status
         below = claim.level.below

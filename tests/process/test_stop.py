@@ -73,7 +73,7 @@ signal.signal = signal_signal
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
 def test_a_stop_in_the_moment_of_the_start(start: Start, home: Path, number: int) -> None:
     """A signal that comes as the first handlers are set is not lost."""
-    (home / "sitecustomize.py").write_text(STRIKES_BEHIND_HANDLER.format(number=int(number), module="master"))
+    (home / "sitecustomize.py").write_text(STRIKES_BEHIND_HANDLER.format(number=int(number), module="loop"))
     it = start(env={"PYTHONPATH": str(home)})
     assert it.spawned.wait_exit(30) in (0, 1)
     it.spawned.assert_nothing_left()

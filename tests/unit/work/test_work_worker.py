@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from spoolsim import system
 from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.spool import claim, file, lock, settle
@@ -195,3 +196,39 @@ def test_a_look_at_one_name_that_found_nothing_was_no_scan(worker: Worker, capfd
     worker.cycle()
     assert worker.until == before[1]
     assert f"{name} is a directory" in capfd.readouterr().err
+
+
+def test_a_task_that_comes_after_a_scan_did_not_wait_for_it(worker: Worker) -> None:
+    """Though the kernel stamps files by a clock whose ticks are some milliseconds long."""
+    sys.modules["uwsgi"].__dict__["spooler"] = lambda env: -2
+    for _ in range(40):
+        worker.cycle()
+        file.write(worker.spool.path, file.next_name(), packet({b"k": b"v"}))
+        worker.cycle()
+        assert not worker.fresh
+
+
+def test_a_task_that_comes_amid_a_scan_waited_for_it(worker: Worker) -> None:
+    """Until the scan was over."""
+    home = worker.spool.path
+    ran = []
+
+    def pass_by() -> None:
+        """Until a file that is made now is younger than all that are there."""
+        newest = max(os.stat(os.path.join(home, name)).st_mtime for name in os.listdir(home))
+        while system.file_time() <= newest:
+            pass
+
+    def busy(env: dict[str, bytes]) -> int:
+        ran.append(env["spooler_task_name"])
+        if len(ran) == 1:
+            file.write(home, file.next_name(), packet({b"k": b"amid"}))
+            pass_by()
+        return -2
+
+    sys.modules["uwsgi"].__dict__["spooler"] = busy
+    pass_by()
+    worker.cycle(only=set(os.listdir(home)))
+    assert not worker.fresh
+    worker.cycle()
+    assert worker.fresh
