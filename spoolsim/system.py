@@ -46,6 +46,7 @@ else:
         """The machine's clock, in nanoseconds."""
         return _monotonic_ns()
 
+
 #: Linux stamps files by CLOCK_REALTIME_COARSE, whose ticks are up to 10 ms long; Python has no name for it
 _FILES = 5
 

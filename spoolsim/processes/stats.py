@@ -112,7 +112,10 @@ class Stats:
                 self._end(reader)
 
     def _go_on(self, reader: _Reader) -> None:
-        """It has sent its request, or taken a part of its answer."""
+        """It has sent its request, or taken a part of its answer, or hung up."""
+        if reader.answered:
+            self._wait_for_end(reader)
+            return
         if reader.text is not None:
             self._send(reader)
             return
@@ -129,7 +132,7 @@ class Stats:
         reader.text = memoryview(((_HTTP if self._http else "") + text).encode())
         reader.end = self._loop.now() + _PATIENCE
         self._send(reader)
-        if reader.fd in self.readers:
+        if reader.fd in self.readers and not reader.answered:
             self._loop.watch_writable(reader.fd)
 
     def _send(self, reader: _Reader) -> None:
@@ -144,6 +147,29 @@ class Stats:
         except OSError:
             reader.text = text[:0]
         if not reader.text:
+            self._finish(reader)
+
+    def _finish(self, reader: _Reader) -> None:
+        """All is sent. On a closed socket a late request would reset the line, and take the answer with it."""
+        if not self._http:
+            self._end(reader)
+            return
+        reader.answered = True
+        try:
+            reader.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._end(reader)  # it is gone
+            return
+        self._loop.watch(reader.fd)
+
+    def _wait_for_end(self, reader: _Reader) -> None:
+        try:
+            more = reader.socket.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            more = b""
+        if not more:
             self._end(reader)
 
     def _end(self, reader: _Reader) -> None:
@@ -163,14 +189,18 @@ class Stats:
 
 
 class _Reader:
-    """A client. text: what it has yet to take, None before it is answered. end: when its time is over."""
+    """A client. text: what it has yet to take, None before it is answered. end: when its time is over.
 
-    __slots__ = ("end", "fd", "socket", "text")
+    answered: it has taken all.
+    """
+
+    __slots__ = ("answered", "end", "fd", "socket", "text")
 
     def __init__(self, client: socket.socket, now: float) -> None:
         self.socket = client
         self.fd = client.fileno()
         self.text: memoryview | None = None
+        self.answered = False
         self.end = now + _REQUEST
 
 

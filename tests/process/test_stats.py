@@ -137,6 +137,19 @@ def test_http(start: Start) -> None:
     assert it.stop() == 0
 
 
+def test_a_request_that_comes_behind_its_answer(start: Start, wait_for: WaitFor) -> None:
+    """A slow HTTP client, or a busy machine: the answer is not lost with a line that is reset."""
+    port = free_port()
+    it = start("--stats", f"127.0.0.1:{port}", "--stats-http")
+    it.wait_workers(1)
+    with socket.create_connection(("127.0.0.1", port), timeout=300) as client:
+        wait_for(lambda: client.recv(1 << 20, socket.MSG_PEEK).endswith(b"}"), 60, "the whole answer")
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["pid"] == it.pid
+    assert it.stop() == 0
+
+
 def test_readers_that_do_not_read(start: Start, wait_for: WaitFor) -> None:
     """Thirty readers that never read keep nobody waiting: the master reaps, spawns and answers others meanwhile."""
     spools = tuple(f"a-directory-with-a-rather-long-name-{n}" for n in range(4))

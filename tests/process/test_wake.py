@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from spoolsim import system
 from spoolsim.spool import file
 from tests import size
 from tests.conftest import WaitFor, poll_until
@@ -164,6 +165,8 @@ def test_a_task_enqueued_while_the_spooler_is_busy(start: Start) -> None:
     it.put("note('begin'); gate('go')")
     it.wait_runs("begin")
     it.put("note('second')")
+    put = max(os.stat(path).st_mtime for path in it.spool.iterdir())
+    poll_until(lambda: system.file_time() > put, what="a file's time that is later")
     it.open_gate("go")
     it.wait_runs("second", timeout=SOON)
     it.spawned.wait_output("(busy-wait)")
