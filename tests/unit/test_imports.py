@@ -40,6 +40,7 @@ PURE = (
     "spool/verdicts.py",
     "work/outcome.py",
     "work/verdict.py",
+    "processes/events.py",
     "processes/lifecycle.py",
     "processes/schedule.py",
     "tasks/describe.py",
@@ -110,14 +111,6 @@ def test_imports_point_downward():
 
 #: modules that still import each other; one that no longer does does not belong here
 IN_CIRCLES = {
-    "spoolsim.processes.cheap",
-    "spoolsim.processes.clockwork",
-    "spoolsim.processes.inbox",
-    "spoolsim.processes.master",
-    "spoolsim.processes.orphans",
-    "spoolsim.processes.reload",
-    "spoolsim.processes.stats",
-    "spoolsim.processes.told",
     "spoolsim.testing",
     "spoolsim.testing.engine",
     "spoolsim.testing.explore",
@@ -171,8 +164,6 @@ def test_no_modules_import_each_other():
 
 #: modules that still use private names of others; one that no longer does does not belong here
 PRYING = {
-    "spoolsim.processes.cheap",
-    "spoolsim.processes.clockwork",
     "spoolsim.testing.engine",
     "spoolsim.testing.explore",
     "spoolsim.testing.instance",
@@ -245,7 +236,9 @@ UNTYPED = {
     "spoolsim.emulate.store": FOREIGN,
     "spoolsim.emulate.surface": APP,
     "spoolsim.processes.bytecode": FOREIGN,
+    "spoolsim.processes.messages": DATA,
     "spoolsim.processes.stats": DATA,
+    "spoolsim.processes.wire": DATA,
     "spoolsim.section": CALL,
     "spoolsim.shim.uwsgi": APP,
     "spoolsim.shim.uwsgidecorators": APP,
@@ -281,11 +274,6 @@ UNTYPED = {
 #: modules that still hold `Any` where a type would do; one that no longer does does not belong here
 LOOSE = {
     "spoolsim.processes.clockwork",
-    "spoolsim.processes.forkserver",
-    "spoolsim.processes.generation",
-    "spoolsim.processes.lifecycle",
-    "spoolsim.processes.master",
-    "spoolsim.processes.wire",
     "spoolsim.work.signals",
     "spoolsim.work.trace",
 }

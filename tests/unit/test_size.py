@@ -27,7 +27,6 @@ LONG = {
     "processes/child.py:_serve",
     "processes/forkserver.py",
     "processes/master.py",
-    "processes/master.py:__init__",
     "work/app.py",
 }
 
