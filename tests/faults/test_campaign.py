@@ -43,7 +43,8 @@ def test_two_thousand_kills(tmp_path: Path, record_property: pytest.RecordProper
     assert found["tasks_acknowledged"] >= KILLS
     assert found["lost_or_half_written_or_unexplained"] == 0
     assert {kind: found["kills_by_kind"][kind] >= FEW for kind in KILLED} == dict.fromkeys(KILLED, True)
-    assert max(found["kills_by_kind"].values()) < 0.75 * found["kills"]
+    if KILLS > 1000:  # of few, all but the fewest of each kind may be of one
+        assert max(found["kills_by_kind"].values()) < 0.75 * found["kills"]
     print(done.stdout)
 
 
