@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-_all = click.option("--all", "everything", is_flag=True, help="All tasks that fit the filters.")
+_all = click.option("--all", "everything", is_flag=True, help="All tasks that the filters leave.")
 
 
 def _many(command: Callable[..., None]) -> Callable[..., None]:
@@ -65,7 +65,7 @@ def _chosen(
 @click.command(epilog="\b\nExamples:\n  spoolsim retry 3fa\n  spoolsim retry --all --func mail")
 @_many
 def retry(look: Look, tasks: tuple[str, ...], everything: bool, wanted: Filter) -> None:
-    """Make tasks due now: those that failed, are delayed, or broken; all that failed, where none is named."""
+    """Make failed, delayed or broken tasks due now; without a TASK, all that failed."""
     rows = _chosen(look, tasks, everything or not tasks, wanted, frozenset({FAILED}))
     _report(look, (actions.retry(row, look.now) for row in rows))
 
@@ -108,7 +108,7 @@ def rm(look: Look, tasks: tuple[str, ...], everything: bool, wanted: Filter, yes
 @click.command()
 @_many
 def undo(look: Look, tasks: tuple[str, ...], everything: bool, wanted: Filter) -> None:
-    """Bring removed tasks back to where they were: those of the last rm, those named, or --all."""
+    """Bring removed tasks back to where they were: those named, --all, or those of the last rm."""
     if tasks or everything:
         rows = _chosen(look, tasks, everything, wanted, frozenset({REMOVED}))
     else:
@@ -154,7 +154,7 @@ def _changes(command: Callable[..., None]) -> Callable[..., None]:
 @_changes
 @task_arguments
 def rerun(look: Look, tasks: tuple[str, ...], change: actions.Change) -> None:
-    """Enqueue a new task with the bytes of this one, changed where you say so; this one stays as it is."""
+    """Enqueue a copy of a task as a new task, with the changes you name; the old one stays as it is."""
     rows = _chosen(look, tasks, False, Filter(), frozenset(), finished=True)
     _report(look, (actions.rerun(row, change, look.attempts(row.spool).data(row.task)) for row in rows))
 
@@ -165,7 +165,7 @@ def rerun(look: Look, tasks: tuple[str, ...], change: actions.Change) -> None:
 @click.option("--unset", "removed", multiple=True, metavar="KEY", help="Leave a variable out.")
 @task_argument
 def edit(look: Look, task: str, change: actions.Change, removed: tuple[str, ...]) -> None:
-    """Change a task where it is: with the options, or without any in $EDITOR."""
+    """Change the variables of a waiting task: with options, or without any in $EDITOR."""
     (row,) = _chosen(look, (task,), False, Filter(), frozenset())
     change = actions.Change(change.set, [os.fsencode(key) for key in removed], change.at, change.priority)
     if not change:

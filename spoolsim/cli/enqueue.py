@@ -42,7 +42,7 @@ _OUTCOMES = {"spool": b"-2", "spoolforever": b"-1"}
 @click.option("--function", metavar="NAME", help="Call this decorated function (@spool, @spoolraw, @spoolforever).")
 @click.option("--args", "arguments", metavar="JSON", help="Its positional arguments, a list, for pass_arguments.")
 @click.option("--kwargs", "keywords", metavar="JSON", help="Its keyword arguments, an object, for pass_arguments.")
-@click.option("--durable", is_flag=True, help="Come back only when the file is on the disk.")
+@click.option("--durable", is_flag=True, help="Return only when the file is on the disk.")
 @click.argument("variables", nargs=-1, metavar="KEY=VALUE...")
 def enqueue(
     directory: str,
@@ -56,7 +56,7 @@ def enqueue(
     durable: bool,
     variables: tuple[str, ...],
 ) -> None:
-    """Write one spool file and print its path. Running spoolers of the directory wake.
+    """Enqueue one task: write its spool file and print the path. A running spooler of the directory takes it at once.
 
     Without --spooler and --config, the configuration that `spoolsim run` would find here names the directory. Where a
     configuration is known, --function must be one of the app's functions.

@@ -52,7 +52,7 @@ class _Split(click.Command):
         return []
 
 
-_OPTIONS_HELP = "They are those of `spoolsim run`, or a configuration file; without any, what `run` finds here."
+_OPTIONS_HELP = "OPTIONS and FILE are those of `spoolsim run`; without any, the configuration that `run` finds here."
 
 
 @click.command(

@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from spoolsim import effects, options
+from spoolsim.cli import reference
 from spoolsim.cli.near import did_you_mean
 from spoolsim.cli.out import out
 from spoolsim.diagnose import NOTES
@@ -21,11 +22,15 @@ HOME = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 ORDER = (
     "tutorial",
     "testing",
+    "recipes",
+    "faq",
     "tasks",
+    "commands",
     "differences",
     "production-notes",
     "options",
     "uwsgi-module",
+    "formats",
     "security",
     "attacks",
     "performance",
@@ -213,6 +218,7 @@ GENERATED = {
     "production-notes": production_notes,
     "options": option_table,
     "uwsgi-module": surface.page,
+    "commands": reference.page,
 }
 
 

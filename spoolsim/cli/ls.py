@@ -53,7 +53,7 @@ _HEADER = f"{'ID':<8} {'STATE':<13} {'AGE':>8} {'TRIES':>5} {'NEXT':>8}  TASK"
 @file_argument
 @spool_options
 @filter_options
-@click.option("--watch", is_flag=True, help="Show it again every second, until Ctrl-C; once where it is piped.")
+@click.option("--watch", is_flag=True, help="Repeat every second until Ctrl-C; in a pipe, list once.")
 def ls(look: Look, wanted: Filter, watch: bool) -> None:
     """List tasks, newest first: state, age, attempts, next run, function and arguments, and why. Changes nothing."""
     if not watch or not sys.stdout.isatty():
@@ -114,7 +114,7 @@ def _line(row: Row, now: float) -> str:
 @spool_options
 @task_arguments
 def show(look: Look, tasks: tuple[str, ...]) -> None:
-    """Show everything of a task: variables, arguments, the beginning of its body, every attempt. Loads no pickle."""
+    """Show everything about a task: variables, arguments, the beginning of its body, every attempt. Loads no pickle."""
     for row in _named(look, tasks):
         recorded = look.attempts(row.spool)
         row.attempts = [recorded.detail(attempt) for attempt in row.attempts]
@@ -210,11 +210,15 @@ def _named(look: Look, tasks: tuple[str, ...]) -> list[Row]:
 @click.command()
 @file_argument
 @spool_options
-@click.option("--task", "tasks", multiple=True, metavar="TASK", shell_complete=complete.tasks, help="Of this task.")
+@click.option(
+    "--task", "tasks", multiple=True, metavar="TASK", shell_complete=complete.tasks, help="Attempts at this task."
+)
 @function_option
-@click.option("--since", type=span_of, default=None, metavar="SPAN", help="Not longer ago, such as 90, 5m, 2h, 1d.")
-@click.option("--failed", is_flag=True, help="Only those after which the task stayed.")
-@click.option("--follow", is_flag=True, help="Go on with new ones, until Ctrl-C.")
+@click.option(
+    "--since", type=span_of, default=None, metavar="SPAN", help="Attempts not longer ago, such as 90, 5m, 2h, 1d."
+)
+@click.option("--failed", is_flag=True, help="Only attempts after which the task stayed.")
+@click.option("--follow", is_flag=True, help="Go on with new attempts until Ctrl-C.")
 def log(look: Look, tasks: tuple[str, ...], function: str, since: float | None, failed: bool, follow: bool) -> None:
     """List past attempts, oldest first. Real uWSGI on the same directory records none."""
     rows = select.named(look.rows(finished=True), look.where, tasks)
@@ -266,7 +270,7 @@ def _spans(times: list[float]) -> str:
 @file_argument
 @spool_options
 def stats(look: Look) -> None:
-    """Count runs, failures and times of each function, and how old what waits is."""
+    """Count runs, failures and times of each function, and how old the waiting tasks are."""
     found = by_function(look.rows(), map(partial(_detail, look), _all(look)), look.now)
     if look.as_json:
         for function in found:

@@ -100,10 +100,14 @@ def file_argument(command: Callable[..., None]) -> Callable[..., None]:
 
 
 _OPTIONS = (
-    click.option("--spooler", "directories", multiple=True, metavar="DIR", help="A spool directory; repeatable."),
-    click.option("--config", default="", metavar="FILE", help="A uWSGI configuration file that names them."),
-    click.option("--spooler-ordered", "ordered", is_flag=True, help="Look as a spooler with this option does."),
-    click.option("--json", "as_json", is_flag=True, help="One JSON object a line."),
+    click.option(
+        "--spooler", "directories", multiple=True, metavar="DIR", help="A spool directory; may be given several times."
+    ),
+    click.option("--config", default="", metavar="FILE", help="A uWSGI configuration file that names the directories."),
+    click.option(
+        "--spooler-ordered", "ordered", is_flag=True, help="List tasks as a spooler with this option finds them."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line."),
     click.option("-q", "--quiet", is_flag=True, help="Print less: ids alone, or errors alone."),
     click.option("-v", "--verbose", is_flag=True, help="Print more: paths and whole reasons."),
 )
@@ -130,16 +134,30 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 function_option = click.option(
-    "--func", "function", default="", metavar="NAME", shell_complete=complete.functions, help="Of this function."
+    "--func",
+    "function",
+    default="",
+    metavar="NAME",
+    shell_complete=complete.functions,
+    help="Tasks that call this function.",
 )
 _state_option = click.option(
-    "--state", "states", multiple=True, metavar="STATE", shell_complete=complete.states, help="Repeatable."
+    "--state",
+    "states",
+    multiple=True,
+    metavar="STATE",
+    shell_complete=complete.states,
+    help="Tasks in this state; may be given several times.",
 )
 _FILTERS = (
     _state_option,
     function_option,
-    click.option("--older", type=span_of, default="0", metavar="SPAN", help="Enqueued longer ago: 90, 5m, 2h, 1d."),
-    click.option("--grep", default="", metavar="TEXT", help="With this in the call, the name, the id or the reason."),
+    click.option(
+        "--older", type=span_of, default="0", metavar="SPAN", help="Tasks enqueued longer ago, such as 90, 5m, 2h, 1d."
+    ),
+    click.option(
+        "--grep", default="", metavar="TEXT", help="Tasks with this in the call, the name, the id or the reason."
+    ),
 )
 
 

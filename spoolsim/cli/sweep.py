@@ -37,11 +37,13 @@ _HIDDEN = f".{PREFIX}"
 
 @click.command()
 @file_argument
-@click.option("--spooler", "directories", multiple=True, metavar="DIR", help="A spool directory; repeatable.")
+@click.option(
+    "--spooler", "directories", multiple=True, metavar="DIR", help="A spool directory; may be given several times."
+)
 @click.option("--config", default="", metavar="FILE", help="A uWSGI configuration file that names them.")
-@click.option("--yes", is_flag=True, help="Do it; without this it is only listed.")
+@click.option("--yes", is_flag=True, help="Do it; without --yes the files are only listed.")
 def sweep(directories: tuple[str, ...], config: str, yes: bool) -> None:
-    """Clear what dead producers left: old empty files (to .spoolsim/broken/) and old temporary files (removed)."""
+    """Clear what dead producers left: move old empty files to .spoolsim/broken/, remove old temporary files."""
     for spool in find(directories, config, ordered=True, cwd=os.getcwd(), environ=os.environ).spools:
         for found in look(spool, ordered=True, now=time.time()):
             if found.state == UNFINISHED:
