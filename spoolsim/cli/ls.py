@@ -124,12 +124,12 @@ def show(look: Look, tasks: tuple[str, ...]) -> None:
             continue
         out(f"#{row.id} {row.call.line(500)}")
         out(f"  state      {row.state}" + (f", process {row.holder.pid}" if row.holder else ""))
-        if row.why:
+        if row.why and row.state != FINISHED:
             out(f"  why        {printable.value(row.why)}")
         out(f"  enqueued   {_time(row.enqueued)}, {span(look.now - row.enqueued)} ago")
         if row.next_run is not None and row.next_run > look.now:
             out(f"  next run   {_time(row.next_run)}, in {span(row.next_run - look.now)}")
-        out(f"  file       {printable.value(row.path)}, {row.size} bytes")
+        out(f"  file       {printable.value(row.path)}, {'gone' if row.state == FINISHED else f'{row.size} bytes'}")
         if problem:
             out(f"  content    {problem}")
         for key, value in variables.items():
@@ -165,9 +165,9 @@ def _content(row: Row, recorded: Attempts) -> tuple[dict[bytes, bytes], bytes, i
             return *read_head(row.path), ""
         data = recorded.data(row.task)
         if data is None:
-            return {}, b"", 0, "it is done, and its file is gone; the history does not hold it"
+            return {}, b"", 0, "not known; the history does not hold it"
         variables, body = decode(data)
-        return variables, body[:BODY], len(body), "it is done, and its file is gone; this is from the history"
+        return variables, body[:BODY], len(body), "from the history"
     except PacketError as error:
         return {}, b"", 0, f"it cannot be read as a task: {error}"
     except OSError as error:

@@ -28,12 +28,12 @@ def exactly(text: str) -> None:
 def out(text: object, *, nl: bool = True, colour: str = "") -> None:
     """A text to standard output, where no character of it may command a terminal; bytes go out as they are.
 
-    colour: of a text, by click's name for it; seen on a terminal only.
+    colour: of a text, by click's name for it; seen on a terminal only, and not where NO_COLOR is set.
     Raises SpoolsimError when it cannot be written.
     """
     if isinstance(text, str):
         text = lines(text)
-        if colour:
+        if colour and not os.environ.get("NO_COLOR"):
             text = click.style(text, fg=colour)
     _write(text, nl)
 
