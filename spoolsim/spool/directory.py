@@ -85,7 +85,9 @@ class SpoolDir:
             if make and not os.access(full, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
-            raise SpoolDirError(f"spooler directory {path}: {_why_not(full, error)}") from error
+            raise SpoolDirError(
+                f"spooler directory {path}: {_why_not(full, error, absolute=os.path.isabs(path))}"
+            ) from error
         return cls(full, external=external, bare=bare)
 
     def corner(self, *parts: str) -> str:
@@ -147,8 +149,8 @@ def own(path: str, *, root_may: bool) -> None:
         raise PermissionError(errno.EPERM, f"{path} is not a directory of ours")
 
 
-def _why_not(full: str, error: OSError) -> str:
-    """What is wrong with a spooler directory, and what to do."""
+def _why_not(full: str, error: OSError, *, absolute: bool) -> str:
+    """What is wrong with a spooler directory, and what to do. absolute: it was named by a path from the root."""
     from shlex import quote
 
     if isinstance(error, PermissionError):
@@ -159,5 +161,6 @@ def _why_not(full: str, error: OSError) -> str:
         parent = os.path.dirname(full.rstrip("/")) or "."
         if os.path.isdir(parent):
             return "there is no such directory; spoolsim run makes it, or: mkdir -m 750 " + quote(full)
-        return f"{parent} is missing, and only the last directory of a path is made; mkdir -p {quote(parent)}"
+        here = f"; or, if that is a path of another machine, --map {quote(parent)}=DIR" if absolute else ""
+        return f"{parent} is missing, and only the last directory of a path is made; mkdir -p {quote(parent)}{here}"
     return f"{error.strerror}; spoolsim has to read and write it"

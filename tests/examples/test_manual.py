@@ -41,6 +41,7 @@ SKIPPED: dict[str, list[str]] = {
         "$ python -m benchmarks.syscalls          # system calls of o",
         "$ pytest benchmarks --benchmark-json=old.json",
     ],
+    "recipes": ["$ docker compose up"],
     "tasks": ['eval "$(spoolsim completion bash)"       # zsh: spoolsim com'],
     "testing": ["$ pip install -e '/path/to/spoolsim[pytest]'"],
     "tutorial": ["$ python -m venv .venv && . .venv/bin/activate"],

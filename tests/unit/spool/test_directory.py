@@ -113,6 +113,14 @@ def test_a_refusal_says_what_to_do(tmp_path: Path, path: str, said: str, make: b
     assert "\n" not in text
 
 
+def test_a_path_that_only_production_has_gets_a_hint(tmp_path: Path):
+    """Named from the root, as in production's configuration; a relative one is ours."""
+    with pytest.raises(SpoolDirError, match=f"--map {tmp_path}/srv=DIR$"):
+        SpoolDir.resolve(f"{tmp_path}/srv/spool", start="/")
+    with pytest.raises(SpoolDirError, match=f"mkdir -p {tmp_path}/srv$"):
+        SpoolDir.resolve("srv/spool", start=str(tmp_path))
+
+
 @pytest.mark.parametrize("make", [True, False])
 def test_an_empty_name_is_refused(tmp_path: Path, make: bool):
     """It is not the directory we were started in; the cause is the error that uWSGI reports."""
