@@ -69,6 +69,7 @@ VARIES = {
     "home": (re.escape(HOME), ""),
     "time": (r"\d\d:\d\d:\d\d", r"\d\d:\d\d:\d\d"),
     "date": (r"\d{4}-\d\d-\d\d", r"\d{4}-\d\d-\d\d"),
+    "epoch": (r"\b1[78]\d{8}\b", r"\d{10}"),
     "file": (r"uwsgi_spoolfile_on_[\w-]+", r"uwsgi_spoolfile_on_[\w.-]+"),
     "id": (r"\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6}\b", ""),
     "pid": (r"(?<=pid )\d+|(?<=pid: )\d+|(?<=process )\d+", r"\d+"),
