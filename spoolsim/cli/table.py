@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 #: command -> (module, attribute, one line of help)
 COMMANDS = {
-    "run": ("spoolsim.cli.help", "run_command", "Run the spooler of a uWSGI configuration here."),
+    "run": ("spoolsim.cli.manual", "run_command", "Run the spooler of a uWSGI configuration here."),
     "enqueue": ("spoolsim.cli.enqueue", "enqueue", "Enqueue one task by hand."),
     "ls": ("spoolsim.cli.ls", "ls", "List tasks with their state, age, call and attempts."),
     "show": ("spoolsim.cli.ls", "show", "Show everything about a task."),
@@ -31,7 +31,7 @@ COMMANDS = {
     "config": ("spoolsim.cli.config", "config", "Show or export the effective configuration."),
     "check": ("spoolsim.cli.config", "check", "Find what would go wrong in production."),
     "completion": ("spoolsim.cli.complete", "completion", "Print a script that completes commands and task ids."),
-    "help": ("spoolsim.cli.help", "help_command", "Print a page of the manual."),
+    "help": ("spoolsim.cli.manual", "help_command", "Print a page of the manual."),
 }
 
 #: heading -> commands, as the help lists them

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from spoolsim.cli.commands import COMMANDS, SECTIONS, commands
-from spoolsim.cli.help import topics
+from spoolsim.cli.manual import topics
 from spoolsim.spool.directory import SpoolDir
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from spoolsim.cli.help import GENERATED, HOME
+from spoolsim.cli.help import GENERATED
+from spoolsim.cli.manual import HOME
 from spoolsim.options.policy import ALWAYS, rows
 
 
