@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import click
 from click.shell_completion import CompletionItem
 
 from spoolsim import options
 from spoolsim.cli.near import did_you_mean
-from spoolsim.cli.out import out
+from spoolsim.cli.out import out, page
 from spoolsim.errors import UsageError
 
 HOME = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "help")
@@ -64,11 +65,22 @@ def help_command(ctx: click.Context, topic: str | None) -> None:
     elif command is not None:
         out(command.get_help(click.Context(command, info_name=topic, parent=root)))
     elif topic in topics():
-        with open(os.path.join(HOME, f"{topic}.md"), encoding="utf-8") as page:
-            out(page.read(), nl=False)
+        _print(topic)
     else:
         near = did_you_mean(topic, [*topics(), *root.command.list_commands(root)], "spoolsim help")
         raise UsageError(f"no page and no command {topic!r}; {near}")
+
+
+def _print(topic: str) -> None:
+    """For people on a terminal, as they read it; elsewhere the Markdown as it is."""
+    with open(os.path.join(HOME, f"{topic}.md"), encoding="utf-8") as file:
+        text = file.read()
+    if sys.stdout.isatty():
+        from spoolsim.cli.render import rendered
+
+        page(rendered(text))
+    else:
+        out(text, nl=False)
 
 
 class _Run(click.Command):

@@ -6,6 +6,7 @@ No other module of the commands writes to the terminal, so that no character of 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 import click
@@ -41,6 +42,14 @@ def out(text: object, *, nl: bool = True, colour: str = "") -> None:
 def screen(text: str) -> None:
     """A text in place of what is on the terminal. Raises SpoolsimError as `out`."""
     _write(_CLEAR + lines(text), True)
+
+
+def page(text: str) -> None:
+    """A text of ours, escape sequences included, to a terminal; through a pager where it is longer than the screen."""
+    if text.count("\n") < shutil.get_terminal_size().lines:
+        _write(text, False)
+    else:
+        click.echo_via_pager(text, color=True)
 
 
 def _write(text: object, nl: bool) -> None:
