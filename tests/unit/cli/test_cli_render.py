@@ -16,8 +16,7 @@ from spoolsim.cli.render import rendered
 ESCAPES = re.compile(r"\x1b\[[\d;]*m")
 
 
-@pytest.mark.parametrize("columns", ["80", "200"])
-@pytest.mark.parametrize("topic", topics())
+@pytest.mark.parametrize(("topic", "columns"), [*((topic, "80") for topic in topics()), ("testing", "200")])
 def test_a_page_fits_the_terminal(topic: str, columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No line is wider than the terminal, or than one can read; no Markdown is left."""
     monkeypatch.setenv("COLUMNS", columns)
