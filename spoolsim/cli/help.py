@@ -23,9 +23,9 @@ def production_notes() -> str:
 
 
 _ABOUT_NOTES = """\
-A production note is one line that begins with `[production]` and ends with its code. spoolsim logs it the first time
-it matters, once for each file or option it is about. `--silence CODE` (several with commas) turns a note off;
-`--faithful` makes spoolsim do exactly what uWSGI does, and turns all of them off."""
+A production note is a line in the log that begins with `[production]` and ends with a code. It says what uWSGI would
+do that you do not see here. spoolsim logs it the first time it matters, once for each file or option that it is about.
+`--silence CODE,CODE` turns notes off. `--faithful` makes spoolsim do exactly what uWSGI does, and logs none."""
 
 
 def option_table() -> str:
@@ -46,17 +46,17 @@ def option_table() -> str:
 
 
 _ABOUT_OPTIONS = """\
-The names are uWSGI's. On the command line they are written `--name value`, `--name=value` or, for a flag, `--name`; in
-an ini file `name = value`. An unknown option is an error that names the nearest real one.
+The options of `spoolsim run`. Most are uWSGI's, under their own names. On the command line write `--name value`,
+`--name=value` or, for a flag, `--name`; in an ini file `name = value`. spoolsim refuses unknown options.
 
-uWSGI has more options than these. The ones that act on spoolers, on what they load or beside them, and that spoolsim
-does nothing for, are listed at the end of this page: a run names those that your configuration uses, with file and
-line, as *not run here*. All others concern web requests, sockets, routers, logs or other instances: they have no effect
-on spoolers, and a run does not mention them.
+uWSGI has many more options. The last table of this page lists those that concern spoolers or what runs beside them, and
+that spoolsim does nothing for. If your configuration uses one, `spoolsim run` lists it with file and line as *not run
+here*. All other options of uWSGI concern web requests, sockets, routers, logs or other instances. They do not affect
+spoolers, and `spoolsim run` does not mention them.
 
-`$(ENV)`, `@(file)` and `%(name)` in values are replaced as in uWSGI, which is not everywhere: options that uWSGI
+As in uWSGI, `$(ENV)`, `@(file)` and `%(name)` are replaced in most values, but not in those of options that uWSGI
 applies while it reads them (`spooler-processes`, `umask`, `listen`, `set-placeholder`, `include`, `ini`, `plugins`,
-...) keep them as they stand. So `spooler-processes = $(N)` means one process."""
+...). So `spooler-processes = $(N)` means one process."""
 
 
 def _not_run() -> str:
@@ -88,17 +88,17 @@ def differences() -> str:
 
 
 _ABOUT_DIFFERENCES = """\
-Everything here was observed by running uWSGI 2.0.31, and a test stages each row again. `--faithful` removes every
-difference in the first table. Those in the second table always remain."""
+spoolsim does what uWSGI does, except for the differences on this page. Each was observed in a running uWSGI 2.0.31,
+and a test stages it again. `--faithful` removes every difference in the first table; those in the second always remain."""
 
 _ABOUT_SAFER = """\
-The last column names the production note that spoolsim logs when the difference first matters; without one it logs
-nothing, or a line of its own. `spoolsim help production-notes` explains the codes."""
+The last column names the production note that spoolsim logs when the difference first matters; `spoolsim help
+production-notes` explains the codes. Without a code spoolsim logs nothing, or another line."""
 
 _BEYOND = """\
 ## Beyond uWSGI
 
-Options that uWSGI does not have keep names that uWSGI does not use. They are off unless you ask for them:
+spoolsim has options that uWSGI lacks, with names that uWSGI does not use. They are off by default:
 `spoolsim help options`.
 """
 

@@ -17,7 +17,7 @@ _REQUEST = "a web worker, during a request"
 _ASYNC = "a web worker with an async loop"
 _MULE = "a mule"
 
-_FIRES = "fired by the master of `spoolsim run`; elsewhere it only logs where it would fire"
+_FIRES = "the master of `spoolsim run` fires it; in other programs the call only logs that it would"
 
 #: names that the module itself has: name -> what is to be known
 WORKS: dict[str, str] = {
@@ -28,45 +28,45 @@ WORKS: dict[str, str] = {
     "add_file_monitor": _FIRES,
     "add_rb_timer": _FIRES,
     "add_timer": _FIRES,
-    "applications": "None: there is no web worker",
+    "applications": "None, because there is no web worker",
     "buffer_size": "4096, uWSGI's default",
     "cores": "1",
     "has_threads": "1",
     "hostname": "",
-    "i_am_the_spooler": "True, or None",
+    "i_am_the_spooler": "True in a spooler, None elsewhere",
     "is_a_reload": "False",
     "log": "",
     "loop": "None",
     "masterpid": "",
-    "mule_id": "0: there are no mules",
+    "mule_id": "0, because there are no mules",
     "numproc": "the option `processes`; 0 without a socket",
-    "opt": "as uWSGI shows it: the last value of each option",
+    "opt": "the last value of each option, as in uWSGI",
     "ready": "True in spoolers and workers, None in the master",
-    "register_signal": "while the app is imported; the handlers of a run are those that it imports itself",
+    "register_signal": "works while the app is imported; a run has only the handlers that its own imports register",
     "send_to_spooler": "",
-    "set_spooler_frequency": "in a program, that of the dev behind it; without one says that nothing changes",
-    "set_user_harakiri": "in a spooler; elsewhere says once that nobody kills the process",
-    "signal": "to this machine only; a program's goes to the run on its spool directory, without one NotEmulated",
+    "set_spooler_frequency": "in a program under `spoolsim dev`; under `exec` it logs that nothing changes",
+    "set_user_harakiri": "in a spooler; elsewhere it logs once that nothing kills the process",
+    "signal": "on this machine only; from a program, to the run on its spool directory; without one NotEmulated",
     "signal_received": "",
-    "signal_registered": "in a program, also what the run on its spool directory has",
+    "signal_registered": "in a program, also the signals of the run on its spool directory",
     "signal_wait": "in a spooler and in the stand-in worker; elsewhere NotEmulated",
-    "sockets": "empty: no socket is opened",
+    "sockets": "empty, because no socket is opened",
     "spool": "",
-    "spooler": "as the app sets it",
+    "spooler": "what the app sets",
     "spooler_get_task": "",
     "spooler_jobs": "",
-    "spooler_pid": "0 in a program that no dev has started",
-    "spooler_pids": "0 in a program that no dev has started",
+    "spooler_pid": "0 in a program that was not started by `spoolsim dev`",
+    "spooler_pids": "0 in a program that was not started by `spoolsim dev`",
     "spoolers": "",
     "started_on": "",
     "unbit": "None",
-    "version": "of the uWSGI that is emulated",
-    "version_info": "of the uWSGI that is emulated",
-    "worker_id": "1 in the stand-in worker, else 0",
+    "version": "that of the emulated uWSGI",
+    "version_info": "that of the emulated uWSGI",
+    "worker_id": "1 in the stand-in worker, 0 elsewhere",
 }
 
 _SHARED = "shared by all processes of one run, exec or dev"
-_CACHE = "shared by all processes of one run, exec or dev; a remote one NotEmulated"
+_CACHE = "shared by all processes of one run, exec or dev; a remote cache is NotEmulated"
 _METRIC = _SHARED
 
 #: module of this wing -> name -> what is to be known
@@ -77,9 +77,9 @@ EMULATED: dict[str, dict[str, str]] = {
         "cache_del": _CACHE,
         "cache_div": _CACHE,
         "cache_exists": _CACHE,
-        "cache_get": _CACHE + "; an item is gone when its time has come, in uWSGI up to 3 s later",
+        "cache_get": _CACHE + "; an item disappears at its expiry, in uWSGI up to 3 s later",
         "cache_inc": _CACHE,
-        "cache_keys": _SHARED + "; in the order of the keys",
+        "cache_keys": _SHARED + "; sorted by key",
         "cache_mul": _CACHE,
         "cache_num": _CACHE,
         "cache_set": _CACHE,
@@ -96,45 +96,45 @@ EMULATED: dict[str, dict[str, str]] = {
         "metric_set_min": _METRIC,
     },
     "locks": {
-        "is_locked": "between processes and threads; not in a spooler, as in uWSGI",
-        "lock": "between processes and threads; not in a spooler, as in uWSGI",
-        "unlock": "between processes and threads; not in a spooler, as in uWSGI",
+        "is_locked": "works between processes and threads; not in a spooler, as in uWSGI",
+        "lock": "works between processes and threads; not in a spooler, as in uWSGI",
+        "unlock": "works between processes and threads; not in a spooler, as in uWSGI",
     },
     "rpc": {
-        "call": "functions of this process, and those registered before it was forked",
-        "register_rpc": "in this process; not in a spooler, as in uWSGI",
-        "rpc": "functions of this process, and those registered before it was forked; no remote node",
+        "call": "calls functions of this process and those registered before the fork",
+        "register_rpc": "registers in this process; not in a spooler, as in uWSGI",
+        "rpc": "calls functions of this process and those registered before the fork; no remote nodes",
         "rpc_list": "",
     },
     "instance": {
-        "listen_queue": "0, or the error, as with an idle socket or none",
-        "magic_table": "the placeholders that hold for every configuration file",
+        "listen_queue": "0, as with an idle socket; without a socket uWSGI's error",
+        "magic_table": "the placeholders that are valid in every configuration file",
         "logsize": "0, as without a log file",
         "mem": "of this process",
         "micros": "",
         "parsefile": "",
-        "request_id": "0: no request is served",
-        "reload": "under run with processes",
-        "setprocname": "with setproctitle, else the short name that Linux knows",
-        "stop": "under run with processes",
-        "total_requests": "0: no request is served",
-        "workers": "the configured workers, idle; a process only for the stand-in worker",
+        "request_id": "0, because no request is served",
+        "reload": "works under `spoolsim run`, but not with `--inline`",
+        "setprocname": "uses setproctitle if installed, else sets the short name that Linux shows",
+        "stop": "works under `spoolsim run`, but not with `--inline`",
+        "total_requests": "0, because no request is served",
+        "workers": "the configured workers, all idle; only the stand-in worker is a process",
     },
     "stand_ins": {
-        "get_logvar": "of this thread; in the master and in a spooler, where uWSGI crashes, NotEmulated",
-        "log_this_request": "says once that there is no request log",
-        "set_logvar": "of this thread; in the master and in a spooler, where uWSGI crashes, NotEmulated",
-        "embedded_data": "nothing is embedded here",
-        "farm_get_msg": "as in a uWSGI without mules; with them NotEmulated",
-        "farm_msg": "as in a uWSGI without mules; with them NotEmulated",
-        "i_am_the_lord": "False, as without legions; with them NotEmulated",
+        "get_logvar": "the variable of this thread; NotEmulated in the master and in a spooler, where uWSGI crashes",
+        "log_this_request": "logs once that there is no request log",
+        "set_logvar": "the variable of this thread; NotEmulated in the master and in a spooler, where uWSGI crashes",
+        "embedded_data": "as in a uWSGI with nothing embedded",
+        "farm_get_msg": "as in a uWSGI without mules; NotEmulated if mules are configured",
+        "farm_msg": "as in a uWSGI without mules; NotEmulated if mules are configured",
+        "i_am_the_lord": "False, as without legions; NotEmulated if legions are configured",
         "in_farm": "None, as in a uWSGI without mules",
-        "lord_scroll": "None, as without legions; with them NotEmulated",
+        "lord_scroll": "None, as without legions; NotEmulated if legions are configured",
         "mule_get_msg": "as in a uWSGI without mules",
-        "mule_msg": "as in a uWSGI without mules; with them NotEmulated",
-        "scrolls": "None, as without legions; with them NotEmulated",
-        "SymbolsImporter": "finds nothing: nothing is embedded here",
-        "SymbolsZipImporter": "nothing is embedded here",
+        "mule_msg": "as in a uWSGI without mules; NotEmulated if mules are configured",
+        "scrolls": "None, as without legions; NotEmulated if legions are configured",
+        "SymbolsImporter": "finds nothing, as in a uWSGI with nothing embedded",
+        "SymbolsZipImporter": "as in a uWSGI with nothing embedded",
     },
 }
 
@@ -246,7 +246,7 @@ def page() -> str:
     counts = {kind: sum(row[1] == kind for row in rows) for kind in ("works", "emulated", "NotEmulated")}
     lines = ["# The `uwsgi` module", "", _ABOUT, ""]
     lines += [f"{len(rows)} names: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()) + ".", ""]
-    lines += ["| name | here | |", "|---|---|---|"]
+    lines += ["| name | here | remarks |", "|---|---|---|"]
     lines += [f"| `{name}` | {kind} | {remark} |" for name, kind, remark in rows]
     lines += ["", "## Only with an option", "", _OPTIONAL, "", "| option | names |", "|---|---|"]
     for options, some in OPTIONAL.items():
@@ -258,13 +258,17 @@ def page() -> str:
 
 
 _ABOUT = """\
-What `import uwsgi` gives to an app under spoolsim, name by name. *works*: as in uWSGI, by spoolsim's own processes.
-*emulated*: what it answers is true here. *NotEmulated*: calling it raises `spoolsim.NotEmulated`, a sentence that says
-where uWSGI would run it; with `--not-emulated=warn` it returns None and says so once. Importing never fails."""
+What an app gets from `import uwsgi` under spoolsim, name by name. Importing never fails. The second column says what a
+call does:
+
+- *works*: it does what it does in uWSGI.
+- *emulated*: it gives the answer that is true here, without the part of uWSGI behind it.
+- *NotEmulated*: it raises `spoolsim.NotEmulated`, whose message says where uWSGI would run it. With
+  `--not-emulated=warn` it returns None and logs that once."""
 
 _OPTIONAL = """\
-A uWSGI without the option does not have these names at all, and neither has spoolsim. With the option they are there
-and NotEmulated; but `queue_size` is a number, the option's."""
+Without the option neither uWSGI nor spoolsim has these names. With the option they exist and are NotEmulated, except
+`queue_size`, which is the number that the option sets."""
 
 #: names whose types differ from those of types-uwsgi, so that ours cannot stand where its stand: (names, theirs, ours)
 TYPES: tuple[tuple[tuple[str, ...], str, str], ...] = (
@@ -276,20 +280,21 @@ TYPES: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "`str` or `bytes`, as most callers have",
     ),
     (("mule_msg",), "overloads; `bool`", "one signature; `bool`, or None (with `--not-emulated=warn`)"),
-    (("register_rpc",), "the count decides the function's type", "any function: uWSGI does not hold it to the count"),
-    (("signal",), "all arguments may be left out", "the number is needed, as in uWSGI"),
+    (("register_rpc",), "the count decides the function's type", "any function; uWSGI does not check the count"),
+    (("signal",), "all arguments may be left out", "the number is required, as in uWSGI"),
     (("signal_wait",), '`Literal[b""]`', "`bytes`, or None (with `--not-emulated=warn`)"),
     (("spooler_get_task",), "keys are bytes", "`'spooler_task_name'` and `'body'` are str"),
     (("workers",), "keys are bytes; may be None", "keys are str; a tuple, empty without a socket"),
-    (("spooler",), "always there", "there once the app sets it"),
+    (("spooler",), "always there", "exists once the app sets it"),
 )
 
 _TYPING = """\
 ## Types
 
-The module is typed, and agrees with the stubs `types-uwsgi` but for these, where a running uWSGI 2.0.31 decided. What
-is NotEmulated is `object`: the call raises. What returns True, or None, is `bool` here, and `Literal[True]` there. Two
-names of the stubs are not in the build on PyPI, and not here: `decorators` and `route()`."""
+The module is typed. It agrees with the stubs of `types-uwsgi` except in this table, where a running uWSGI 2.0.31
+decided. What is NotEmulated has the type `object`. Functions that return True or None have the type `bool`; in the
+stubs it is `Literal[True]`. Of the names in the stubs, `decorators` and `route()` are missing in spoolsim and in the
+build on PyPI."""
 
 
 def walk() -> list[tuple[str, str, str]]:
