@@ -89,7 +89,7 @@ def differences() -> str:
 
 _ABOUT_DIFFERENCES = """\
 spoolsim does what uWSGI does, except for the differences on this page. Each was observed in a running uWSGI 2.0.31,
-and a test stages it again. `--faithful` removes every difference in the first table; those in the second always remain."""
+and a test stages it again. `--faithful` removes every difference in the first table; those in the second remain."""
 
 _ABOUT_SAFER = """\
 The last column names the production note that spoolsim logs when the difference first matters; `spoolsim help
