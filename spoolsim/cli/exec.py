@@ -88,7 +88,7 @@ def dev_command(ours: list[str], command: list[str]) -> None:
     log = Log()
     step_aside(command, log)
     words = [word for word in ours if word != "--no-watch"]
-    options, entries = install.prepare(install.configuration(words, log, "dev"))
+    options, entries = install.prepare(install.configuration(words, None, "dev"))  # its spooler names the file
     warn(command, options, log)
     if words == ours and (path := watched(options)):
         log.say(f"reloading the spooler when Python source below {path} changes; --no-watch turns this off")

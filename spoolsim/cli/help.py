@@ -25,7 +25,8 @@ def production_notes() -> str:
 _ABOUT_NOTES = """\
 A production note is a line in the log that begins with `[production]` and ends with a code. It says what uWSGI would
 do that you do not see here. spoolsim logs it the first time it matters, once for each file or option that it is about.
-`--silence CODE,CODE` turns notes off. `--faithful` makes spoolsim do exactly what uWSGI does, and logs none."""
+`spoolsim help CODE` prints one note; `--silence CODE,CODE` turns notes off. `--faithful` makes spoolsim do exactly what
+uWSGI does, and logs none."""
 
 
 def option_table() -> str:

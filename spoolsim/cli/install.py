@@ -33,16 +33,16 @@ NOT_FOUND, NOT_RUNNABLE = 127, 126
 Entries = list[tuple[SpoolDir, int]]
 
 
-def configuration(argv: list[str], log: Log, command: str = "exec") -> list[Setting]:
+def configuration(argv: list[str], log: Log | None, command: str = "exec") -> list[Setting]:
     """The settings of a command line, or those found in the working directory when it names none.
 
-    command: who asks, for the advice where there are none.
+    log: where the file that was found is named. command: who asks, for the advice where there is none.
     Raises UsageError when there are none at all.
     """
     settings, file = find(argv, os.environ)
     if file is None:
         raise UsageError(NOTHING.format(command=command))
-    if file:
+    if file and log is not None:
         log.say(f"configuration: {file}")
     return settings
 

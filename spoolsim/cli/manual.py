@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 from spoolsim import options
 from spoolsim.cli.near import did_you_mean
 from spoolsim.cli.out import out, page
+from spoolsim.diagnose import BY_CODE
 from spoolsim.errors import UsageError
 
 HOME = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "help")
@@ -51,7 +52,7 @@ def _title(topic: str) -> str:
 @click.argument("topic", required=False)
 @click.pass_context
 def help_command(ctx: click.Context, topic: str | None) -> None:
-    """Print a page of the manual, or the options of a command; without a topic, list the pages."""
+    """Print a page of the manual, the options of a command, or what the code of a production note means."""
     if topic is None:
         out("`spoolsim help COMMAND` prints the options of a command, `spoolsim help TOPIC` one of these pages:")
         for name in topics():
@@ -66,9 +67,26 @@ def help_command(ctx: click.Context, topic: str | None) -> None:
         out(command.get_help(click.Context(command, info_name=topic, parent=root)))
     elif topic in topics():
         _print(topic)
+    elif topic in BY_CODE:
+        out(_note(topic))
     else:
-        near = did_you_mean(topic, [*topics(), *root.command.list_commands(root)], "spoolsim help")
+        near = did_you_mean(topic, [*topics(), *BY_CODE, *root.command.list_commands(root)], "spoolsim help")
         raise UsageError(f"no page and no command {topic!r}; {near}")
+
+
+def _note(code: str) -> str:
+    """What stands in the log before this code, and more."""
+    note = BY_CODE[code]
+    safer = "spoolsim does something safer here." if note.safer else "spoolsim does the same here, and warns."
+    return f"""\
+The production note {code}: {safer}
+
+In uWSGI:  {note.uwsgi}
+To do:     {note.advice}
+Turn off:  --silence {code}
+
+`spoolsim help production-notes` lists all notes.\
+"""
 
 
 def _print(topic: str) -> None:

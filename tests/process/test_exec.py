@@ -245,6 +245,15 @@ def dev(spawn: Any, home: Path, code: str, *options: str) -> Any:
     return spawn([*SPOOLSIM, *words, "--", sys.executable, "app.py"], cwd=home)
 
 
+def test_dev_names_the_configuration_once(spawn: Any, tmp_path: Path):
+    """Its spooler does; the command that serves nothing of it does not."""
+    (tmp_path / "uwsgi.ini").write_text("[uwsgi]\nspooler = sp\n")
+    process = spawn([*SPOOLSIM, "dev", "--", "sleep", "100"], cwd=tmp_path)
+    process.wait_output("spawned the uWSGI spooler", timeout=20)
+    process.stop(signal.SIGINT, 20)
+    assert process.output().count("configuration: uwsgi.ini") == 1
+
+
 def test_dev_runs_both_and_ends_with_the_command(spawn: Any, tmp_path: Path):
     """The command enqueues, the spooler runs it, they share the cache; the command's status counts."""
     process = dev(

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from spoolsim.cli.commands import COMMANDS, SECTIONS, commands
 from spoolsim.cli.manual import topics
+from spoolsim.diagnose import BY_CODE
 from spoolsim.spool.directory import SpoolDir
 
 
@@ -66,6 +67,14 @@ def test_help_of_a_command_is_its_usage() -> None:
     """As with --help."""
     assert call("help", "ls").stdout == call("ls", "--help").stdout
     assert call("help", "run").stdout == call("run").stdout
+
+
+def test_help_of_a_code_in_the_log() -> None:
+    """`[production] ... (busy-wait)` is looked up by its code."""
+    said = call("help", "busy-wait").stdout
+    assert said.startswith("The production note busy-wait: spoolsim does something safer here.\n")
+    assert BY_CODE["busy-wait"].advice in said
+    assert "spoolsim does the same here, and warns." in call("help", "empty-key").stdout
 
 
 @pytest.mark.parametrize("words", [["retry"], ["hold", "--all"], ["rm", "--all", "--yes"]])
