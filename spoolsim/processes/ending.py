@@ -57,6 +57,11 @@ class Ending:
         self.status = self.status or FAILED
         self.remains.stopped = why or self.remains.stopped
 
+    def outlived(self, orphan: str, then: str) -> None:
+        """A spooler without a fork server had its time to end, and did not."""
+        self._log.say(f"{orphan}, of the killed fork server, {then}", error=True)
+        self.failed()
+
     def asked(self, number: int, running: int) -> str:
         """SIGINT, SIGTERM or SIGQUIT came, while so many tasks run; returns what it asks for."""
         options = self._options

@@ -6,49 +6,62 @@ What happens to a slot goes through `lifecycle`; what is to be done then goes to
 from __future__ import annotations
 
 from spoolsim.processes import lifecycle
+from spoolsim.processes.boardfile import BoardFile
+from spoolsim.spool.directory import SpoolDir
 from spoolsim.work.scoreboard import DONE, FREQUENCY, HEAD, KEPT, LEAVE, PID, STARTED, read_task
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from spoolsim.processes.boardfile import BoardFile
+    from spoolsim.log import Log
+    from spoolsim.options import Options
     from spoolsim.processes.events import Action, Event
     from spoolsim.processes.loop import Loop
-    from spoolsim.spool.directory import SpoolDir
     from spoolsim.work.scoreboard import Scoreboard
 
 
 class Fleet:
     """All slots.
 
-    entries: (path, external, slot) for each entry of uwsgi.spoolers; slot -1 for an external one. served: how many
-    slots are spoolers; a slot behind them is the stand-in worker. act: called with (slot number, action).
-    make_board: makes a scoreboard in the corner of this directory, for so many seats; of None, in no directory.
+    act: called with (slot number, action).
+
+    Attributes:
+        entries: (path, external, slot) for each entry of uwsgi.spoolers; slot -1 for an external one.
+        served: How many slots are spoolers; a slot behind them is the stand-in worker.
     """
 
     def __init__(
         self,
+        options: Options,
         directories: Sequence[tuple[SpoolDir, int]],
-        rules: lifecycle.Rules,
+        log: Log,
         loop: Loop,
-        make_board: Callable[[str | None, int], BoardFile],
         act: Callable[[int, Action], None],
-        *,
-        stand_in: bool = False,
     ) -> None:
         self.entries = entries_of(directories)
         self.served = sum(1 for _, external, _ in self.entries if not external)
-        self.slots = [lifecycle.new(number) for number in range(self.served + stand_in)]
-        self.rules = rules
+        self.slots = [lifecycle.new(number) for number in range(self.served + options.stand_in_worker)]
+        self.rules = lifecycle.Rules(
+            mercy=float(options.reload_mercy),
+            cheap=options.cheap and not options.drain,
+            at_once=options.policy.notices_deaths_at_once,
+            backs_off=options.policy.respawn_pause,
+        )
+        self._bare = not options.policy.keeps_state
+        self._log = log
         self._loop = loop
-        self._make_board = make_board
         self._act = act
         self._paths = {slot: path for path, external, slot in self.entries if not external}
         self._board_file = self._new_board()
 
     def _new_board(self) -> BoardFile:
-        return self._make_board(next(iter(self._paths.values()), None), len(self.slots) * 2)
+        """At a path where other programs find it."""
+        served = next(iter(self._paths.values()), None)
+        made = BoardFile(SpoolDir(served, bare=self._bare) if served else None, len(self.slots) * 2)
+        if made.why:
+            self._log.say(made.why)
+        return made
 
     @property
     def board(self) -> Scoreboard:
@@ -153,6 +166,14 @@ class Fleet:
     def done(self, number: int) -> int:
         """Tasks that the processes of a slot have done."""
         return sum(int(self.board.slot(number * 2 + seat)[DONE]) for seat in (0, 1))
+
+    def lines(self) -> Iterator[str]:
+        """What each spooler runs now, and has done, in words."""
+        for number in range(self.served):
+            pid = self.board.serving(number)[PID]
+            task = self.task(self.seat_of(number, pid)) if pid else None
+            what = f"runs {task}" if task else "runs no task"
+            yield f"spooler {number + 1} ({self.path(number)}), process {pid}: {what}; {self.done(number)} done"
 
     def close(self) -> None:
         """Give the scoreboard back; its file goes."""

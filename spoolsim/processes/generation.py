@@ -7,13 +7,17 @@ import signal
 import socket
 import sys
 import time
+from collections import namedtuple
 
 from spoolsim.processes.wire import Wire
 from spoolsim.work.app import SHIM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from spoolsim.options import Options
+    from spoolsim.processes.fleet import Fleet
     from spoolsim.processes.messages import Order, Setup, Word
+    from spoolsim.processes.pipes import Pipes
 
 #: what a fresh interpreter runs; spoolsim is found where the master found it
 _BOOT = """\
@@ -28,6 +32,38 @@ main({wire}, {board})
 #: signals that wait until the interpreter has our handlers: Ctrl-C would strike an import of ours and tell of it
 _HELD = {signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Inherited(namedtuple("Inherited", "pipes teller said reporter")):
+    """The descriptors that each fork server and its spoolers have from the master.
+
+    pipes: of uwsgi signals. teller: by which they register. said: of what was said once. reporter: of a drain; -1.
+    """
+
+    __slots__ = ()
+    pipes: Pipes
+    teller: int
+    said: int
+    reporter: int
+
+
+def setup_of(options: Options, fleet: Fleet, inherited: Inherited, number: int) -> Setup:
+    """What the fork server of this number is to load."""
+    pipes = inherited.pipes
+    others = [fd for fd in (inherited.teller, inherited.said, inherited.reporter) if fd >= 0]
+    return {
+        "options": options.to_plain(),
+        "directories": fleet.entries,
+        "slots": len(fleet.slots),
+        "spooler_pipe": (pipes.spoolers.reader, pipes.spoolers.writer),
+        "worker_pipe": (pipes.workers.reader, pipes.workers.writer) if pipes.workers else None,
+        "reports": inherited.reporter,
+        "told": inherited.teller,
+        "said": inherited.said,
+        "generation": number + 1,
+        "board": os.path.basename(fleet.board_path),
+        "descriptors": [*pipes.descriptors(), *others],
+    }
 
 
 class Generation:

@@ -57,7 +57,7 @@ def run(settings: list[Setting], log: Log | None = None) -> int:
             from spoolsim.processes.master import Master
 
             master = Master(options, directories, log, notes, progress=progress)
-            status, remains = master.run(), master.remains
+            status, remains = master.run(), master.ending.remains
     finally:
         if progress:
             progress.close()

@@ -18,12 +18,12 @@ from spoolsim.work.scoreboard import BUSY, DROPPED, KEPT, PID, SPAWNS, STARTED, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from spoolsim.options import Options
     from spoolsim.processes.ending import Ending
     from spoolsim.processes.fleet import Fleet
+    from spoolsim.processes.generations import Generations
     from spoolsim.processes.loop import Loop
 
 LOOPBACK = "127.0.0.1"
@@ -39,12 +39,15 @@ _LOCKS = ("user 0", "signal", "filemon", "timer", "rbtimer", "cron", "rpc", "snm
 
 
 class Stats:
-    """Serves numbers at one address. document: what is answered, as it is then. http: behind an HTTP header."""
+    """Serves the numbers of a run at one address."""
 
-    def __init__(self, loop: Loop, document: Callable[[], dict[str, Any]], *, http: bool) -> None:
+    def __init__(self, options: Options, loop: Loop, fleet: Fleet, ending: Ending, generations: Generations) -> None:
+        self._options = options
         self._loop = loop
-        self._document = document
-        self._http = http
+        self._fleet = fleet
+        self._ending = ending
+        self._generations = generations
+        self._http = options.stats_http
         self.socket: socket.socket | None = None
         self.path = ""
         self._inode = 0
@@ -128,7 +131,7 @@ class Stats:
     def _answer(self, reader: _Reader) -> None:
         import json
 
-        text = json.dumps(self._document(), indent="\t")
+        text = json.dumps(snapshot(self._options, self._fleet, self._ending, self._generations.count), indent="\t")
         reader.text = memoryview(((_HTTP if self._http else "") + text).encode())
         reader.end = self._loop.now() + _PATIENCE
         self._send(reader)
