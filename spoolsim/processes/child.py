@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
 import time
 
+from spoolsim.processes.forked import (
+    FAILED,
+    OK,
+    close_stdin,
+    describe,
+    end_now,
+    exit_status,
+    leave,
+    name_process,
+    stdin_from_null,
+    take_signals,
+)
 from spoolsim.processes.leash import Tight
-from spoolsim.processes.network import Network, bind, who_runs_code
-from spoolsim.work import atexits, handlers, identity, intact, run
-from spoolsim.work.app import IN_WORKERS, SPOOLER, WORKER, print_error
+from spoolsim.work import atexits, identity, intact, run
+from spoolsim.work.app import SPOOLER, print_error
 from spoolsim.work.diagnosis import listed
 from spoolsim.work.notices import nobody
 from spoolsim.work.remains import reporter
@@ -33,10 +43,6 @@ if TYPE_CHECKING:
     from spoolsim.work.tried import Tried
     from spoolsim.work.unremoved import Unremoved
 
-#: as it is before a task can break it
-_exit = os._exit
-#: exit statuses of a spooler process
-OK, FAILED = 0, 1
 #: how long a spooler waits for its directory to come back, between two looks, in seconds
 _GONE_PAUSE = 1.0
 #: so many exceptions amid our own code are outlived without a scan between them
@@ -102,15 +108,15 @@ class Spooler:
             intact.kept.mend()
             print_error()
         finally:  # never back into the fork server
-            _exit(FAILED)
+            end_now(FAILED)
 
     def _live(self) -> NoReturn:
         status = FAILED
         try:
-            _signals(self.app.faithful)
+            take_signals(self.app.policy)
             if not (self.app.options.master or self.app.policy.serves_without_master):
                 leave(self._serve_nothing())
-            if self.app.faithful:  # uWSGI's goes on with its import, and with its first scan
+            if not self.app.policy.ends_with_master:  # uWSGI's goes on with its import, and with its first scan
                 self._become()
             else:
                 with Tight(self.leash):
@@ -123,7 +129,7 @@ class Spooler:
             status = exit_status(end)
         except BaseException:
             print_error()
-        if not self.app.faithful:  # what the app registered for its end may hang
+        if self.app.policy.runs_atexit:  # what the app registered for its end may hang
             now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
             self.words[HARAKIRI] = now + int(max(self.app.options.stop_grace, 1) * 1_000_000_000)
         leave(status)
@@ -137,19 +143,19 @@ class Spooler:
 
     def _become(self) -> None:
         app = self.app
-        faithful = app.faithful
-        first = _close_stdin() if faithful else _stdin_from_null()
+        keeps_first = app.policy.keeps_first_descriptor
+        first = stdin_from_null() if keeps_first else close_stdin()
         app.become(SPOOLER)
         app.signals.in_master, app.signals.up = False, True
         app.log.told(f"spawned the uWSGI spooler on dir {self.spool.path} with pid {os.getpid()}")
         name_process(app, "uWSGI spooler")
         app.post_fork()
         for line in app.load_in_spooler():
-            if not faithful and app.said.first("spooler-import", str(app.born), line):
+            if app.policy.explains and app.said.first("spooler-import", str(app.born), line):
                 app.log.say(f"{line}; the spooler goes on without it", error=True)
-        if faithful:
-            _stdin_from_null()
-        elif opened := _describe(first):
+        if not keeps_first:
+            stdin_from_null()
+        elif opened := describe(first):
             app.notes.give("descriptor-zero", opened)
         try:
             os.nice(19)  # not before: the hook and spooler-import run in front of it
@@ -160,11 +166,11 @@ class Spooler:
         app = self.app
         try:
             wait = Wait(app, [self.spool], leash=self.leash)
-        except FileNotFoundError:  # under faithful the bell is kept by the directory's own number
+        except FileNotFoundError:  # under --faithful the bell is kept by the directory's own number
             return self._gone(437)
         self.wait = wait
         intact.kept.remember()
-        if app.faithful:
+        if not app.policy.wakes_while_busy:
             self.worker.around = self._around
         else:
             self.worker.status.follow(self.parent)
@@ -183,7 +189,7 @@ class Spooler:
                 if ran:
                     wait.wakeup()  # they may have changed that
             except FileNotFoundError:
-                if app.faithful or app.options.drain:
+                if app.options.drain or not app.policy.waits_for_directory:
                     return self._gone()
                 self.worker.settler.check_identity()
                 app.notes.give("directory-gone", self.spool.path)
@@ -220,14 +226,14 @@ class Spooler:
                 break
             tried = ""
             # removed, and perhaps made again, between two scans; our watch is of the old one. uWSGI knows at its poll
-            if wait.moved() and not (app.faithful and not os.path.isdir(self.spool.path)):
+            if wait.moved() and (app.policy.waits_for_directory or os.path.isdir(self.spool.path)):
                 wait.wait(limit=_REMOVAL)  # perhaps it is being removed just now, and ours would be in the way
                 wait = self._watch_again(wait)
                 only = None
                 continue
             unfinished = self.worker.unfinished
             try:
-                why = wait.wait(unfinished=bool(unfinished) and not app.faithful)
+                why = wait.wait(unfinished=bool(unfinished) and app.policy.watches_directory)
                 self._vain = 0
             except BaseException as error:
                 self._cannot_wait(error)
@@ -242,7 +248,7 @@ class Spooler:
                     return OK
             elif why == LEASH:
                 break
-        if app.faithful and why == LEASH and not self.words[LEAVE]:
+        if why == LEASH and not app.policy.ends_with_master and not self.words[LEAVE]:
             app.log.dated(
                 f"uWSGI spooler {os.getpid()} error: the master disconnected from this worker. "
                 "Shutting down the worker."
@@ -256,7 +262,8 @@ class Spooler:
         """
         intact.kept.mend()
         self._strays += 1
-        if isinstance(error, Ended | SystemExit) or self.app.faithful or self._strays > _STRAYS:
+        outlived = self.app.policy.survives_stray_errors and self._strays <= _STRAYS
+        if isinstance(error, Ended | SystemExit) or not outlived:
             raise error
         self.worker.astray()
 
@@ -292,7 +299,7 @@ class Spooler:
         What became of a drain's directory the report tells. line: of uWSGI's source, where it sees that.
         """
         app = self.app
-        if app.faithful:
+        if not app.policy.explains:
             app.log.line(f"chdir(): No such file or directory [core/spooler.c line {line}]")
         app.notes.give("directory-gone", self.spool.path)
         return self._drained() if app.options.drain else FAILED
@@ -315,7 +322,7 @@ class Spooler:
     def _leaving(self) -> bool:
         if self.words[LEAVE]:
             return True
-        return not self.app.faithful and os.getppid() != self.parent
+        return self.app.policy.ends_with_master and os.getppid() != self.parent
 
     def _around(self, ended: bool) -> None:
         """uWSGI wakes no spooler that is inside a task: what rings meanwhile is lost."""
@@ -327,7 +334,7 @@ class Spooler:
         if not os.path.isdir(self.spool.path):
             return wait
         wait.close()
-        if not self.app.faithful:
+        if self.app.policy.explains:
             self.app.log.say(f"{self.spool.path} was removed and is back: served again")
         self.wait = Wait(self.app, [self.spool], leash=self.leash)
         self.wait.wakeup()
@@ -344,160 +351,3 @@ class Spooler:
         if self.app.options.signal_as_task:
             self.worker.settler.count()
         self.wait.wakeup()
-
-
-def exit_status(end: SystemExit) -> int:
-    """What Python makes of sys.exit's argument: a number, or a text to print and 1."""
-    if end.code is None:
-        return OK
-    code = end.code
-    if issubclass(type(code), int):
-        return int.__index__(code) & 0xFF  # type: ignore[arg-type]  # it is one, whatever operators it has
-    try:
-        sys.stderr.write(f"{code}\n")
-    except Exception:
-        pass  # the stream is gone, or the object has no text
-    return FAILED
-
-
-def stand_in(app: App, leash: int, *, again: bool) -> NoReturn:
-    """The process that stands in for web worker 1: it has the app, its hook, and the signals for workers.
-
-    again: it takes the place of one that died.
-    """
-    status = FAILED
-    try:
-        _signals(app.faithful)
-        app.become(WORKER, worker_id=1)
-        app.signals.in_master, app.signals.up, app.signals.worker_id = False, True, 1
-        if again:
-            app.log.line(f"Respawned uWSGI worker 1 (new pid: {os.getpid()})")
-        else:
-            app.log.line(f"spawned uWSGI worker 1 (pid: {os.getpid()}, cores: 1)")
-        name_process(app, "uWSGI worker 1")
-        with Tight(leash):
-            app.post_fork()
-            if app.options.lazy_apps:
-                app.load(IN_WORKERS)
-            if app.options.pyrun:
-                _run_script(app)
-        wait = Wait(app, [], leash=leash)
-        pipe = app.signals.workers
-        if pipe is not None:
-            wait.listen(pipe.reader)
-        for line in filter(None, map(who_runs_code, app.options.sockets)):
-            if not again and not app.faithful:
-                app.log.say(line)
-        servers = [bind(address) for address in app.options.sockets]
-        network = Network(servers, app, poll=wait.also, forget=wait.no_more, now=_now)
-        while True:
-            deadline = network.next_deadline()
-            why = wait.wait(limit=3600 if deadline is None else max(deadline - _now(), 0))
-            if why == LEASH:
-                break
-            if why == SIGNAL and pipe is not None and (number := pipe.receive()) >= 0:
-                app.signals.run(number, "worker 1", print_error)
-            network.turn()
-        status = OK
-    except SystemExit as end:
-        status = exit_status(end)
-    except BaseException:
-        print_error()
-    leave(status)
-
-
-def _run_script(app: App) -> None:
-    """--pyrun: the script is what the instance is for; when it has ended, the master is told to stop."""
-    try:
-        app.run_script()
-    except SystemExit as end:
-        exit_status(end)
-    # with die-on-term uWSGI's master takes SIGQUIT as a reload
-    os.kill(app.master_pid, signal.SIGTERM if app.options.die_on_term else signal.SIGQUIT)
-
-
-def _stdin_from_null() -> int:
-    """Open /dev/null as descriptor 0; return the lowest number that is free then."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    if null:
-        os.dup2(null, 0)
-        os.close(null)
-    free = os.dup(0)
-    os.close(free)
-    return free
-
-
-def _close_stdin() -> int:
-    """Leave descriptor 0 free, as uWSGI may, for what the hook or spooler-import opens first."""
-    try:
-        os.close(0)
-    except OSError:
-        pass  # the app has closed it
-    return 0
-
-
-def _describe(fd: int) -> str:
-    """What a descriptor is of; "" when it is not open."""
-    try:
-        os.fstat(fd)
-    except OSError:
-        return ""
-    try:
-        target = os.readlink(f"/proc/self/fd/{fd}")
-    except OSError:
-        return "a file or socket"
-    return target if target.startswith("/") else f"a {target.partition(':')[0]}"
-
-
-def _now() -> float:
-    return time.clock_gettime(time.CLOCK_MONOTONIC)
-
-
-def _signals(faithful: bool) -> None:
-    """The dispositions of a uWSGI spooler; the terminal's SIGINT is for the master, unless faithful."""
-    die = _die
-    handlers.wake(-1)
-    handlers.handle(signal.SIGTERM, die)
-    # a handler, not SIG_IGN: what a task starts must not inherit being deaf to Ctrl-C
-    handlers.handle(signal.SIGINT, die if faithful else _nothing)
-    handlers.handle(signal.SIGUSR1, _nothing)
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for ignored in (signal.SIGHUP, signal.SIGALRM, signal.SIGUSR2, signal.SIGPIPE, signal.SIGTSTP):
-        signal.signal(ignored, signal.SIG_IGN)
-
-
-def _die(number: int, frame: object) -> None:
-    """End at once, amid a task too; atexit functions run, as in uWSGI."""
-    leave(OK)
-
-
-def _nothing(number: int, frame: object) -> None:
-    """Only to be woken."""
-
-
-def name_process(app: App, name: str) -> None:
-    """--auto-procname: a name for ps and top, when setproctitle is installed."""
-    if not app.options.auto_procname:
-        return
-    try:
-        from setproctitle import setproctitle
-    except ImportError:
-        if app.said.first("auto-procname"):
-            app.log.say("auto-procname needs setproctitle: pip install 'spoolsim[procname]'", error=True)
-        return
-    setproctitle((app.options.procname_prefix or "") + name)
-
-
-def leave(status: int) -> NoReturn:
-    """End a forked process: atexit functions and buffers, but not what the fork server left on the stack."""
-    import atexit
-
-    try:
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BaseException:
-        pass
-    finally:
-        _exit(status & 0xFF)

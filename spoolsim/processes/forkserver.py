@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import select
 import signal
-import stat
 import sys
 import time
 
 from spoolsim.errors import SpoolsimError
 from spoolsim.log import Log
 from spoolsim.options import Options
-from spoolsim.processes import bytecode, child
+from spoolsim.processes import bytecode, child, forked, imported, webworker
 from spoolsim.processes.leash import Tight
 from spoolsim.processes.lifecycle import DRAINED
 from spoolsim.processes.poison import Poison, ended
@@ -58,8 +57,6 @@ _SECOND = 1_000_000_000
 _LOOK = 1.0
 #: how long a stopped spooler may take to be seen stopped, in seconds
 _STOP_DEADLINE = 0.1
-#: how a database file of SQLite begins
-_SQLITE = b"SQLite format 3\0"
 #: signals that somebody sent us, thinking we are uWSGI's master, and that the master is told of
 _PASSED_ON = (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 #: signals that uWSGI's master takes, and that would end a program that does not
@@ -96,7 +93,7 @@ class ForkServer:
         self.reports = reports
         #: by path, the rings of an ordered directory's workers
         self.rings: dict[str, memoryview] = {}
-        if app.options.ordered and not app.faithful:
+        if app.options.ordered and app.policy.shares_tries:
             counts = {spool.path: count for spool, _, count in places if count > 1}
             self.rings = {path: tried.share(count) for path, count in counts.items()}
         #: by path, what a drain has tried
@@ -195,7 +192,7 @@ class ForkServer:
         handlers.wake(-1)
         words[PID] = os.getpid()
         if number >= len(self.places):
-            child.stand_in(self.app, leash, again=number in self.spawned)
+            webworker.stand_in(self.app, leash, again=number in self.spawned)
         spool, index, count = self.places[number]
         place = self.board.task(seat)
         ring = self.rings.get(spool.path)
@@ -225,7 +222,7 @@ class ForkServer:
     def leave_all(self) -> None:
         """The same to all."""
         for pid, spawned in list(self.living.items()):
-            if self.app.faithful:  # uWSGI's spoolers finish their whole scan before they notice
+            if not self.app.policy.ends_with_master:  # uWSGI's spoolers finish their whole scan before they notice
                 if spawned.leash >= 0:
                     os.close(spawned.leash)
                     spawned.leash = -1
@@ -290,7 +287,7 @@ class ForkServer:
             how = ended(code, harakiri=spawned.struck)
             if self.reports >= 0 and task:
                 reporter(self.reports)(KEPT, f"{spool.path}/{task}", f"its spooler {how}")
-            if self.app.faithful:
+            if not self.app.policy.postpones_deadly_tasks:
                 pass  # uWSGI knows nothing of it
             elif spawned.leash >= 0:
                 took = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - started
@@ -392,7 +389,7 @@ def main(wire_fd: int, board_fd: int) -> None:
     known = said.share(setup["said"], log)
     board = Scoreboard(board_fd, setup["slots"] * 2)
     directories = [
-        (SpoolDir(path, external=external, bare=options.faithful), -1 if external else slot)
+        (SpoolDir(path, external=external, bare=not options.policy.keeps_state), -1 if external else slot)
         for path, external, slot in setup["directories"]
     ]
     app = install(App(options, directories, log, board=board, said=known, generation=setup["generation"]))
@@ -404,8 +401,8 @@ def main(wire_fd: int, board_fd: int) -> None:
         app.signals.workers = Pipe(*setup["worker_pipe"])
     os.environ[program.VARIABLE] = program.describe(options, directories, board=setup["board"])
     before = list(sys.modules)
-    descriptors = _open_descriptors()
-    if not app.faithful:
+    descriptors = imported.open_descriptors()
+    if app.policy.runs_atexit:
         atexits.watch()
     bytecode.distrust()
     try:
@@ -415,15 +412,15 @@ def main(wire_fd: int, board_fd: int) -> None:
     except SpoolsimError as error:
         failures = [str(error)]
     except SystemExit as end:
-        wire.send("exit", child.exit_status(end))
-        child.leave(0)
-    _warn_of_threads(app)
-    _warn_of_connections(app, descriptors)
+        wire.send("exit", forked.exit_status(end))
+        forked.leave(0)
+    imported.warn_of_threads(app)
+    imported.warn_of_connections(app, descriptors)
     targets = {number: target for number, (target, _) in app.signals.handlers.items()}
-    wire.send("ready", app.signals.report(), failures, _sources(app, before), targets)
+    wire.send("ready", app.signals.report(), failures, imported.source_files(app, before), targets)
     places = _places([(directory, slot) for directory, slot in directories if slot >= 0])
     ForkServer(wire, board, app, places, setup["reports"]).serve()
-    child.leave(0)
+    forked.leave(0)
 
 
 def _tell_prints(story: Story | None) -> None:
@@ -445,60 +442,3 @@ def _places(served: list[tuple[SpoolDir, int]]) -> list[tuple[SpoolDir, int, int
         index = seen[directory.path] = seen.get(directory.path, -1) + 1
         places.append((directory, index, count[directory.path]))
     return places
-
-
-def _sources(app: App, before: list[str]) -> list[str]:
-    """The files of the app, where py-autoreload wants to know them."""
-    if not app.options.py_autoreload or app.faithful:
-        return []
-    from spoolsim.work import sources
-
-    return [*sources.of_modules(before, app.options.spooler_imports), *app.failed_in]
-
-
-def _warn_of_threads(app: App) -> None:
-    threading = sys.modules.get("threading")
-    if threading is not None and threading.active_count() > 1:
-        names = ", ".join(thread.name for thread in threading.enumerate()[1:])
-        if app.said.first("threads", names):
-            app.log.say(f"the app started threads while it was imported ({names}): they do not live on in the spoolers")
-
-
-def _open_descriptors() -> set[int]:
-    """The numbers of the open descriptors; empty where the system does not list them."""
-    try:
-        return {int(name) for name in os.listdir("/dev/fd")}
-    except OSError:
-        return set()
-
-
-def _warn_of_connections(app: App, before: set[int]) -> None:
-    """Name the connections and databases that the app has opened: all processes forked from us share them."""
-    if app.faithful or not before:
-        return
-    for fd in sorted(_open_descriptors() - before):
-        if what := _shared(fd):
-            app.notes.give("shared-connection", f"descriptor {fd}", what)
-
-
-def _shared(fd: int) -> str:
-    """What a descriptor is connected to; "" for what may well be shared: files, listening sockets, unnamed pairs."""
-    try:
-        kind = os.fstat(fd).st_mode
-        if stat.S_ISREG(kind):
-            # not opened again: closing it would drop the locks that this process has on it
-            found = os.pread(fd, len(_SQLITE), 0) == _SQLITE
-            return f"the SQLite database {os.path.realpath(f'/dev/fd/{fd}')}" if found else ""
-        if not stat.S_ISSOCK(kind):
-            return ""
-        import socket  # loaded: the app has opened one
-
-        with socket.socket(fileno=os.dup(fd)) as copy:
-            if copy.type != socket.SOCK_STREAM:
-                return ""
-            peer = copy.getpeername()
-    except OSError:
-        return ""
-    if isinstance(peer, tuple):
-        return f"to {peer[0]}:{peer[1]}"
-    return f"to {os.fsdecode(peer)}" if peer else ""

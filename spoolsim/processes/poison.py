@@ -45,7 +45,7 @@ class Poison:
         how: what `ended` says. took: nanoseconds. box: what it has left of its history, if it kept one.
         """
         app = self._app
-        if app.faithful or not task:
+        if not (task and app.policy.postpones_deadly_tasks):
             return
         key = (spool.path, task)
         deaths = self._deaths.pop(key, 0) + 1

@@ -16,33 +16,21 @@ PACKAGE = Path(spoolsim.__file__).parent
 
 #: fields that no code reads yet; one that is read does not belong here
 UNREAD = {
-    "watches_directory",
     "refuses_long_values",
     "confines_priorities",
     "keeps_replacing_file",
-    "survives_stray_errors",
-    "postpones_deadly_tasks",
-    "shares_tries",
     "pauses_between_polls",
     "makes_paths_absolute",
-    "runs_atexit",
     "limits_reload_import",
     "explains_targets",
-    "ends_with_master",
-    "waits_for_directory",
     "refuses_signal_numbers",
-    "ignores_ctrl_c",
-    "keeps_first_descriptor",
     "folds_tracebacks",
 }
 
 #: modules that still ask for --faithful themselves; one that no longer does does not belong here
 ASKING = {
-    "processes/child.py",
     "processes/clockwork.py",
-    "processes/forkserver.py",
     "processes/inline.py",
-    "processes/poison.py",
     "spool/enqueue.py",
     "testing/engine.py",
     "testing/record.py",

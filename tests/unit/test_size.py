@@ -23,10 +23,8 @@ TABLES = {"options/table.py"}
 WHOLE = {"shim/uwsgidecorators.py"}
 #: files, and functions as file:name, that are still too long; one that no longer is does not belong here
 LONG = {
-    "processes/child.py",
     "processes/child.py:_serve",
     "processes/forkserver.py",
-    "processes/master.py",
     "work/app.py",
 }
 

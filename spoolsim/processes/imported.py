@@ -1,0 +1,72 @@
+"""What the import of the app has left in the fork server: files, threads, and what all spoolers would share."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from spoolsim.work.app import App
+
+#: how a database file of SQLite begins
+_SQLITE = b"SQLite format 3\0"
+
+
+def source_files(app: App, before: list[str]) -> list[str]:
+    """The files of the app, where py-autoreload wants to know them."""
+    if not (app.options.py_autoreload and app.policy.reloads_without_worker):
+        return []
+    from spoolsim.work import sources
+
+    return [*sources.of_modules(before, app.options.spooler_imports), *app.failed_in]
+
+
+def warn_of_threads(app: App) -> None:
+    """Name the threads that the app has started: a fork takes none of them along."""
+    threading = sys.modules.get("threading")
+    if threading is not None and threading.active_count() > 1:
+        names = ", ".join(thread.name for thread in threading.enumerate()[1:])
+        if app.said.first("threads", names):
+            app.log.say(f"the app started threads while it was imported ({names}): they do not live on in the spoolers")
+
+
+def open_descriptors() -> set[int]:
+    """The numbers of the open descriptors; empty where the system does not list them."""
+    try:
+        return {int(name) for name in os.listdir("/dev/fd")}
+    except OSError:
+        return set()
+
+
+def warn_of_connections(app: App, before: set[int]) -> None:
+    """Name the connections and databases that the app has opened: all processes forked from us share them."""
+    if not (before and app.policy.explains):
+        return
+    for fd in sorted(open_descriptors() - before):
+        if what := _shared(fd):
+            app.notes.give("shared-connection", f"descriptor {fd}", what)
+
+
+def _shared(fd: int) -> str:
+    """What a descriptor is connected to; "" for what may well be shared: files, listening sockets, unnamed pairs."""
+    try:
+        kind = os.fstat(fd).st_mode
+        if stat.S_ISREG(kind):
+            # not opened again: closing it would drop the locks that this process has on it
+            found = os.pread(fd, len(_SQLITE), 0) == _SQLITE
+            return f"the SQLite database {os.path.realpath(f'/dev/fd/{fd}')}" if found else ""
+        if not stat.S_ISSOCK(kind):
+            return ""
+        import socket  # loaded: the app has opened one
+
+        with socket.socket(fileno=os.dup(fd)) as copy:
+            if copy.type != socket.SOCK_STREAM:
+                return ""
+            peer = copy.getpeername()
+    except OSError:
+        return ""
+    if isinstance(peer, tuple):
+        return f"to {peer[0]}:{peer[1]}"
+    return f"to {os.fsdecode(peer)}" if peer else ""
