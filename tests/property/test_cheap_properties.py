@@ -30,13 +30,13 @@ FILES = st.lists(
 )
 
 
-@given(before=SEEN, now=SEEN, faithful=st.booleans())
-def test_touched(before: tuple[int, int] | None, now: tuple[int, int] | None, faithful: bool) -> None:
+@given(before=SEEN, now=SEEN, every=st.booleans())
+def test_touched(before: tuple[int, int] | None, now: tuple[int, int] | None, every: bool) -> None:
     """No change is never a touch; what uWSGI takes for one, we do too."""
-    assert not touched(before, before, faithful=faithful)
-    if touched(before, now, faithful=True):
-        assert touched(before, now, faithful=False)
-    assert touched(before, now, faithful=False) is (before != now)
+    assert not touched(before, before, every=every)
+    if touched(before, now, every=False):
+        assert touched(before, now, every=True)
+    assert touched(before, now, every=True) is (before != now)
 
 
 def runs(where: str, name: str, ordered: bool) -> bool:

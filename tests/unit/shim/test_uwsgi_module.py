@@ -377,6 +377,7 @@ SAID_IN_A_PROGRAM = [
                 *("--socket", "u.sock", "--processes", "2"),
             ),
             id="cache and metrics",
+            marks=pytest.mark.needs("long-64"),  # metrics are C longs
         ),
     ],
 )
@@ -433,6 +434,7 @@ def asked(spawn: Any, wait_for: Any, home: Path, calls: list[str], *command: str
 
 
 @pytest.mark.oracle
+@pytest.mark.needs("long-64")  # an `at` beyond 2038
 def test_a_program_answers_as_a_web_worker(
     request: pytest.FixtureRequest, spawn: Any, wait_for: Any, uwsgi_binary: str, tmp_path: Path
 ):
