@@ -127,7 +127,7 @@ def _ini(kept: list[Setting], comments: dict[str, str]) -> str:
         _comment(lines, setting, comments, said, "; ")
         name, value = _line_of(setting, "ini")
         _fits_ini(setting)
-        lines.append(f"{name} = {value}".rstrip())
+        lines.append(f"{name} = {value}" if value else f"{name} =")
     return "\n".join(lines) + "\n"
 
 

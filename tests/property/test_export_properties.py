@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spoolsim.config.export import FORMS, export
@@ -49,6 +49,7 @@ SETTINGS = st.lists(
 
 @settings(max_examples=examples(400), deadline=None)
 @given(SETTINGS, st.sampled_from([form for form in FORMS if form != "uwsgiconf"]))
+@example([Setting("cache2", "\xa0", "x.ini:1")], "ini")  # a blank to Python, and none to uWSGI
 def test_what_is_written_is_read_back(given_settings: list[Setting], form: str):
     """Either the form refuses a value, naming its option, or the options that are read are those that were written."""
     options = build(given_settings)
