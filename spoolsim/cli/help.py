@@ -6,7 +6,8 @@ import os
 
 from spoolsim import effects, options
 from spoolsim.cli import reference
-from spoolsim.cli.manual import HOME
+from spoolsim.cli.manual import HOME, sentence
+from spoolsim.cli.note_examples import EXAMPLES
 from spoolsim.diagnose import NOTES
 from spoolsim.emulate import surface
 from spoolsim.options import policy
@@ -16,9 +17,11 @@ def production_notes() -> str:
     """The page of production notes."""
     rows = ["# Production notes", "", _ABOUT_NOTES, ""]
     for safer, heading in ((True, "## Where spoolsim is safer"), (False, "## Where it does the same, and warns")):
-        rows += [heading, "", "| code | what uWSGI does | what to do |", "|---|---|---|"]
-        rows += [f"| `{note.code}` | {note.uwsgi} | {note.advice} |" for note in NOTES if note.safer is safer]
-        rows.append("")
+        rows += [heading, ""]
+        for note in NOTES:
+            if note.safer is safer:
+                rows += [f"### `{note.code}`", "", f"{sentence(note.uwsgi)}", ""]
+                rows += [f"- Example: {EXAMPLES[note.code]}", f"- What to do: {note.advice}", ""]
     return "\n".join(rows)
 
 

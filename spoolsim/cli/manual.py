@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 
 from spoolsim import options
 from spoolsim.cli.near import did_you_mean
+from spoolsim.cli.note_examples import EXAMPLES
 from spoolsim.cli.out import out, page
 from spoolsim.diagnose import BY_CODE
 from spoolsim.errors import UsageError
@@ -74,6 +75,11 @@ def help_command(ctx: click.Context, topic: str | None) -> None:
         raise UsageError(f"no page and no command {topic!r}; {near}")
 
 
+def sentence(text: str) -> str:
+    """A part of a log line as a sentence; uWSGI's name stays as it is."""
+    return f"{text if text.startswith('uWSGI') else text[:1].upper() + text[1:]}."
+
+
 def _note(code: str) -> str:
     """What stands in the log before this code, and more."""
     note = BY_CODE[code]
@@ -81,9 +87,11 @@ def _note(code: str) -> str:
     return f"""\
 The production note {code}: {safer}
 
-In uWSGI:  {note.uwsgi}
-To do:     {note.advice}
-Turn off:  --silence {code}
+{sentence(note.uwsgi)}
+
+Example:     {EXAMPLES[code]}
+What to do:  {note.advice}
+Turn it off: --silence {code}
 
 `spoolsim help production-notes` lists all notes.\
 """
