@@ -32,6 +32,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else text.translate(_shown)
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Such as "1 task", "0 tasks" and "2 processes". plural: where an s is not enough."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def lines(text: str) -> str:
     """A printable text of several lines, whose line ends and tabs stay."""
     return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))

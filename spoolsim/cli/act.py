@@ -93,14 +93,14 @@ def rm(look: Look, tasks: tuple[str, ...], everything: bool, wanted: Filter, yes
     """Remove tasks; asks first. They go to a trash from which `spoolsim undo` brings them back."""
     rows = _chosen(look, tasks, everything, wanted, frozenset())
     if rows and not yes:
+        number = printable.counted(len(rows), "task")
         if not sys.stdin.isatty():
-            number = "1 task" if len(rows) == 1 else f"{len(rows)} tasks"
             raise UsageError(f"remove {number}? add --yes, as there is no terminal to ask on")
         for row in rows[:10]:
             tell(f"#{row.id} {row.call.line()}  {row.state}")
         if len(rows) > 10:
             tell(f"and {len(rows) - 10} more")
-        click.confirm(f"Remove {len(rows)} task{'' if len(rows) == 1 else 's'}?", abort=True, err=True)
+        click.confirm(f"Remove {number}?", abort=True, err=True)
     now = time.time()
     _report(look, (actions.remove(row, now) for row in rows))
 

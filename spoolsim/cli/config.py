@@ -14,6 +14,7 @@ from spoolsim.config.export import FORMS, export
 from spoolsim.config.readers import DISCOVERED, configuration
 from spoolsim.errors import UsageError
 from spoolsim.options import BY_NAME, DEFAULTS, FALSE, OPTIONS, TRUE, Option, Options, Setting, build
+from spoolsim.printable import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,18 +205,16 @@ def _write(text: str, output: str | None) -> None:
     tell(f"wrote {output}")
 
 
-def _counted(count: int, severity: str) -> str:
-    """Such as "1 error", "0 warnings" and "2 info", which has no plural."""
-    return f"{count} {severity}{'' if count == 1 or severity == 'info' else 's'}"
-
-
 def _print_findings(found: list[Finding], everything: bool) -> None:
     shown = [finding for finding in found if everything or finding.severity != "info"]
     for finding in shown:
         out(f"{finding.place}: ", nl=False)
         out(finding.severity, nl=False, colour=_SEVERITY_COLOURS[finding.severity])
         out(f": {finding.why}; {finding.advice} [{finding.code}]")
-    counts = [_counted(sum(f.severity == severity for f in shown), severity) for severity in SEVERITIES]
+    counts = [
+        counted(sum(f.severity == severity for f in shown), severity, "info" if severity == "info" else "")
+        for severity in SEVERITIES
+    ]
     hidden = len(found) - len(shown)
-    more = f"; {hidden} piece{'s' * (hidden != 1)} of advice for production: --all" if hidden else ""
-    out((", ".join(counts[: 3 if everything else 2]) if shown else "nothing found") + more)
+    more = f"; {counted(hidden, 'piece')} of advice for production: --all" if hidden else ""
+    out((", ".join(counts[: 3 if everything else 2]) if shown else "no problem found") + more)

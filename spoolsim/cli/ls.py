@@ -98,7 +98,7 @@ def _lines(look: Look, wanted: Filter, width: int) -> list[str]:
             lines.append(f"         {printable.value(row.path)}")
     counts = {state: sum(row.state == state for row in rows) for state in STATES}
     each = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    lines.append(f"{len(rows)} task{'' if len(rows) == 1 else 's'}" + (f": {each}" if each else ""))
+    lines.append(printable.counted(len(rows), "task") + (f": {each}" if each else ""))
     return [line[: width - 1] if width else line for line in lines]
 
 
@@ -129,13 +129,14 @@ def show(look: Look, tasks: tuple[str, ...]) -> None:
         out(f"  enqueued   {_time(row.enqueued)}, {span(look.now - row.enqueued)} ago")
         if row.next_run is not None and row.next_run > look.now:
             out(f"  next run   {_time(row.next_run)}, in {span(row.next_run - look.now)}")
-        out(f"  file       {printable.value(row.path)}, {'gone' if row.state == FINISHED else f'{row.size} bytes'}")
+        size_now = "gone" if row.state == FINISHED else printable.counted(row.size, "byte")
+        out(f"  file       {printable.value(row.path)}, {size_now}")
         if problem:
             out(f"  content    {problem}")
         for key, value in variables.items():
             out(f"  variable   {value_of(key)}: {value_of(value, 2000)}")
         if size:
-            out(f"  body       {size} bytes: {value_of(body, 2000)}")
+            out(f"  body       {printable.counted(size, 'byte')}: {value_of(body, 2000)}")
         _show_attempts(row)
 
 

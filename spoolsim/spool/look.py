@@ -9,6 +9,7 @@ import os
 from stat import S_ISREG
 
 from spoolsim import system
+from spoolsim.printable import counted
 from spoolsim.spool import names
 from spoolsim.spool.lock import held
 from spoolsim.spool.packet import HEADER
@@ -116,7 +117,7 @@ def _task(path: str, name: str, ordered: bool, now: float, unreached: str) -> Fo
         if held(fd):
             return Found(path, CLAIMED, mtime, size, "locked: a spooler runs it, or a producer writes it")
         if size < HEADER:
-            return Found(path, UNFINISHED, mtime, size, f"{size} bytes: being written, or its producer died")
+            return Found(path, UNFINISHED, mtime, size, f"{counted(size, 'byte')}: being written, or its producer died")
         if not names.due(mtime, now):
             return Found(path, FUTURE, mtime, size)
         mine = os.access(path, os.W_OK)

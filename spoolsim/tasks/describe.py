@@ -142,7 +142,7 @@ def _keyword(key: Any) -> str:
 def _variables(variables: Mapping[bytes, bytes], body_size: int) -> tuple[tuple[str, str], ...]:
     pairs = [(name_of(key), value_of(value)) for key, value in variables.items() if key not in STEERING]
     if body_size:
-        pairs.append(("body", f"<{body_size} bytes>"))
+        pairs.append(("body", f"<{printable.counted(body_size, 'byte')}>"))
     return tuple(pairs)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from spoolsim.printable import counted
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,14 +25,14 @@ def serving(log: Log, processes: Sequence[str]) -> None:
     """The start is over. processes: the spool directory of each."""
     if log.story is not None and processes:
         places = ", ".join(_short(path) for path in dict.fromkeys(processes))
-        log.say(f"serving {places} with {len(processes)} {_of(len(processes), 'process', 'es')}; Ctrl-C stops")
+        log.say(f"serving {places} with {counted(len(processes), 'process', 'processes')}; Ctrl-C stops")
 
 
 def stopped(log: Log, done: int, kept: int) -> None:
     """The end. kept: attempts after which a task stayed."""
     if log.story is not None:
-        more = f", {kept} {_of(kept, 'attempt')} failed or asked to be retried" if kept else ""
-        log.say(f"stopped: {done} {_of(done, 'task')} done{more}")
+        more = f", {counted(kept, 'attempt')} failed or asked to be retried" if kept else ""
+        log.say(f"stopped: {counted(done, 'task')} done{more}")
 
 
 def _short(path: str) -> str:
@@ -38,7 +40,3 @@ def _short(path: str) -> str:
         return os.path.relpath(path)
     except OSError:  # our own directory was removed
         return path
-
-
-def _of(count: int, name: str, plural: str = "s") -> str:
-    return name if count == 1 else name + plural

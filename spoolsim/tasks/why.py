@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from spoolsim.printable import counted
 from spoolsim.spool.enqueue import number
 from spoolsim.tasks.attempts import DIED, IGNORED, RETRY
 from spoolsim.tasks.describe import DECORATORS
@@ -162,7 +163,7 @@ def _waits(facts: Facts) -> Iterator[Reason]:
         yield Reason("locked", text, "Wait until it is done.")
         return
     if facts.state == "unfinished":
-        text = f"It has {facts.size} bytes: its producer is still writing it, or died before it wrote it."
+        text = f"It has {counted(facts.size, 'byte')}: its producer is still writing it, or died before it wrote it."
         yield Reason("unfinished", text, "If no producer is at it, `spoolsim sweep --yes` clears it.")
         return
     if facts.problem:
@@ -241,7 +242,7 @@ def _past(facts: Facts) -> Iterator[Reason]:
     if last is None:
         yield from _missing_function(facts)
         return
-    again = f"; at {facts.max_attempts} attempts it goes to .spoolsim/failed/" if facts.max_attempts else ""
+    again = f"; at {counted(facts.max_attempts, 'attempt')} it goes to .spoolsim/failed/" if facts.max_attempts else ""
     if last.outcome == DIED:
         deaths = sum(each.outcome == DIED for each in attempts)
         text = f"It kills the spooler that runs it: {last.why}, {_times(deaths)} so far{again}."

@@ -56,7 +56,7 @@ def test_what_a_task_printed_and_raised(start: Start) -> None:
     shown = spoolsim(it, "show", os.path.basename(two.task))
     assert "printed  to out" in shown and "ZeroDivisionError: division by zero" in shown
     gone = spoolsim(it, "show", os.path.basename(one.task))
-    assert "this is from the history" in gone and "note('one')" in gone
+    assert "content    from the history" in gone and "note('one')" in gone
     lines = [json.loads(line) for line in spoolsim(it, "log", "--json").splitlines()]
     assert {line["outcome"]: line["output"] for line in lines[:2]} == dict.fromkeys(("done", "retry"), one.output)
     assert all(line["call"].startswith("spooler(code=") for line in lines)

@@ -57,7 +57,7 @@ def test_nothing_is_found_where_nothing_is_wrong(here: Path):
     before = sorted(str(path) for path in here.rglob("*"))
     assert findings() == []
     result = run("uwsgi.ini", "--all")
-    assert (result.output, result.exit_code) == ("nothing found\n", 0)
+    assert (result.output, result.exit_code) == ("no problem found\n", 0)
     assert "tasks" not in sys.modules
     assert sorted(str(path) for path in here.rglob("*")) == before
 
@@ -504,7 +504,7 @@ def test_findings_are_silenced_by_their_codes(here: Path):
     (here / "uwsgi.ini").write_text(f"{GOOD}spooler-frequency = 1.5\nspooler = spool\n")
     assert sorted(codes()) == ["directory-relative", "frequency-fraction"]
     result = run("uwsgi.ini", "--silence", "directory-relative,frequency-fraction")
-    assert (result.output, result.exit_code) == ("nothing found\n", 0)
+    assert (result.output, result.exit_code) == ("no problem found\n", 0)
     assert codes("uwsgi.ini", "--silence", "directory-relative") == ["frequency-fraction"]
     assert codes("uwsgi.ini", "--silence", "busy-wait,directory-relative") == ["frequency-fraction"]
     with pytest.raises(SpoolsimError, match="did you mean directory-relative"):

@@ -20,6 +20,14 @@ def arguments(*args: object, **kwargs: object) -> dict[bytes, bytes]:
     return {b"args": pickle.dumps(args), b"kwargs": pickle.dumps(kwargs)}
 
 
+def test_one_thing_is_counted_in_the_singular() -> None:
+    """With its own plural where an s is not enough."""
+    said = [printable.counted(number, "process", "processes") for number in (0, 1, 2)]
+    assert said == ["0 processes", "1 process", "2 processes"]
+    assert call_of({b"ud_spool_func": b"f"}, b"x").line() == "f(body=<1 byte>)"
+    assert call_of({b"ud_spool_func": b"f"}, b"xx").line() == "f(body=<2 bytes>)"
+
+
 def test_uwsgidecorators() -> None:
     """The function by name, the variables as keywords, without those that steer; the body by its size."""
     task = {b"ud_spool_func": b"mail", b"ud_spool_ret": b"-2", b"to": b"xeno", b"at": b"1", b"priority": b"3"}
