@@ -27,9 +27,9 @@ PROJECT = ROOT / "examples" / "pytest_project"
 
 def _packages() -> list[str]:
     """What the project's README says to install, from this checkout."""
-    (line,) = re.findall(r"^    pip install (.+)$", (PROJECT / "README.md").read_text(), re.MULTILINE)
+    (line,) = re.findall(r"^\$ pip install -e (.+)$", (PROJECT / "README.md").read_text(), re.MULTILINE)
     words = shlex.split(line)
-    assert words[0] == "spoolsim[pytest]"
+    assert words[0] == "../..[pytest]"
     return [f"{ROOT}[pytest]", *words[1:]]
 
 
