@@ -36,16 +36,16 @@ class Foreground:
     """
 
     def __init__(self, queued: Callable[[int, object], None]) -> None:
-        self._leash, end = os.pipe()
+        self._lifeline, end = os.pipe()
         self.group = os.fork()
         if not self.group:
             try:
                 os.close(end)
-                _be_herald(self._leash, queued)
+                _be_herald(self._lifeline, queued)
             finally:
                 os._exit(0)
-        os.close(self._leash)
-        self._leash = end
+        os.close(self._lifeline)
+        self._lifeline = end
         try:
             os.setpgid(self.group, self.group)  # whichever of us is first
         except OSError:
@@ -92,18 +92,18 @@ class Foreground:
     def close(self) -> None:
         """End the herald; the group has ended, or is killed."""
         self.take_back()
-        os.close(self._leash)
+        os.close(self._lifeline)
         os.waitpid(self.group, 0)
 
 
-def _be_herald(leash: int, queued: Callable[[int, object], None]) -> None:
+def _be_herald(lifeline: int, queued: Callable[[int, object], None]) -> None:
     os.setpgid(0, 0)
     for number in TOLD:
         signal.signal(number, queued)
     for number in _DEAF:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCONT, signal.SIG_DFL)
-    while os.read(leash, 1):
+    while os.read(lifeline, 1):
         pass
 
 

@@ -32,11 +32,11 @@ def _home(app: App) -> str:
     """`.spoolsim/shared` of the first directory that is served here; without one, of a temporary place."""
     served = [directory for directory, _ in app.directories if not directory.external]
     if served:
-        return served[0].make_corner(SHARED)
+        return served[0].make_state_dir(SHARED)
     outside = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"spoolsim-{system.getuid()}")
     os.makedirs(outside, 0o700, exist_ok=True)
     own(outside, root_may=False)
-    return SpoolDir(outside).make_corner(SHARED)
+    return SpoolDir(outside).make_state_dir(SHARED)
 
 
 def _sweep(home: str) -> None:

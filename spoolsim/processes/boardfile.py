@@ -15,7 +15,7 @@ import os
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.lock import try_lock
 from spoolsim.spool.regular import open_regular
-from spoolsim.work import signalbox
+from spoolsim.work import signal_fifo
 from spoolsim.work.scoreboard import Scoreboard
 
 _LOCK = ".lock"
@@ -32,16 +32,16 @@ class BoardFile:
     __slots__ = ("_lock", "board", "path", "why")
 
     def __init__(self, spool: SpoolDir | None, slots: int) -> None:
-        """A new one with so many slots; spool: the directory whose corner has it, None for no directory."""
+        """A new one with so many slots; spool: the directory whose state directory has it, None for no directory."""
         self.path = self.why = ""
         self._lock = -1
         board = None
         if spool is not None:
             try:
-                board = self._make(spool.make_corner("run"), slots)
+                board = self._make(spool.make_state_dir("run"), slots)
             except OSError as error:
                 self._remove()
-                self.why = f"no scoreboard in {spool.corner()}: {error.strerror}; other programs cannot see us"
+                self.why = f"no scoreboard in {spool.state_dir()}: {error.strerror}; other programs cannot see us"
         self.board = board or Scoreboard.create(None, slots)
 
     def _make(self, run: str, slots: int) -> Scoreboard:
@@ -97,8 +97,8 @@ def sweep(run: str) -> None:
     names = sorted(os.listdir(run), key=lambda name: name.endswith(_LOCK))
     for name in names:
         path = os.path.join(run, name)
-        if name.endswith(signalbox.SUFFIX):
-            if not signalbox.is_read(path):
+        if name.endswith(signal_fifo.SUFFIX):
+            if not signal_fifo.is_read(path):
                 _unlink(path)
         elif name.endswith(_LOCK):
             if _is_free(path):

@@ -76,7 +76,7 @@ class Cheap:
     def _pause(self) -> float:
         return max(self._fleet.frequency(self._options.frequency), 1)
 
-    def next_look(self) -> float | None:
+    def next_deadline(self) -> float | None:
         """When to tick."""
         return self._look_at if self._ready() else None
 

@@ -19,7 +19,7 @@ from spoolsim.processes.forked import (
     stdin_from_null,
     take_signals,
 )
-from spoolsim.processes.leash import Tight
+from spoolsim.processes.lifeline import DieWithParent
 from spoolsim.work import atexits, identity, intact, run
 from spoolsim.work.app import SPOOLER, print_error
 from spoolsim.work.diagnosis import listed
@@ -29,7 +29,7 @@ from spoolsim.work.run import Ended
 from spoolsim.work.scoreboard import DRAINED as THROUGH
 from spoolsim.work.scoreboard import HARAKIRI, LEAVE, STATE
 from spoolsim.work.status import Status
-from spoolsim.work.wait import LEASH, LOOK, LOOKS, POLL, SIGNAL, TASK, WOKEN, Wait
+from spoolsim.work.wait import LIFELINE, LOOK, LOOKS, POLL, SIGNAL, TASK, WOKEN, Wait
 from spoolsim.work.worker import Worker
 
 TYPE_CHECKING = False
@@ -49,14 +49,14 @@ _GONE_PAUSE = 1.0
 _STRAYS = 100
 #: so many waits in a row may be refused
 _VAIN = 3
-#: how long a removal of the directory may take before we put our corner into it again, in seconds
+#: how long a removal of the directory may take before we put our state directory into it again, in seconds
 _REMOVAL = 0.2
 
 
 class Spooler:
     """One spooler process.
 
-    slot: its number on the directory's part of the scoreboard. leash: readable when the fork server is gone or
+    slot: its number on the directory's part of the scoreboard. lifeline: readable when the fork server is gone or
         wants us to leave. share: which worker of how many on the directory.
     attempted: which tasks the drain has tried; None when not draining.
     box: memory for its history, which the fork server sees, too; None for no history.
@@ -70,7 +70,7 @@ class Spooler:
         *,
         words: memoryview,
         place: memoryview,
-        leash: int,
+        lifeline: int,
         share: tuple[int, int],
         tried: Tried | None = None,
         attempted: Attempted | None = None,
@@ -81,7 +81,7 @@ class Spooler:
         self.app = app
         self.spool = spool
         self.words = words
-        self.leash = leash
+        self.lifeline = lifeline
         self.parent = os.getppid()
         app.capture = None if box is None else box.capture
         self.worker = Worker(
@@ -119,7 +119,7 @@ class Spooler:
             if not self.app.policy.ends_with_master:  # uWSGI's goes on with its import, and with its first scan
                 self._become()
             else:
-                with Tight(self.leash):
+                with DieWithParent(self.lifeline):
                     self._become()
             status = self._serve()
             self._say_skipped()
@@ -138,7 +138,7 @@ class Spooler:
         """Wait for the end, as uWSGI's spooler does without a master: it never gets Python's lock (the GIL)."""
         self.app.log.told(f"spawned the uWSGI spooler on dir {self.spool.path} with pid {os.getpid()}")
         while not self._leaving():
-            select.select([self.leash], [], [], _GONE_PAUSE)
+            select.select([self.lifeline], [], [], _GONE_PAUSE)
         return OK
 
     def _become(self) -> None:
@@ -165,7 +165,7 @@ class Spooler:
     def _serve(self) -> int:
         app = self.app
         try:
-            wait = Wait(app, [self.spool], leash=self.leash)
+            wait = Wait(app, [self.spool], lifeline=self.lifeline)
         except FileNotFoundError:  # under --faithful the bell is kept by the directory's own number
             return self._gone(437)
         self.wait = wait
@@ -193,7 +193,7 @@ class Spooler:
                     return self._gone()
                 self.worker.settler.check_identity()
                 app.notes.give("directory-gone", self.spool.path)
-                if wait.wait(limit=_GONE_PAUSE) == LEASH:
+                if wait.wait(limit=_GONE_PAUSE) == LIFELINE:
                     break
                 wait = self._watch_again(wait)
                 only, newest, tried = None, "", ""
@@ -212,7 +212,7 @@ class Spooler:
                 pause = next(looks, None) if self.worker.unfinished else None
                 if pause is None:
                     return self._drained()
-                select.select([self.leash], [], [], pause)
+                select.select([self.lifeline], [], [], pause)
                 continue
             if self._leaving():
                 continue
@@ -246,9 +246,9 @@ class Spooler:
                 self._signal()
                 if self.worker.recycled:
                     return OK
-            elif why == LEASH:
+            elif why == LIFELINE:
                 break
-        if why == LEASH and not app.policy.ends_with_master and not self.words[LEAVE]:
+        if why == LIFELINE and not app.policy.ends_with_master and not self.words[LEAVE]:
             app.log.dated(
                 f"uWSGI spooler {os.getpid()} error: the master disconnected from this worker. "
                 "Shutting down the worker."
@@ -336,7 +336,7 @@ class Spooler:
         wait.close()
         if self.app.policy.explains:
             self.app.log.say(f"{self.spool.path} was removed and is back: served again")
-        self.wait = Wait(self.app, [self.spool], leash=self.leash)
+        self.wait = Wait(self.app, [self.spool], lifeline=self.lifeline)
         self.wait.wakeup()
         return self.wait
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 
-from spoolsim.work.signals import Crew, Post
+from spoolsim.work.signals import Crew, SignalRouter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Clockwork:
         self._stands = stands
         self.schedule: Schedule | None = None
         self._targets: dict[int, str] = {}
-        self._post = Post(log, faithful=not options.policy.explains, crew=Crew.of(options))
+        self._router = SignalRouter(log, faithful=not options.policy.explains, crew=Crew.of(options))
         self._watch: FileWatch | None = None
         self._monitors: Monitors | None = None
         self._files: dict[str, list[int]] = {}
@@ -111,7 +111,7 @@ class Clockwork:
         self._happened.add(path)
         self._loop.wake()
 
-    def told(self, kind: str, number: int, target: str, *spec: Any) -> None:
+    def register(self, kind: str, number: int, target: str, *spec: Any) -> None:
         """A forked process registers something: a worker that has loaded its own app, or a task."""
         from spoolsim.processes.schedule import Registration, Schedule
 
@@ -126,11 +126,11 @@ class Clockwork:
         # a worker that was respawned says it again; in uWSGI that makes two
         self.schedule.add(Registration(kind, number, spec), self._before, again=not self._policy.counts_timers_once)
 
-    def next_look(self) -> float | None:
+    def next_deadline(self) -> float | None:
         """When to tick."""
         if self.schedule is None or self._stands():
             return None
-        return self.schedule.next_look(self._loop.now(), time.time())
+        return self.schedule.next_deadline(self._loop.now(), time.time())
 
     def tick(self) -> None:
         """Raise what is due."""
@@ -147,9 +147,13 @@ class Clockwork:
 
     def send(self, number: int) -> None:
         """Put a signal into the queue of its target."""
-        post = self._post
-        post.spoolers, post.workers, post.words = self._pipes.spoolers, self._pipes.workers, self._fleet.board.words
-        post.deliver(number, self._targets.get(number, ""))
+        router = self._router
+        router.spoolers, router.workers, router.words = (
+            self._pipes.spoolers,
+            self._pipes.workers,
+            self._fleet.board.words,
+        )
+        router.deliver(number, self._targets.get(number, ""))
 
     def forget(self) -> None:
         """Nothing is registered, and nothing has ever fired."""

@@ -100,7 +100,7 @@ class Fleet:
 
     def looks(self) -> Iterator[float]:
         """When a slot wants a tick."""
-        return (at for slot in self.slots if (at := lifecycle.next_look(slot)) is not None)
+        return (at for slot in self.slots if (at := lifecycle.next_deadline(slot)) is not None)
 
     def all_over(self) -> bool:
         """Is no process of a spooler left?"""

@@ -16,8 +16,8 @@ from spoolsim.errors import SpoolsimError
 from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.processes import bytecode, child, forked, imported, webworker
-from spoolsim.processes.leash import Tight
 from spoolsim.processes.lifecycle import DRAINED
+from spoolsim.processes.lifeline import DieWithParent
 from spoolsim.processes.poison import Poison, ended
 from spoolsim.processes.wire import Wire
 from spoolsim.spool import wake
@@ -64,19 +64,19 @@ _NOT_FOR_US = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Spawned:
-    """One living spooler: its slot, its seat and words on the scoreboard, and the write end of its leash.
+    """One living spooler: its slot, its seat and words on the scoreboard, and the write end of its lifeline.
 
     box: what it has not yet written of its history; None for no history.
     """
 
-    __slots__ = ("box", "leash", "number", "seat", "struck", "words")
+    __slots__ = ("box", "lifeline", "number", "seat", "struck", "words")
 
-    def __init__(self, number: int, seat: int, words: memoryview, leash: int, box: Box | None) -> None:
+    def __init__(self, number: int, seat: int, words: memoryview, lifeline: int, box: Box | None) -> None:
         self.box = box
         self.number = number
         self.seat = seat
         self.words = words
-        self.leash = leash
+        self.lifeline = lifeline
         #: killed by its harakiri
         self.struck = False
 
@@ -161,13 +161,13 @@ class ForkServer:
             words[word] = 0
         words[SPAWNS] += 1
         _flush()
-        leash: tuple[int, ...] = ()
+        lifeline: tuple[int, ...] = ()
         box = open_box(self.app.options) if number < len(self.places) else None
         try:
-            leash = reader, writer = os.pipe()
+            lifeline = reader, writer = os.pipe()
             pid = handlers.fork()
         except OSError as error:
-            for fd in leash:
+            for fd in lifeline:
                 os.close(fd)
             self.app.log.say(f"cannot fork: {error.strerror}", error=True)
             self.say(("died", number, 0, 0, False))
@@ -181,18 +181,18 @@ class ForkServer:
         self.living[pid] = Spawned(number, number * 2 + seat, words, writer, box)
         self.say(("spawned", number, pid))
 
-    def _become_child(self, number: int, seat: int, words: memoryview, leash: int, box: Box | None) -> None:
-        # first of all the write ends of all leashes, or nobody's leash would ever end
+    def _become_child(self, number: int, seat: int, words: memoryview, lifeline: int, box: Box | None) -> None:
+        # first of all the write ends of all lifelines, or nobody's lifeline would ever end
         for other in self.living.values():
-            if other.leash >= 0:
-                os.close(other.leash)
+            if other.lifeline >= 0:
+                os.close(other.lifeline)
         self.wire.close()
         os.close(self.wakeup)
         os.close(self.wakeup_writer)
         handlers.wake(-1)
         words[PID] = os.getpid()
         if number >= len(self.places):
-            webworker.stand_in(self.app, leash, again=number in self.spawned)
+            webworker.stand_in(self.app, lifeline, again=number in self.spawned)
         spool, index, count = self.places[number]
         place = self.board.task(seat)
         ring = self.rings.get(spool.path)
@@ -202,7 +202,7 @@ class ForkServer:
             spool,
             words=words,
             place=place,
-            leash=leash,
+            lifeline=lifeline,
             share=(index, count),
             tried=None if ring is None else tried.Tried(ring, index),
             attempted=None if trials is None else attempted.Attempted(trials, index),
@@ -212,20 +212,20 @@ class ForkServer:
         ).live()
 
     def leave(self, pid: int) -> None:
-        """Ask a spooler to settle what it holds and go: a word for a busy one, the leash for an idle one."""
+        """Ask a spooler to settle what it holds and go: a word for a busy one, the lifeline for an idle one."""
         spawned = self.living.get(pid)
-        if spawned is not None and spawned.leash >= 0:
+        if spawned is not None and spawned.lifeline >= 0:
             spawned.words[LEAVE] = 1
-            os.close(spawned.leash)
-            spawned.leash = -1
+            os.close(spawned.lifeline)
+            spawned.lifeline = -1
 
     def leave_all(self) -> None:
         """The same to all."""
         for pid, spawned in list(self.living.items()):
             if not self.app.policy.ends_with_master:  # uWSGI's spoolers finish their whole scan before they notice
-                if spawned.leash >= 0:
-                    os.close(spawned.leash)
-                    spawned.leash = -1
+                if spawned.lifeline >= 0:
+                    os.close(spawned.lifeline)
+                    spawned.lifeline = -1
             else:
                 self.leave(pid)
 
@@ -279,8 +279,8 @@ class ForkServer:
             worked = True  # this task is not tried again
         spawned.words[PID] = 0
         spawned.words[STARTED] = 0
-        if spawned.leash >= 0:
-            os.close(spawned.leash)
+        if spawned.lifeline >= 0:
+            os.close(spawned.lifeline)
         if started and spawned.number < len(self.places):
             spool = self.places[spawned.number][0]
             task = read_task(self.board.task(spawned.seat))
@@ -289,7 +289,7 @@ class ForkServer:
                 reporter(self.reports)(KEPT, f"{spool.path}/{task}", f"its spooler {how}")
             if not self.app.policy.postpones_deadly_tasks:
                 pass  # uWSGI knows nothing of it
-            elif spawned.leash >= 0:
+            elif spawned.lifeline >= 0:
                 took = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - started
                 self.poison.died(spool, task, how, took, pid, spawned.box)
                 spawned.box = None
@@ -396,7 +396,7 @@ def main(wire_fd: int, board_fd: int) -> None:
     _tell_prints(log.story)
     app.signals.words = board.words
     app.signals.spoolers = Pipe(*setup["spooler_pipe"])
-    app.signals.teller = setup["told"]
+    app.signals.registrar = setup["registrar"]
     if setup["worker_pipe"]:
         app.signals.workers = Pipe(*setup["worker_pipe"])
     os.environ[program.VARIABLE] = program.describe(options, directories, board=setup["board"])
@@ -406,7 +406,7 @@ def main(wire_fd: int, board_fd: int) -> None:
         atexits.watch()
     bytecode.distrust()
     try:
-        with Tight(wire.fd):
+        with DieWithParent(wire.fd):
             app.prepare()
             failures = app.load_in_master()
     except SpoolsimError as error:

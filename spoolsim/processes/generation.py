@@ -34,15 +34,15 @@ _HELD = {signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-class Inherited(namedtuple("Inherited", "pipes teller said reporter")):
+class Inherited(namedtuple("Inherited", "pipes registrar said reporter")):
     """The descriptors that each fork server and its spoolers have from the master.
 
-    pipes: of uwsgi signals. teller: by which they register. said: of what was said once. reporter: of a drain; -1.
+    pipes: of uwsgi signals. registrar: by which they register. said: of what was said once. reporter: of a drain; -1.
     """
 
     __slots__ = ()
     pipes: Pipes
-    teller: int
+    registrar: int
     said: int
     reporter: int
 
@@ -50,7 +50,7 @@ class Inherited(namedtuple("Inherited", "pipes teller said reporter")):
 def setup_of(options: Options, fleet: Fleet, inherited: Inherited, number: int) -> Setup:
     """What the fork server of this number is to load."""
     pipes = inherited.pipes
-    others = [fd for fd in (inherited.teller, inherited.said, inherited.reporter) if fd >= 0]
+    others = [fd for fd in (inherited.registrar, inherited.said, inherited.reporter) if fd >= 0]
     return {
         "options": options.to_plain(),
         "directories": fleet.entries,
@@ -58,7 +58,7 @@ def setup_of(options: Options, fleet: Fleet, inherited: Inherited, number: int) 
         "spooler_pipe": (pipes.spoolers.reader, pipes.spoolers.writer),
         "worker_pipe": (pipes.workers.reader, pipes.workers.writer) if pipes.workers else None,
         "reports": inherited.reporter,
-        "told": inherited.teller,
+        "registrar": inherited.registrar,
         "said": inherited.said,
         "generation": number + 1,
         "board": os.path.basename(fleet.board_path),

@@ -22,7 +22,7 @@ from spoolsim.work.run import Ended
 from spoolsim.work.scoreboard import STARTED, deadline
 from spoolsim.work.signals import Pipe
 from spoolsim.work.status import Status
-from spoolsim.work.wait import LEASH, LOOKS, SIGNAL, Wait
+from spoolsim.work.wait import LIFELINE, LOOKS, SIGNAL, Wait
 from spoolsim.work.worker import Worker
 
 TYPE_CHECKING = False
@@ -200,7 +200,7 @@ class Inline:
             why = wait.wait(unfinished=unfinished, limit=_GONE_PAUSE if gone else None)
             if why == SIGNAL:
                 self._signal(workers[0] if workers else None)
-            elif why == LEASH:
+            elif why == LIFELINE:
                 return 1
 
     def _worker(self, spool: SpoolDir, words: memoryview | None) -> Foreground:

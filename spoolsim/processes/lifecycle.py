@@ -261,7 +261,7 @@ def over(slot: Slot) -> bool:
     return slot.state == CLOSED and not slot.leaving
 
 
-def next_look(slot: Slot) -> float | None:
+def next_deadline(slot: Slot) -> float | None:
     """When this slot wants a tick."""
     times = [at for _, _, at in slot.leaving if at is not None]
     if slot.state == BACKOFF:

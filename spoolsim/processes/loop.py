@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     class Part(Protocol):
         """A part of the master: it says when it wants to look, what came for it, and does what is due."""
 
-        def next_look(self) -> float | None:
+        def next_deadline(self) -> float | None:
             """When, by the loop's clock; None for not at all."""
 
         def collect(self, ready: set[int]) -> None:

@@ -17,16 +17,16 @@ from spoolsim.processes.ending import ASKING, FAILED, KILL, RESTART, STOP, Endin
 from spoolsim.processes.fleet import Fleet
 from spoolsim.processes.generation import Generation, Inherited, setup_of
 from spoolsim.processes.generations import PAUSE, Generations, Heard, Lost
-from spoolsim.processes.inbox import Inbox
 from spoolsim.processes.loop import Loop
 from spoolsim.processes.orders import Orders
 from spoolsim.processes.orphans import Orphans
 from spoolsim.processes.pipes import Pipes
+from spoolsim.processes.registrations import Registrations
 from spoolsim.processes.reload import NoMercy, ReloadWanted, Touch
 from spoolsim.processes.renewal import Renewal
+from spoolsim.processes.signal_reader import SignalReader
 from spoolsim.processes.succession import Succession
 from spoolsim.processes.terminal import Terminal
-from spoolsim.processes.told import Told
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.tasks import people
 from spoolsim.work import said
@@ -93,9 +93,9 @@ class Master:
         self.terminal = Terminal()
         self.touch = Touch(options, log, notes, loop)
         self.clockwork = Clockwork(options, log, loop, self.fleet, self.pipes, self.touch, self._stands)
-        self.told = Told(loop)
+        self.registrations = Registrations(loop)
         self.cheap = Cheap(options, loop, self.fleet, self.pipes, self._serves)
-        self.inbox = Inbox(loop, self.fleet.board_path, options, log)
+        self.signal_reader = SignalReader(loop, self.fleet.board_path, options, log)
         self.orphans = Orphans(loop, self.fleet, log, self.ending.outlived, rings=self.policy.wakes_while_busy)
         self.orders = Orders(
             options, log, notes, loop, self.fleet, self.generations, self.orphans, self.ending, self.cheap
@@ -144,7 +144,7 @@ class Master:
         self.log.say(f"cannot start a fork server: {error.strerror}: {then}", error=True)
 
     def _start_generation(self, number: int) -> Generation:
-        inherited = Inherited(self.pipes, self.told.teller, self.said, self.drain.reporter)
+        inherited = Inherited(self.pipes, self.registrations.registrar, self.said, self.drain.reporter)
         return self._spawn(number, self.fleet.board.fd, setup_of(self.options, self.fleet, inherited, number))
 
     # ---- the loop ----
@@ -169,7 +169,7 @@ class Master:
         yield from self.generations.looks()
         for part in (self.renewal, self.touch, self.clockwork, self.cheap, self.orphans, self.stats):
             if part is not None:
-                yield part.next_look()
+                yield part.next_deadline()
 
     def turn(self) -> None:
         """One turn: wait, collect, decide, act."""
@@ -194,11 +194,11 @@ class Master:
         self.succession.end_overdue()
         if self.succession.restarting and not self.generations:
             self._begin_anew()
-        for registration in self.told.collect(ready):
-            self.clockwork.told(*registration)
+        for registration in self.registrations.collect(ready):
+            self.clockwork.register(*registration)
         self.clockwork.collect(ready)
         self.clockwork.tick()
-        for number in self.inbox.collect(ready):
+        for number in self.signal_reader.collect(ready):
             self.clockwork.send(number)
         self.cheap.collect(ready)
         if self.stats:
@@ -283,7 +283,7 @@ class Master:
             self.fleet.each(events.ReloadAsked())
             old.retire(self.loop.now() + self.fleet.rules.mercy + _OVERTIME)
         self.clockwork.start(timed, targets)
-        self.inbox.start(targets, self.fleet.board)
+        self.signal_reader.start(targets, self.fleet.board)
         self.renewal.go_on()
 
     def _running(self) -> int:
@@ -385,7 +385,8 @@ class Master:
 
     def close(self) -> None:
         """Give everything back; the scoreboard's file goes."""
-        for part in (self.touch, self.clockwork, self.told, self.cheap, self.inbox, self.stats, self.orphans):
+        hearing = (self.registrations, self.signal_reader, self.stats)
+        for part in (self.touch, self.clockwork, self.cheap, self.orphans, *hearing):
             if part is not None:
                 part.close()
         self.fleet.close()

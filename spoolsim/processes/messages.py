@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         spooler_pipe: tuple[int, int]
         worker_pipe: tuple[int, int] | None
         reports: int
-        told: int
+        registrar: int
         said: int
         generation: int
         board: str

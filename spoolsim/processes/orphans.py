@@ -119,7 +119,7 @@ class Orphans:
     def _name(self, orphan: Orphan) -> str:
         return f"{self._fleet.path(orphan.number)}: process {orphan.pid}"
 
-    def next_look(self) -> float | None:
+    def next_deadline(self) -> float | None:
         """When to tick."""
         if not self._living:
             return None

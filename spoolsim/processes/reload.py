@@ -242,7 +242,7 @@ class Touch:
         self.hinted = True
         self._loop.wake()
 
-    def next_look(self) -> float | None:
+    def next_deadline(self) -> float | None:
         """When to tick."""
         times = [at for at in (self.look_at, self.kill_at, self.quiet_at) if at is not None]
         return min(times, default=None)

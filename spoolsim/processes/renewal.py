@@ -68,13 +68,13 @@ class Renewal:
         lazy = self._options.lazy_apps
         return self.touched and any(kind == "shared-import" or not lazy for kind, _ in self._options.preloads)
 
-    def next_look(self) -> float | None:
+    def next_deadline(self) -> float | None:
         """When the import that is going on is given up."""
         return None if self._stands() else self._generations.import_ends(again=self._again)
 
     def tick(self) -> Lost | None:
         """No import may hang for ever and keep later code from being tried; returns the one that is given up."""
-        end, now, coming = self.next_look(), self._loop.now(), self._generations.coming
+        end, now, coming = self.next_deadline(), self._loop.now(), self._generations.coming
         if coming is None or end is None or now < end:
             return None
         then = (

@@ -111,7 +111,7 @@ class Schedule:
             fired.append((kind, signum))
         return fired
 
-    def next_look(self, now: float, epoch: float) -> float | None:
+    def next_deadline(self, now: float, epoch: float) -> float | None:
         """The machine time at which something may be due; None: never. May lie in the past.
 
         With a cron at least once a minute, so a clock that is set is noticed.

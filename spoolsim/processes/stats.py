@@ -100,7 +100,7 @@ class Stats:
         if not self._http:
             self._answer(reader)
 
-    def next_look(self) -> float | None:
+    def next_deadline(self) -> float | None:
         """When the time of a reader is over, by the monotonic clock."""
         return min((reader.end for reader in self.readers.values()), default=None)
 

@@ -34,37 +34,37 @@ class Striker:
     Raises AppError when the system gives no process.
     """
 
-    __slots__ = ("_leash", "words")
+    __slots__ = ("_lifeline", "words")
 
     def __init__(self, log: Log) -> None:
         self.words = memoryview(mmap.mmap(-1, 8 * WIDTH)).cast("Q")
         victim = os.getpid()
-        leash, self._leash = os.pipe()
+        lifeline, self._lifeline = os.pipe()
         try:
             child = os.fork()
         except OSError as error:
             raise AppError(f"--inline-harakiri: no process for it: {error.strerror}") from None
         if not child:
             try:
-                os.close(self._leash)
+                os.close(self._lifeline)
                 if not os.fork():  # nobody's child: a handler that waits for its own children never meets it
-                    _watch(victim, self.words, leash, log)
+                    _watch(victim, self.words, lifeline, log)
             finally:
                 os._exit(0)
-        os.close(leash)
+        os.close(lifeline)
         os.waitpid(child, 0)
 
     def close(self) -> None:
         """Nothing strikes any more."""
-        os.write(self._leash, b".")  # its end alone tells nothing while a child of a handler has it, too
-        os.close(self._leash)
+        os.write(self._lifeline, b".")  # its end alone tells nothing while a child of a handler has it, too
+        os.close(self._lifeline)
 
 
-def _watch(victim: int, words: memoryview, leash: int, log: Log) -> NoReturn:
+def _watch(victim: int, words: memoryview, lifeline: int, log: Log) -> NoReturn:
     for number in _TERMINAL:
         signal.signal(number, signal.SIG_IGN)
     step = _LOOK
-    while not select.select((leash,), (), (), step)[0] and _lives(victim):
+    while not select.select((lifeline,), (), (), step)[0] and _lives(victim):
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         at = deadline(words)
         if not at or words[SERIAL] % 2:

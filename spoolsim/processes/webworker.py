@@ -6,11 +6,11 @@ import os
 import signal
 
 from spoolsim.processes.forked import FAILED, OK, exit_status, leave, name_process, take_signals
-from spoolsim.processes.leash import Tight
+from spoolsim.processes.lifeline import DieWithParent
 from spoolsim.processes.loop import monotonic
 from spoolsim.processes.network import Network, bind, who_runs_code
 from spoolsim.work.app import IN_WORKERS, WORKER, print_error
-from spoolsim.work.wait import LEASH, SIGNAL, Wait
+from spoolsim.work.wait import LIFELINE, SIGNAL, Wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spoolsim.work.app import App
 
 
-def stand_in(app: App, leash: int, *, again: bool) -> NoReturn:
+def stand_in(app: App, lifeline: int, *, again: bool) -> NoReturn:
     """The process that stands in for web worker 1: it has the app, its hook, and the signals for workers.
 
     again: it takes the place of one that died.
@@ -34,13 +34,13 @@ def stand_in(app: App, leash: int, *, again: bool) -> NoReturn:
         else:
             app.log.line(f"spawned uWSGI worker 1 (pid: {os.getpid()}, cores: 1)")
         name_process(app, "uWSGI worker 1")
-        with Tight(leash):
+        with DieWithParent(lifeline):
             app.post_fork()
             if app.options.lazy_apps:
                 app.load(IN_WORKERS)
             if app.options.pyrun:
                 _run_script(app)
-        wait = Wait(app, [], leash=leash)
+        wait = Wait(app, [], lifeline=lifeline)
         pipe = app.signals.workers
         if pipe is not None:
             wait.listen(pipe.reader)
@@ -52,7 +52,7 @@ def stand_in(app: App, leash: int, *, again: bool) -> NoReturn:
         while True:
             deadline = network.next_deadline()
             why = wait.wait(limit=3600 if deadline is None else max(deadline - monotonic(), 0))
-            if why == LEASH:
+            if why == LIFELINE:
                 break
             if why == SIGNAL and pipe is not None and (number := pipe.receive()) >= 0:
                 app.signals.run(number, "worker 1", print_error)

@@ -33,7 +33,7 @@ import stat
 from spoolsim import system
 from spoolsim.errors import SpoolDirError
 
-#: our own corner of a spool directory; real uWSGI ignores names that begin with a dot
+#: our state directory in a spool directory; real uWSGI ignores names that begin with a dot
 CORNER = ".spoolsim"
 BROKEN = "broken"
 FAILED = "failed"
@@ -46,7 +46,7 @@ class SpoolDir:
 
     path: its resolved absolute path, which is also the spooler's name (uWSGI option `spooler`).
     external: enqueued to, but served by somebody else (`spooler-external`).
-    bare: leave nothing of ours in it (--faithful): our corner is in the system's temporary directory.
+    bare: leave nothing of ours in it (--faithful): our state directory is in the system's temporary directory.
     """
 
     __slots__ = ("bare", "bpath", "external", "path")
@@ -90,12 +90,12 @@ class SpoolDir:
             ) from error
         return cls(full, external=external, bare=bare)
 
-    def corner(self, *parts: str) -> str:
-        """The path of something in our corner of the directory; nothing is made."""
+    def state_dir(self, *parts: str) -> str:
+        """The path of something in our state directory; nothing is made."""
         return os.path.join(*self._way(), *parts)
 
     def _way(self) -> tuple[str, ...]:
-        """A directory that is there, and the steps from it to our corner.
+        """A directory that is there, and the steps from it to our state directory.
 
         That of a bare one is in the temporary directory, where every process of this user finds it again.
         """
@@ -105,7 +105,7 @@ class SpoolDir:
         home = _temporary()
         return home, f"spoolsim-{system.getuid()}", f"{status.st_dev:x}-{status.st_ino:x}", CORNER
 
-    def make_corner(self, *parts: str) -> str:
+    def make_state_dir(self, *parts: str) -> str:
         """The same, as a directory that exists, readable by its owner only.
 
         Raises PermissionError when it is a link, or another user's.

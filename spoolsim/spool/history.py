@@ -120,7 +120,7 @@ def text_of(field: bytes) -> str:
 
 def append(spool: SpoolDir, lines: bytes, limit: int) -> None:
     """Write whole lines, which begin with an end of line. limit: bytes of all files together. Raises OSError."""
-    path = os.path.join(spool.make_corner(), NAME)
+    path = os.path.join(spool.make_state_dir(), NAME)
     part = limit // PARTS
     fd = os.open(path, _APPEND, 0o600)
     try:
@@ -153,7 +153,7 @@ def _rotate(spool: SpoolDir, path: str, fd: int, room: int) -> bool:
 def numbers(spool: SpoolDir) -> list[int]:
     """The numbers of the older files, oldest first."""
     try:
-        names = os.listdir(spool.corner())
+        names = os.listdir(spool.state_dir())
     except OSError:
         return []
     ends = [name[len(NAME) + 1 :] for name in names if name.startswith(f"{NAME}.")]
@@ -165,7 +165,7 @@ def read(spool: SpoolDir, seen: dict[int, int] | None = None) -> Iterator[bytes]
 
     seen: by inode, how many bytes of a file were read before, and are not again; what is read now is added.
     """
-    path = spool.corner(NAME)
+    path = spool.state_dir(NAME)
     newest = _opened(path)  # first: it may get a number while the others are read
     try:
         seen = {} if seen is None else seen

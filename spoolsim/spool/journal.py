@@ -142,9 +142,9 @@ class Journal:
 
     def _read_on(self) -> None:
         """Take in what other processes have written since."""
-        inode, data = _added(self._spool.corner(NAME), self._inode, self._offset)
+        inode, data = _added(self._spool.state_dir(NAME), self._inode, self._offset)
         if inode != self._inode:  # what was added to the one before has another name now
-            self._take_all(_added(self._spool.corner(OLDER), self._inode, self._offset)[1])
+            self._take_all(_added(self._spool.state_dir(OLDER), self._inode, self._offset)[1])
             self._inode, self._offset = inode, 0
         self._offset += self._take_all(data)
 
@@ -194,7 +194,7 @@ class Journal:
 
     def _write(self, text: str) -> None:
         try:
-            path = os.path.join(self._spool.make_corner(), NAME)
+            path = os.path.join(self._spool.make_state_dir(), NAME)
             fd = os.open(path, _APPEND, 0o600)
             try:
                 os.write(fd, encoded(text))
@@ -214,7 +214,7 @@ class Journal:
         if not try_lock(fd) or os.stat(path).st_ino != inode:
             return
         carried = self._unfinished()
-        os.rename(path, self._spool.corner(OLDER))
+        os.rename(path, self._spool.state_dir(OLDER))
         if carried:
             fresh = os.open(path, _APPEND, 0o600)
             try:
@@ -230,7 +230,7 @@ class Journal:
         last: dict[tuple[str, bool], bytes] = {}
         for name in (OLDER, NAME):  # the older one too: the process that began this one may have died before it carried
             try:
-                data = regular.read(self._spool.corner(name))
+                data = regular.read(self._spool.state_dir(name))
             except OSError:
                 continue
             if data.count(_FIRST) == data.count(b"\n"):
@@ -259,7 +259,7 @@ class Journal:
 def read(spool: SpoolDir) -> Iterator[Line]:
     """All lines there are, oldest first; what is no whole line is passed over."""
     for name in (OLDER, NAME):
-        yield from _lines_of(spool.corner(name))
+        yield from _lines_of(spool.state_dir(name))
 
 
 def _added(path: str, inode: int, offset: int) -> tuple[int, bytes]:

@@ -78,11 +78,11 @@ def let_all_go() -> None:
 
 def _file(spool: SpoolDir) -> int:
     """The descriptor of `.spoolsim/held`, opened anew when the directory was removed and made again."""
-    path = spool.corner(HELD)
+    path = spool.state_dir(HELD)
     try:
         there = os.stat(path)
     except FileNotFoundError:
-        spool.make_corner()
+        spool.make_state_dir()
         there = None
     known = _files.get(spool.path)
     if known is not None:

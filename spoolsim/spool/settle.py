@@ -161,7 +161,7 @@ def _set_aside(claim: Claim, home: str, reason: str) -> str:
     """Move a task's file to a directory below `.spoolsim/`; returns its new path."""
     why = ""
     try:
-        target = free_name(claim.level.spool.make_corner(home), claim.name)
+        target = free_name(claim.level.spool.make_state_dir(home), claim.name)
         with open(f"{target}.why", "xb") as reasons:
             why = f"{target}.why"
             reasons.write(b"%b\n%b\n" % (encoded(claim.path), encoded(reason)))

@@ -1,7 +1,7 @@
 """Waking an idle worker: the kernel's watch on the directory, and the bell.
 
 An event is only a hint that something may have changed; the directory is the truth, and the poll finds what no
-event told. The put itself is the event, free for the producer. The bell, a file in our corner written with one
+event told. The put itself is the event, free for the producer. The bell, a file in the state directory written with one
 call, covers what the watch does not see: priority sub-directories, and everything under --faithful, where a file
 dropped by hand must wait for the poll.
 """
@@ -33,7 +33,7 @@ _RING = os.O_WRONLY | system.O_NONBLOCK | system.O_CLOEXEC | system.O_NOFOLLOW
 def ring(spool: SpoolDir) -> None:
     """Ring the bell of a directory, if a worker has hung one up."""
     try:
-        fd = os.open(spool.corner(BELL), _RING)
+        fd = os.open(spool.state_dir(BELL), _RING)
     except OSError:
         return  # nobody listens
     try:
@@ -67,7 +67,7 @@ class Watch:
         try:
             bell = _hang_bell(spool)
         except OSError as error:
-            self.why = f"no bell in {spool.corner()}: {error.strerror}"
+            self.why = f"no bell in {spool.state_dir()}: {error.strerror}"
             bell = ""
         try:
             self._watch(bell if bell_only else spool.path, bell)
@@ -165,7 +165,7 @@ def _kqueue(paths: list[str], kept: list[int]) -> tuple[Any, int]:
 
 
 def _hang_bell(spool: SpoolDir) -> str:
-    spool.make_corner()
-    path = spool.corner(BELL)
+    spool.make_state_dir()
+    path = spool.state_dir(BELL)
     os.close(open_regular(path, os.O_WRONLY | os.O_CREAT))
     return path

@@ -327,7 +327,7 @@ def _set_aside(row: Row, state: str, note: Note) -> str:
     """Move a task into our directory for `state`, the note beside it; returns its path."""
     task = _gripped(row)
     with task:
-        target = free_name(row.spool.make_corner(ASIDE[state]), row.name)
+        target = free_name(row.spool.make_state_dir(ASIDE[state]), row.name)
         with open(target + SUFFIX, "x", encoding="utf-8", errors="surrogateescape") as written:
             written.write(note.text())
         try:

@@ -45,7 +45,7 @@ class Note:
 def names_aside(spool: SpoolDir, home: str) -> list[str]:
     """The names of the tasks in one of our directories; not their notes, nor what is being written."""
     try:
-        there = set(os.listdir(spool.corner(home)))
+        there = set(os.listdir(spool.state_dir(home)))
     except OSError:
         return []
     return sorted(name for name in there if name[0] != "." and not _is_note(spool, home, name, there))
@@ -58,7 +58,7 @@ def _is_note(spool: SpoolDir, home: str, name: str, there: set[str]) -> bool:
     if name.removesuffix(SUFFIX) in there:
         return True
     try:
-        return regular.read(spool.corner(home, name))[:1] in (b"/", b"")  # empty: somebody writes it just now
+        return regular.read(spool.state_dir(home, name))[:1] in (b"/", b"")  # empty: somebody writes it just now
     except OSError:
         return True
 
@@ -66,7 +66,7 @@ def _is_note(spool: SpoolDir, home: str, name: str, there: set[str]) -> bool:
 def note_of(spool: SpoolDir, home: str, name: str) -> Note:
     """What stands beside a task that was set aside; for one without a note, where it would go by its name."""
     try:
-        lines = regular.read(spool.corner(home, name + SUFFIX)).decode("utf-8", "surrogateescape").split("\n")
+        lines = regular.read(spool.state_dir(home, name + SUFFIX)).decode("utf-8", "surrogateescape").split("\n")
     except OSError:
         lines = []
     origin = _origin(spool, name, lines[0] if lines else "")

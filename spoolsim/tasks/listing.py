@@ -173,7 +173,7 @@ def _aside(spool: SpoolDir) -> list[Row]:
     rows = []
     for state, home in ASIDE.items():
         for name in names_aside(spool, home):
-            path = spool.corner(home, name)
+            path = spool.state_dir(home, name)
             try:
                 status = os.stat(path, follow_symlinks=False)
             except OSError:

@@ -76,7 +76,7 @@ class Beats:
         """The next moment at which anything may be due, later than now; epoch seconds."""
         self._refresh()
         now = time.time()
-        look = self.schedule.next_look(now, now)
+        look = self.schedule.next_deadline(now, now)
         moment = self.poll if look is None else min(look, self.poll)
         return moment if moment > now else now + _STEP
 

@@ -202,7 +202,7 @@ class LiveSpooler(Record):
         self.wait(lambda: not os.path.exists(path), timeout, f"the end of {path!r}")
 
     def _board(self) -> Scoreboard | None:
-        return Scoreboard.open(os.path.join(self.served[0].corner("run"), str(self.process.pid)))
+        return Scoreboard.open(os.path.join(self.served[0].state_dir("run"), str(self.process.pid)))
 
     @property
     def pids(self) -> list[int]:

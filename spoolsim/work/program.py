@@ -15,7 +15,7 @@ from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work import scoreboard as board
-from spoolsim.work import signalbox
+from spoolsim.work import signal_fifo
 from spoolsim.work.alive import alive
 from spoolsim.work.app import PROGRAM, App
 
@@ -117,7 +117,7 @@ def scoreboard(app: App) -> Scoreboard | None:
     own = next((directory for directory, _ in app.directories if not directory.external), None)
     if described is None or not described["run"] or own is None:
         return None
-    return board.Scoreboard.open(own.corner("run", described["board"] or str(described["run"])))
+    return board.Scoreboard.open(own.state_dir("run", described["board"] or str(described["run"])))
 
 
 def spooler_pids(app: App) -> list[int]:
@@ -149,7 +149,7 @@ def send_signal(app: App, number: int) -> bool:
 
     Raises BlockingIOError when so many wait there already that no more fit.
     """
-    return any(signalbox.put(path, number) for path in _masters(app))
+    return any(signal_fifo.put(path, number) for path in _masters(app))
 
 
 def signal_registered(app: App, number: int) -> bool:
@@ -180,14 +180,14 @@ def _masters(app: App) -> Iterator[str]:
     described = _described()
     pid = described["run"] if described else 0
     name = (described and described["board"]) or str(pid)
-    run = own.corner("run")
+    run = own.state_dir("run")
     end = system.clock_gettime(system.CLOCK_MONOTONIC) + _STARTING
     while system.POSIX and pid and alive(pid) and system.clock_gettime(system.CLOCK_MONOTONIC) < end:
         path = os.path.join(run, name)
-        if signalbox.is_read(path + signalbox.SUFFIX):
+        if signal_fifo.is_read(path + signal_fifo.SUFFIX):
             yield path
         select.select((), (), (), 0.01)
-    if path := signalbox.find(run):
+    if path := signal_fifo.find(run):
         yield path
 
 

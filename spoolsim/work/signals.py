@@ -195,7 +195,7 @@ def _leading_number(text: str) -> int:
     return int(text[:digits]) if text[:digits].strip("+-") else 0
 
 
-class Post:
+class SignalRouter:
     """Takes signals to the queue of their target, with uWSGI's lines about those that it cannot take there.
 
     crew: the processes that uWSGI would start.
@@ -232,13 +232,13 @@ class Post:
         self._log.line(f"could not deliver signal {number} to the {target or 'worker'}", "error")
 
 
-class Signals(Post):
+class Signals(SignalRouter):
     """The signal table of one process; forked processes inherit it.
 
     handlers: number -> (target, handler). timed: what else fires signals, as (kind, number, ...), for the master.
     """
 
-    __slots__ = ("_notes", "handlers", "in_master", "received", "teller", "timed", "up", "worker_id")
+    __slots__ = ("_notes", "handlers", "in_master", "received", "registrar", "timed", "up", "worker_id")
 
     def __init__(self, log: Log, notes: Notes, *, faithful: bool = False, crew: Crew | None = None) -> None:
         super().__init__(log, faithful=faithful, crew=crew)
@@ -249,7 +249,7 @@ class Signals(Post):
         self.in_master = True
         self.worker_id = 0
         #: a descriptor through which a forked process tells the master what fires signals; -1 for none
-        self.teller = -1
+        self.registrar = -1
         #: the spoolers are there: before, while the app is imported, a signal is lost, as in uWSGI
         self.up = False
         self.received = 0
@@ -299,9 +299,9 @@ class Signals(Post):
             self._log.line(f"you can register max {LIMIT} {many} !!!")
             raise ValueError(f"unable to add {one}")
         self.timed.append((kind, number, *spec))
-        if not self.in_master and self.teller >= 0:
+        if not self.in_master and self.registrar >= 0:
             try:
-                os.write(self.teller, marshal.dumps(self._reported(kind, number, *spec)))
+                os.write(self.registrar, marshal.dumps(self._reported(kind, number, *spec)))
             except OSError:
                 pass  # the master is gone
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spoolsim.work.app import App
 
 #: what ended a wait
-POLL, TASK, SIGNAL, LEASH, LOOK, WOKEN = "poll", "task", "signal", "leash", "look", "woken"
+POLL, TASK, SIGNAL, LIFELINE, LOOK, WOKEN = "poll", "task", "signal", "lifeline", "look", "woken"
 
 #: a new file that was met empty or locked is looked at again after these times, in seconds, then left to the poll
 LOOKS = (0.0003, 0.001, 0.004, 0.020, 0.100)
@@ -34,14 +34,14 @@ class Wait:
     """What one process waits on.
 
     spools: the directories it serves (one for a worker, all of them inline).
-    leash: a descriptor that becomes readable when the parent is gone, or wants us to leave; -1 for none.
+    lifeline: a descriptor that becomes readable when the parent is gone, or wants us to leave; -1 for none.
     """
 
-    __slots__ = ("_app", "_leash", "_looks", "_poll", "_signals", "_wakeup", "_wakeup_writer", "watches")
+    __slots__ = ("_app", "_lifeline", "_looks", "_poll", "_signals", "_wakeup", "_wakeup_writer", "watches")
 
-    def __init__(self, app: App, spools: Sequence[SpoolDir], *, leash: int = -1) -> None:
+    def __init__(self, app: App, spools: Sequence[SpoolDir], *, lifeline: int = -1) -> None:
         self._app = app
-        self._leash = leash
+        self._lifeline = lifeline
         self._looks = 0
         self.watches: list[Watch] = []
         self._signals = self._wakeup = self._wakeup_writer = -1
@@ -56,8 +56,8 @@ class Wait:
             if watch.fd >= 0:
                 self._poll.register(watch.fd, select.POLLIN)
             self.watches.append(watch)
-        if leash >= 0:
-            self._poll.register(leash, select.POLLIN | select.POLLHUP)
+        if lifeline >= 0:
+            self._poll.register(lifeline, select.POLLIN | select.POLLHUP)
         pipe = app.signals.spoolers
         self._signals = -1 if pipe is None else pipe.reader
         if self._signals >= 0:
@@ -134,10 +134,10 @@ class Wait:
                 return by_time
             if any(event & select.POLLNVAL for _, event in ready):
                 self._app.log.say("a task closed descriptors that are the spooler's own: it cannot wait", error=True)
-                return LEASH
+                return LIFELINE
             descriptors = {fd for fd, _ in ready}
-            if self._leash in descriptors:
-                return LEASH
+            if self._lifeline in descriptors:
+                return LIFELINE
             if self._wakeup in descriptors:
                 os.read(self._wakeup, 4096)
                 return WOKEN

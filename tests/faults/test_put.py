@@ -313,7 +313,7 @@ def test_processes_start_on_a_disk_full_to_the_last_byte(tiny: Path, tmp_path: P
     """The scoreboard needs no room on the disk; no process dies of it, and the task is done."""
     spool = tiny / "spool"
     spool.mkdir()
-    run = Path(SpoolDir(str(spool)).make_corner("run"))
+    run = Path(SpoolDir(str(spool)).make_state_dir("run"))
     good = _producer(spool).spool({b"k": b"v"})
     _to_the_last_byte(tiny)
     (tmp_path / "app.py").write_text(APP)

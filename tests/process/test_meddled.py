@@ -25,12 +25,12 @@ AFTER = "note('after')"
 
 @pytest.mark.parametrize("name", ["journal", "journal.1", "bell"])
 @pytest.mark.parametrize("read", [False, True], ids=["alone", "with a reader"])
-def test_a_fifo_in_our_corner(start: Start, home: Path, name: str, read: bool) -> None:
+def test_a_fifo_in_our_state_directory(start: Start, home: Path, name: str, read: bool) -> None:
     """Tasks run, and what they enqueue does, too; `spoolsim ls` answers."""
-    corner = home / "spool" / ".spoolsim"
-    corner.mkdir(parents=True, mode=0o700)
-    os.mkfifo(corner / name)
-    reader = os.open(corner / name, os.O_RDONLY | os.O_NONBLOCK) if read else -1
+    state = home / "spool" / ".spoolsim"
+    state.mkdir(parents=True, mode=0o700)
+    os.mkfifo(state / name)
+    reader = os.open(state / name, os.O_RDONLY | os.O_NONBLOCK) if read else -1
     i = start("--spooler-quiet", "--spooler-frequency", "1", "--max-attempts", "3")
     i.put("note('first'); result = -1")
     i.wait_runs("first")

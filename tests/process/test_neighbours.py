@@ -21,7 +21,7 @@ from tests.oracle.packets import packet
 from tests.process.conftest import Start
 
 
-class Told(Log):
+class Registrations(Log):
     """A log that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ def test_directories_of_others_are_named(
     monkeypatch.setattr(os, "getgroups", lambda: [group + 2])
     fields = [stat.S_IFDIR | mode, *real[1:4], us + uid, group + gid, *real[6:]]
     monkeypatch.setattr(os, "stat", lambda path: os.stat_result(fields))
-    log = Told()
+    log = Registrations()
     start.warn_of_neighbours(str(place), log, ordered=True)
     monkeypatch.undo()
     assert len(log.texts) == bool(said)
@@ -85,7 +85,7 @@ def test_priority_directories_that_others_can_write_to_are_named(
     for name in reversed(modes):
         (place / name).chmod(modes[name])
     for ordered in (True, False):
-        log = Told()
+        log = Registrations()
         start.warn_of_neighbours(str(place), log, ordered=ordered)
         named = [text.split()[1] for text in log.texts]
         assert named == [f"{place}/{name}" for name in said if ordered]
@@ -126,7 +126,7 @@ def test_no_path_of_a_packet_leaves_the_spool(tmp_path: Path, way: str, steering
     place = tmp_path / "spool"
     (tmp_path / "out").mkdir()
     place.mkdir()
-    log = Told()
+    log = Registrations()
     producer = Producer([SpoolDir(str(place))], log=log, notes=Notes(log.note), ordered=True)
     job = {key: value.replace(b"SPOOL", os.fsencode(place)) for key, value in steering.items()}
     with pytest.raises(ValueError, match="unable to spool job"):
@@ -210,8 +210,8 @@ def test_commands_that_look_load_no_pickle(tmp_path: Path, words: list[str]) -> 
     evil = pickle.dumps(Evil(tmp_path / "made"))
     job = packet({b"ud_spool_func": b"f", b"args": evil, b"kwargs": evil}) + evil
     name = os.path.basename(file.write(str(spool), file.next_name(), job))
-    for corner in ("broken", "failed"):
-        file.write(SpoolDir(str(spool)).make_corner(corner), file.next_name(), job)
+    for state in ("broken", "failed"):
+        file.write(SpoolDir(str(spool)).make_state_dir(state), file.next_name(), job)
     rest = [name if word == "TASK" else word for word in words[1:]]
     command = [sys.executable, "-m", "spoolsim", words[0], "--spooler", str(spool), *rest]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -227,7 +227,7 @@ def test_retry_leads_nowhere_else(tmp_path: Path) -> None:
     spool, beside = tmp_path / "spool", tmp_path / "spool-beside"
     spool.mkdir()
     beside.mkdir()
-    home = Path(SpoolDir(str(spool)).make_corner("failed"))
+    home = Path(SpoolDir(str(spool)).make_state_dir("failed"))
     for number, origin in enumerate([f"{beside}/x", f"{spool}/../x", "/x", "", f"{spool}/..", f"{spool}/1/../../x"]):
         (home / f"uwsgi_spoolfile_on_{number}").write_bytes(packet({}))
         (home / f"uwsgi_spoolfile_on_{number}.why").write_text(f"{origin}\nx\n")

@@ -162,14 +162,14 @@ def test_no_journal(start: Start) -> None:
 @pytest.mark.parametrize("fault", ["a directory in its place", "a link in its place"])
 def test_a_journal_that_cannot_be_written_fails_no_task(start: Start, home: Path, fault: str) -> None:
     """Done, retried and killing tasks end as they would with it."""
-    corner = home / "spool" / ".spoolsim"
-    corner.mkdir(parents=True, mode=0o700)
+    state = home / "spool" / ".spoolsim"
+    state.mkdir(parents=True, mode=0o700)
     outside = home / "outside"
     outside.write_text("kept")
     if fault == "a link in its place":
-        (corner / "journal").symlink_to(outside)
+        (state / "journal").symlink_to(outside)
     else:
-        (corner / "journal").mkdir()
+        (state / "journal").mkdir()
     i = start("--spooler-frequency", "1", "--max-attempts", "2")
     for number in range(20):
         i.put(f"note({number})")

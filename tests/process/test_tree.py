@@ -134,14 +134,14 @@ def test_a_late_import_that_fails_is_no_end(start: Start, home: Path) -> None:
 
 
 def test_no_descriptor_leaks_into_a_spooler(start: Start) -> None:
-    """A spooler holds its own leash and watch, and neither the line to the master nor another spooler's leash."""
+    """A spooler holds its own lifeline and watch, and neither the line to the master nor another spooler's lifeline."""
     it = start("--spooler-processes", "4")
     pids = it.wait_workers(4)
     (server,) = it.fork_servers()
     lines = {name for name in descriptors(it.pid) + descriptors(server) if name.startswith("socket")}
     held = [{name for name in descriptors(pid) if name.startswith(("pipe", "socket"))} for pid in pids]
     # what all share is the way uwsgi signals take, and the one on which they register their own; beside it each has
-    # its leash and its wake-up pipe
+    # its lifeline and its wake-up pipe
     shared = set.intersection(*held)
     assert len(shared) <= 3
     assert lines - shared, "the line to the master"
@@ -439,7 +439,7 @@ def test_a_stop_while_the_directory_is_gone(start: Start) -> None:
 
 @pytest.mark.parametrize("back", [False, True], ids=["gone", "back"])
 def test_a_fork_server_that_dies_without_the_directory(start: Start, back: bool) -> None:
-    """Gone, or there again without our corner: the master lives on, and what comes is served."""
+    """Gone, or there again without our state directory: the master lives on, and what comes is served."""
     it = start()
     it.wait_workers(1)
     (server,) = it.fork_servers()

@@ -262,7 +262,7 @@ class Walk(RuleBasedStateMachine):
         for _ in range(100):
             self.deliver()
             if not any(server.inbox or server.outbox for server in self.servers):
-                look = lifecycle.next_look(self.slot)
+                look = lifecycle.next_deadline(self.slot)
                 if look is None:
                     return
                 self.now = max(self.now, look)

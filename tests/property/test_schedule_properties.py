@@ -103,13 +103,13 @@ class Run:
     def until(self, end: float) -> None:
         """Sleep and look in turns, up to a last sleep that would go to `end` or beyond."""
         while True:
-            moment = self.schedule.next_look(self.clock - BOOT, self.clock)
+            moment = self.schedule.next_deadline(self.clock - BOOT, self.clock)
             assert moment is not None, "a cron always wants another look"
             if moment + BOOT >= end:
                 return
             self.clock = max(self.clock, moment + BOOT)
             self.look()
-            after = self.schedule.next_look(self.clock - BOOT, self.clock)
+            after = self.schedule.next_deadline(self.clock - BOOT, self.clock)
             assert after is not None and after + BOOT > self.clock, "it would spin"
 
     def reload(self) -> None:
@@ -216,7 +216,7 @@ def test_timers_fire_once_for_each_beat_that_was_looked_at(kind: tuple[str, int]
         clock += pause * unit // 8
         now = (clock + off) / 1000
         passed = clock // (period * unit) > beats
-        moment = schedule.next_look(now, 0)
+        moment = schedule.next_deadline(now, 0)
         assert moment is not None
         assert (moment <= now) is passed, "the next look is no later and no earlier than the beat"
         assert bool(schedule.due(now, 0, local)) is passed
@@ -241,4 +241,4 @@ def test_iterations_are_counted_across_reloads(iterations: int, period: int, pau
             schedule = new
     most = 1 if iterations < 0 else iterations
     assert fired == (min(beats, most) if most else beats)
-    assert (schedule.next_look(clock, 0) is None) is (most > 0 and beats >= most)
+    assert (schedule.next_deadline(clock, 0) is None) is (most > 0 and beats >= most)

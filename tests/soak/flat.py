@@ -32,8 +32,8 @@ LIMITS = {
     "rss_forkserver": Limit("resident memory of the fork server", "KB", 1024, 0.05),
     "rss_spooler": Limit("resident memory of a spooler, on average", "KB", 1024, 0.05),
     "pss_tree": Limit("proportional memory of the tree", "KB", 2048, 0.05),
-    "corner_bytes": Limit("bytes in .spoolsim/", "bytes", 200_000, 0.10),
-    "corner_files": Limit("files in .spoolsim/", "", 2.0, 0.05),
+    "state_bytes": Limit("bytes in .spoolsim/", "bytes", 200_000, 0.10),
+    "state_files": Limit("files in .spoolsim/", "", 2.0, 0.05),
     # ext4 gives no block of a directory back: 200 names at a time, made and removed 50,000 times, leave 40 KB
     "inode_bytes": Limit("bytes of the spool directory itself", "bytes", 65_536, 0.10),
 }

@@ -194,16 +194,16 @@ class Soak:
     def _storm(self) -> None:
         """Let tasks in evenly, and let things happen meanwhile."""
         begin = time.monotonic()
-        next_look = next_garbage = next_retry = begin
+        next_deadline = next_garbage = next_retry = begin
         next_reload = begin + self.reload
         tasks = self.report.tasks
         while (done := self.ledger.count(self.ledger.done)) < tasks and self._dare(begin, done):
             now = time.monotonic()
             due = int(tasks * min((now - begin) / self.seconds, 1))
             self.ledger.gate = max(self.ledger.gate, min(due, done + BACKLOG, tasks))
-            if now >= next_look:
+            if now >= next_deadline:
                 self._sample()
-                next_look = now + self.every
+                next_deadline = now + self.every
             if now >= next_reload:
                 os.utime(self.touched)
                 self.report.events["touch reloads"] += 1
@@ -239,8 +239,8 @@ class Soak:
 
     def _bring_back(self) -> None:
         """What a person does: bring the failed tasks back, clear the broken ones away."""
-        corner = self.spool / ".spoolsim"
-        failed = [name for name in _names(corner / "failed") if not name.endswith(".why")]
+        state = self.spool / ".spoolsim"
+        failed = [name for name in _names(state / "failed") if not name.endswith(".why")]
         for name in failed:
             (self.home / "ledger.cures" / name).touch()
         if failed:
@@ -249,10 +249,10 @@ class Soak:
             if brought.returncode:
                 self.report.wrong.append(f"spoolsim retry: {brought.stderr}")
             self.report.events["poison tasks brought back"] += len(failed)
-        for name in _names(corner / "broken"):
-            if (corner / "broken" / f"{name}.why").exists():
-                (corner / "broken" / f"{name}.why").unlink()
-                (corner / "broken" / name).unlink()
+        for name in _names(state / "broken"):
+            if (state / "broken" / f"{name}.why").exists():
+                (state / "broken" / f"{name}.why").unlink()
+                (state / "broken" / name).unlink()
                 self.report.events["broken files set aside"] += 1
 
     # ---- looking ----
@@ -278,8 +278,8 @@ class Soak:
             "threads_master": sizes["master"][0].threads,
             "processes": sum(map(len, found.values())),
             "pss_tree": sum(one.pss for role in sizes.values() for one in role),
-            "corner_bytes": size,
-            "corner_files": files,
+            "state_bytes": size,
+            "state_files": files,
             "inode_bytes": self.spool.stat().st_size,
             "done": self.ledger.count(self.ledger.done),
             "waiting": self.ledger.count(self.ledger.acknowledged) - self.ledger.count(self.ledger.done),
@@ -336,9 +336,9 @@ class Soak:
         self._bring_back()
 
     def _left(self) -> list[str]:
-        corner = self.spool / ".spoolsim"
+        state = self.spool / ".spoolsim"
         left = [name for place, _, names in os.walk(self.spool) if ".spoolsim" not in place for name in names]
-        return left + _names(corner / "failed")
+        return left + _names(state / "failed")
 
     def _count_board(self) -> None:
         counted = look.done(look.board(self.spool, self.process.pid))
@@ -363,9 +363,9 @@ class Soak:
         broken = self.report.events["broken files dropped"] - self.report.events["broken files set aside"]
         if broken:
             self.report.wrong.append(f"{broken} broken files were not set aside")
-        corner = self.spool / ".spoolsim"
+        state = self.spool / ".spoolsim"
         known = {".gitignore", "bell", "journal", "journal.1", "history"}
-        there = {str(path.relative_to(corner)) for path in corner.rglob("*") if path.is_file()}
+        there = {str(path.relative_to(state)) for path in state.rglob("*") if path.is_file()}
         older = {name for name in there if re.fullmatch(r"history\.\d+", name)}
         if len(older) >= PARTS:
             self.report.wrong.append(f"{len(older)} older files of the history")

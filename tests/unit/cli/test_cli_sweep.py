@@ -42,14 +42,14 @@ def run(command: object, spool: SpoolDir, *arguments: str) -> Result:
     return CliRunner().invoke(command, ["--spooler", spool.path, *arguments])
 
 
-def set_aside(spool: SpoolDir, name: str, corner: str = FAILED) -> str:
-    """Claim a task and move it to a corner, as a spooler does."""
+def set_aside(spool: SpoolDir, name: str, state: str = FAILED) -> str:
+    """Claim a task and move it to the state directory, as a spooler does."""
     home, base = os.path.split(f"{spool.path}/{name}")
     fd = os.open(home, os.O_RDONLY)
     try:
         claim = take(Level(spool, home, fd), base, time.time())
         assert isinstance(claim, Claim)
-        return settle.apply(claim, Aside(corner, "raised ValueError: no"))
+        return settle.apply(claim, Aside(state, "raised ValueError: no"))
     finally:
         os.close(fd)
 
@@ -67,8 +67,8 @@ def test_what_dead_producers_left_is_swept(spool: SpoolDir) -> None:
     run(sweep, spool, "--yes")
     left = sorted(name for name in os.listdir(spool.path) if PREFIX in name)
     assert left == [f".{PREFIX}fresh", f"{PREFIX}task", f"{PREFIX}young"]
-    assert sorted(os.listdir(spool.corner("broken"))) == [f"{PREFIX}empty", f"{PREFIX}empty.why"]
-    assert "0 bytes: being written" in Path(spool.corner("broken", f"{PREFIX}empty.why")).read_text()
+    assert sorted(os.listdir(spool.state_dir("broken"))) == [f"{PREFIX}empty", f"{PREFIX}empty.why"]
+    assert "0 bytes: being written" in Path(spool.state_dir("broken", f"{PREFIX}empty.why")).read_text()
 
 
 def test_sweeping_leaves_what_was_set_aside(spool: SpoolDir) -> None:

@@ -33,14 +33,14 @@ TASK = packet({b"user": b"42"}) + b"the body"
 MAIL = packet({b"ud_spool_func": b"mail", b"to": b"xeno"})
 
 
-def set_aside(spool: SpoolDir, name: str, corner: str = FAILED, why: str = "raised ValueError: no") -> str:
-    """Claim a task and move it to a corner, as a spooler does."""
+def set_aside(spool: SpoolDir, name: str, state: str = FAILED, why: str = "raised ValueError: no") -> str:
+    """Claim a task and move it to the state directory, as a spooler does."""
     home, base = os.path.split(f"{spool.path}/{name}")
     fd = os.open(home, os.O_RDONLY)
     try:
         claim = take(Level(spool, home, fd), base, time.time())
         assert isinstance(claim, Claim)
-        return settle.apply(claim, Aside(corner, why))
+        return settle.apply(claim, Aside(state, why))
     finally:
         os.close(fd)
 
@@ -207,7 +207,7 @@ def test_what_failed_comes_back_whole(spool: SpoolDir, run: Run, name: str) -> N
     assert (record["outcome"], record["path"]) == ("did", path)
     assert Path(path).read_bytes() == TASK
     assert os.stat(path).st_mtime > time.time() - 500
-    assert os.listdir(spool.corner(FAILED)) == []
+    assert os.listdir(spool.state_dir(FAILED)) == []
 
 
 @pytest.mark.parametrize("name", [f"{PREFIX}one", f"7/{PREFIX}deep", f"{PREFIX}a line\nbreak"])
@@ -272,14 +272,14 @@ def test_a_name_like_a_reason_is_a_task(spool: SpoolDir, run: Run) -> None:
     assert set(run("ls", "-q").output.split()) == {short(f"{PREFIX}a"), short(f"{PREFIX}b.why")}
     assert run("retry").exit_code == 0
     assert Path(spool.path, f"{PREFIX}b.why").read_bytes() == TASK
-    assert os.listdir(spool.corner(FAILED)) == []
+    assert os.listdir(spool.state_dir(FAILED)) == []
 
 
 @pytest.mark.parametrize("note", ["", "/spool/x\nheld\n"])
 def test_a_note_without_its_task_is_no_task(spool: SpoolDir, run: Run, note: str) -> None:
     """Another command has begun to set a task aside, or died: its note alone, empty yet, is not listed."""
     put(spool, f"{PREFIX}a", TASK)
-    Path(spool.make_corner("held"), f"{PREFIX}a.why").write_text(note)
+    Path(spool.make_state_dir("held"), f"{PREFIX}a.why").write_text(note)
     assert [record["state"] for record in records(run("ls", "--json"), "ls")] == ["queued"]
 
 
@@ -427,7 +427,7 @@ def test_mv_goes_to_the_other_directory(spool: SpoolDir, run: Run, tmp_path: Pat
     assert [record["outcome"] for record in found] == ["did", "did"]
     assert (tmp_path / "other" / "5" / f"{PREFIX}a").read_bytes() == TASK
     assert (tmp_path / "other" / f"{PREFIX}b").read_bytes() == TASK
-    assert os.listdir(spool.corner(FAILED)) == []
+    assert os.listdir(spool.state_dir(FAILED)) == []
     assert run("ls", "-q").output == ""
 
 

@@ -204,7 +204,7 @@ def test_every_process_gets_its_turn_beside_busy_neighbours(instance: Any):
 def test_the_file_of_a_dead_instance_is_removed(instance: Any, tmp_path: Any):
     """An instance that starts removes the files of those whose process is gone, and no others."""
     app = instance(**ONE)
-    shared = app.directories[0][0].make_corner("shared")
+    shared = app.directories[0][0].make_state_dir("shared")
     child = os.fork()
     if not child:
         os._exit(0)

@@ -61,7 +61,7 @@ def test_priorities_and_numbers(spool: SpoolDir, ordered: bool) -> None:
 
 
 def test_what_is_no_task(spool: SpoolDir) -> None:
-    """Other names, symlinks and our own corner are no work."""
+    """Other names, symlinks and our state directory are no work."""
     make(spool, "task1", NOW)
     make(spool, f".spoolsim/{PREFIX}x", NOW)
     os.symlink(Path(spool.path) / "task1", Path(spool.path) / f"{PREFIX}link")

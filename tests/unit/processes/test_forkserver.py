@@ -71,7 +71,7 @@ def test_a_stream_that_cannot_write_is_no_reason(
     assert server.wire.sent == [("spawned", 0, 12345)]
     assert server.board.slot(0)[PID] == 12345
     assert (tmp_path / "log").read_text() == ""
-    os.close(server.living.pop(12345).leash)
+    os.close(server.living.pop(12345).lifeline)
     if kind == "full":
         with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
             stream.close()

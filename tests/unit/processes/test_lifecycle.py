@@ -54,7 +54,7 @@ def test_a_new_slot_is_closed_and_over() -> None:
     assert (begin.pid, begin.seat, begin.leaving) == (0, -1, ())
     assert (begin.spawns, begin.failures, begin.since, begin.until) == (0, 0, 0, 0)
     assert lifecycle.over(begin)
-    assert lifecycle.next_look(begin) is None
+    assert lifecycle.next_deadline(begin) is None
 
 
 def test_without_options_a_slot_follows_uwsgis() -> None:
@@ -157,7 +157,7 @@ def test_kill() -> None:
     found, did = step(both, KillAsked(), NOW, RULES)
     assert sorted(did) == [Kill(7), Kill(8)]
     assert (found.state, found.stopping) == (CLOSED, True)
-    assert lifecycle.next_look(found) is None
+    assert lifecycle.next_deadline(found) is None
     for pid in (8, 7):
         assert not lifecycle.over(found)
         found, did = step(found, Died(pid, False), NOW, RULES)
@@ -169,7 +169,7 @@ def test_a_leaver_is_killed_once_at_its_deadline() -> None:
     """Not before its mercy has run out, and not twice; its death frees the seat."""
     renewed, _ = step(slot(SERVING), ReloadAsked(), NOW, RULES)
     assert renewed.leaving == ((7, 0, NOW + 60),)
-    assert lifecycle.next_look(renewed) == NOW + 60
+    assert lifecycle.next_deadline(renewed) == NOW + 60
     assert step(renewed, TICK, NOW + 59, RULES) == (renewed, [])
     killed, did = step(renewed, TICK, NOW + 60, RULES)
     assert did == [Kill(7)]
@@ -237,7 +237,7 @@ def test_deaths_without_work_are_answered_slower_and_slower() -> None:
             assert found.state == BACKOFF
             assert did == [Respawning(7), BackingOff(found.until - NOW, death)]
             pauses.append(found.until - NOW)
-            assert lifecycle.next_look(found) == found.until
+            assert lifecycle.next_deadline(found) == found.until
             found, did = step(found, TICK, found.until, RULES)
             assert did == [Spawn(3, 0)]
         found, _ = step(found, Spawned(7), NOW, RULES)

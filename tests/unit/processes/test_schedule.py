@@ -28,7 +28,7 @@ def due(schedule: Schedule, at: float) -> list[int]:
 
 
 def look(schedule: Schedule, at: float) -> float | None:
-    return schedule.next_look(at, NOON + at)
+    return schedule.next_deadline(at, NOON + at)
 
 
 def matches(spec: tuple[int, ...], *date: int) -> bool:
@@ -137,7 +137,7 @@ def test_a_clock_set_back_does_not_silence_a_cron():
     """After the clock was set back by an hour a cron goes on, though its last firing lies in the future."""
     schedule = Schedule([Registration(CRON, 4, EVERY_MINUTE)])
     assert due(schedule, 3600) == [4]
-    back = schedule.next_look(3610, NOON + 10)
+    back = schedule.next_deadline(3610, NOON + 10)
     assert back is not None and 3610 < back <= 3660
     assert [n for _, n in schedule.due(3660, NOON + 60, time.gmtime(NOON + 60))] == [4]
 
@@ -234,14 +234,14 @@ def test_a_reload_forgets_what_is_gone_and_begins_what_is_new():
 def test_one_more_while_it_runs():
     """What is added is fired like the rest, once if it is added again, and goes on where an older schedule stood."""
     old = Schedule([Registration("rb_timer", 1, (1, 1))])
-    old.next_look(0.0, 0.0)
+    old.next_deadline(0.0, 0.0)
     assert old.due(1.5, 0.0, time.localtime(0)) == [("rb_timer", 1)]
     new = Schedule([])
     for registration in (Registration("rb_timer", 1, (1, 1)), Registration("timer", 2, (1,))):
         new.add(registration, old)
         new.add(registration, old)
-    new.next_look(2.0, 0.0)
+    new.next_deadline(2.0, 0.0)
     assert new.due(3.5, 0.0, time.localtime(0)) == [("timer", 2)]
     new.add(Registration("timer", 2, (1,)), again=True)
-    new.next_look(4.0, 0.0)
+    new.next_deadline(4.0, 0.0)
     assert new.due(5.5, 0.0, time.localtime(0)) == [("timer", 2)] * 2

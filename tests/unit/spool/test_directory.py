@@ -1,4 +1,4 @@
-"""A spool directory: how an option's value becomes one, and our corner of it."""
+"""A spool directory: how an option's value becomes one, and our state directory in it."""
 
 from __future__ import annotations
 
@@ -140,62 +140,62 @@ def test_without_making_a_missing_directory_is_an_error(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("no_umask")
-def test_the_corner_is_made_when_it_is_needed(spool: SpoolDir):
-    """Naming a place in the corner makes nothing; making it is for the owner alone, and git ignores it."""
-    assert spool.corner("broken") == f"{spool.path}/.spoolsim/broken"
+def test_the_state_directory_is_made_when_it_is_needed(spool: SpoolDir):
+    """Naming a place in the state directory makes nothing; making it is for the owner alone, and git ignores it."""
+    assert spool.state_dir("broken") == f"{spool.path}/.spoolsim/broken"
     assert os.listdir(spool.path) == []
-    path = spool.make_corner("broken")
-    assert path == spool.corner("broken")
+    path = spool.make_state_dir("broken")
+    assert path == spool.state_dir("broken")
     assert [mode(name) for name in (path, os.path.dirname(path))] == [0o700, 0o700]
-    assert (sorted(os.listdir(spool.corner())), os.listdir(path)) == ([".gitignore", "broken"], [])
-    assert Path(spool.corner(".gitignore")).read_text() == "*\n"
+    assert (sorted(os.listdir(spool.state_dir())), os.listdir(path)) == ([".gitignore", "broken"], [])
+    assert Path(spool.state_dir(".gitignore")).read_text() == "*\n"
 
 
-def test_a_corner_is_made_once(spool: SpoolDir):
+def test_a_state_directory_is_made_once(spool: SpoolDir):
     """What a user changed in it stays."""
-    spool.make_corner("broken")
-    Path(spool.corner(".gitignore")).write_text("!broken\n")
-    assert spool.make_corner("broken") == spool.corner("broken")
-    assert Path(spool.corner(".gitignore")).read_text() == "!broken\n"
+    spool.make_state_dir("broken")
+    Path(spool.state_dir(".gitignore")).write_text("!broken\n")
+    assert spool.make_state_dir("broken") == spool.state_dir("broken")
+    assert Path(spool.state_dir(".gitignore")).read_text() == "!broken\n"
 
 
 def test_a_spool_directory_that_went_is_not_made_again(spool: SpoolDir):
-    """Somebody removed it, and a corner alone would look like it."""
+    """Somebody removed it, and a state directory alone would look like it."""
     os.rmdir(spool.path)
     with pytest.raises(FileNotFoundError):
-        spool.make_corner("broken")
+        spool.make_state_dir("broken")
     assert not os.path.exists(spool.path)
 
 
 @pytest.mark.usefixtures("no_umask")
-def test_a_bare_directory_has_its_corner_elsewhere(bare: SpoolDir, tmp_path: Path):
+def test_a_bare_directory_has_its_state_directory_elsewhere(bare: SpoolDir, tmp_path: Path):
     """Under faithful nothing of ours is in the spool directory; every process finds the same other place.
 
     All that is made of it is for its owner alone: the temporary directory is everybody's.
     """
-    path = bare.make_corner("run")
-    assert path == SpoolDir(bare.path, bare=True).corner("run")
+    path = bare.make_state_dir("run")
+    assert path == SpoolDir(bare.path, bare=True).state_dir("run")
     assert os.listdir(bare.path) == []
     steps = Path(path).relative_to(tmp_path / "tmp").parts
     assert (len(steps), steps[0], steps[2:]) == (4, f"spoolsim-{os.getuid()}", (".spoolsim", "run"))
-    assert list((tmp_path / "tmp").rglob(".gitignore")) == [Path(bare.corner(".gitignore"))]
+    assert list((tmp_path / "tmp").rglob(".gitignore")) == [Path(bare.state_dir(".gitignore"))]
     assert {mode(step) for step in (tmp_path / "tmp").rglob("*") if step.is_dir()} == {0o700}
-    assert bare.make_corner("run") == path
+    assert bare.make_state_dir("run") == path
 
 
-def test_two_bare_directories_have_two_corners(bare: SpoolDir, tmp_path: Path):
+def test_two_bare_directories_have_two_state_directories(bare: SpoolDir, tmp_path: Path):
     """What is known of one is not mixed with the other's."""
     (tmp_path / "other").mkdir()
-    assert SpoolDir(str(tmp_path / "other"), bare=True).corner() != bare.corner()
+    assert SpoolDir(str(tmp_path / "other"), bare=True).state_dir() != bare.state_dir()
 
 
-def test_without_tmpdir_the_corner_is_in_tmp(bare: SpoolDir, monkeypatch: pytest.MonkeyPatch):
+def test_without_tmpdir_the_state_directory_is_in_tmp(bare: SpoolDir, monkeypatch: pytest.MonkeyPatch):
     """As it is for other programs."""
     monkeypatch.delenv("TMPDIR")
-    assert bare.corner().startswith(f"/tmp/spoolsim-{os.getuid()}/")
+    assert bare.state_dir().startswith(f"/tmp/spoolsim-{os.getuid()}/")
 
 
-@pytest.mark.parametrize("which", ["the user's", "the directory's", "the corner"])
+@pytest.mark.parametrize("which", ["the user's", "the directory's", "the state directory"])
 @pytest.mark.parametrize("how", ["a link", "another user's"])
 def test_a_place_that_somebody_laid_out_in_the_temporary_directory_is_refused(
     bare: SpoolDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str, how: str
@@ -204,8 +204,8 @@ def test_a_place_that_somebody_laid_out_in_the_temporary_directory_is_refused(
 
     Not even root uses such a place.
     """
-    step = Path(bare.corner())
-    for _ in range(["the corner", "the directory's", "the user's"].index(which)):
+    step = Path(bare.state_dir())
+    for _ in range(["the state directory", "the directory's", "the user's"].index(which)):
         step = step.parent
     (tmp_path / "outside").mkdir()
     step.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -215,7 +215,7 @@ def test_a_place_that_somebody_laid_out_in_the_temporary_directory_is_refused(
         step.mkdir()
         pretend_owners({step.name: os.getuid() + 1}, monkeypatch)
     with pytest.raises(PermissionError, match=f"{step} is not a directory of ours"):
-        bare.make_corner("run")
+        bare.make_state_dir("run")
     assert os.listdir(tmp_path / "outside") == []
 
 
@@ -237,36 +237,38 @@ def test_a_directory_is_shown_by_its_path(spool: SpoolDir):
 
 
 @pytest.mark.parametrize("kind", ["a link", "a dangling link", "a file", "a link in it"])
-def test_a_corner_that_somebody_else_laid_out_is_refused(spool: SpoolDir, tmp_path: Path, kind: str):
-    """A link in the place of our corner, or of a part of it, would lead out of the spool directory (I5)."""
+def test_a_state_directory_that_somebody_else_laid_out_is_refused(spool: SpoolDir, tmp_path: Path, kind: str):
+    """A link in the place of our state directory, or of a part of it, would lead out of the spool directory (I5)."""
     outside = tmp_path / "outside"
     outside.mkdir()
-    corner = Path(spool.path) / ".spoolsim"
+    state = Path(spool.path) / ".spoolsim"
     if kind == "a link":
-        corner.symlink_to(outside)
+        state.symlink_to(outside)
     elif kind == "a dangling link":
-        corner.symlink_to(tmp_path / "nowhere")
+        state.symlink_to(tmp_path / "nowhere")
     elif kind == "a file":
-        corner.touch()
+        state.touch()
     else:
-        corner.mkdir(0o700)
-        (corner / "broken").symlink_to(outside)
+        state.mkdir(0o700)
+        (state / "broken").symlink_to(outside)
     with pytest.raises(OSError, match=r"not a directory of ours"):
-        spool.make_corner("broken")
+        spool.make_state_dir("broken")
     assert os.listdir(outside) == []
     assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.parametrize("name", [".spoolsim", "broken"])
 @pytest.mark.parametrize("made", [False, True])
-def test_a_corner_of_another_user_is_refused(spool: SpoolDir, monkeypatch: pytest.MonkeyPatch, name: str, made: bool):
+def test_a_state_directory_of_another_user_is_refused(
+    spool: SpoolDir, monkeypatch: pytest.MonkeyPatch, name: str, made: bool
+):
     """Its owner could put links into it at any time; root alone may use it, who looks after everybody's directories."""
     if made:
-        spool.make_corner("broken")
+        spool.make_state_dir("broken")
     pretend_owners({".spoolsim": 1001, "broken": 1001, name: 1002}, monkeypatch)
     monkeypatch.setattr(os, "getuid", lambda: 1001)
     with pytest.raises(PermissionError, match=rf"{name} is not a directory of ours") as caught:
-        spool.make_corner("broken")
+        spool.make_state_dir("broken")
     assert caught.value.errno == errno.EPERM
     monkeypatch.setattr(os, "getuid", lambda: 0)
-    assert spool.make_corner("broken") == spool.corner("broken")
+    assert spool.make_state_dir("broken") == spool.state_dir("broken")

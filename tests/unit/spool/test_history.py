@@ -77,7 +77,7 @@ def test_what_is_no_line_is_passed_over() -> None:
 def test_the_file_is_its_owners_alone(spool: SpoolDir) -> None:
     """It holds what tasks hold."""
     append(spool, b"\n" + line(), 1 << 20)
-    assert stat.S_IMODE(os.stat(spool.corner(history.NAME)).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(spool.state_dir(history.NAME)).st_mode) == 0o600
 
 
 def test_it_is_bounded(spool: SpoolDir) -> None:
@@ -86,7 +86,7 @@ def test_it_is_bounded(spool: SpoolDir) -> None:
     sizes = []
     for number in range(3000):
         append(spool, b"\n" + line(at=number, data=b"d" * 200), limit)
-        sizes.append(sum(os.stat(spool.corner(name)).st_size for name in _files(spool)))
+        sizes.append(sum(os.stat(spool.state_dir(name)).st_size for name in _files(spool)))
     assert max(sizes) <= limit
     assert min(sizes[1500:]) >= limit * 5 // 8
     kept = [record.at for record in found(spool)]
@@ -120,15 +120,15 @@ def test_what_lies_in_its_place_is_not_read(spool: SpoolDir, tmp_path: Path) -> 
     """A link, a FIFO, a directory: nobody waits, nothing else is read."""
     secret = tmp_path / "secret"
     secret.write_bytes(line())
-    spool.make_corner()
-    (Path(spool.corner()) / "history.1").symlink_to(secret)
-    os.mkfifo(spool.corner("history.2"))
-    os.mkdir(spool.corner("history.3"))
-    os.mkfifo(spool.corner("history"))
+    spool.make_state_dir()
+    (Path(spool.state_dir()) / "history.1").symlink_to(secret)
+    os.mkfifo(spool.state_dir("history.2"))
+    os.mkdir(spool.state_dir("history.3"))
+    os.mkfifo(spool.state_dir("history"))
     assert found(spool) == []
     with pytest.raises(OSError):
         append(spool, b"\n" + line(), 1 << 20)
 
 
 def _files(spool: SpoolDir) -> list[str]:
-    return [name for name in os.listdir(spool.corner()) if name.startswith(history.NAME)]
+    return [name for name in os.listdir(spool.state_dir()) if name.startswith(history.NAME)]

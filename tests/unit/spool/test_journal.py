@@ -33,7 +33,7 @@ def test_each_outcome_is_one_line(spool: SpoolDir) -> None:
         ("done", 3, TASK, ""),
     ]
     assert [line.seconds for line in read(spool)] == [0.002, 0.0, 0.005]
-    assert stat.S_IMODE(os.stat(spool.corner(journal.NAME)).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(spool.state_dir(journal.NAME)).st_mode) == 0o600
 
 
 def test_attempts_are_counted_over_all_processes(spool: SpoolDir) -> None:
@@ -55,7 +55,7 @@ def test_it_is_bounded_and_rotated(spool: SpoolDir, monkeypatch: pytest.MonkeyPa
     sizes = []
     for number in range(3000):
         written.done(f"{TASK}{number}", 0)
-        sizes.append(sum(os.stat(spool.corner(name)).st_size for name in _there(spool)))
+        sizes.append(sum(os.stat(spool.state_dir(name)).st_size for name in _there(spool)))
     written.flush()
     written.done(f"{TASK}3000", 0)
     written.flush()
@@ -89,7 +89,7 @@ def test_attempts_outlive_a_rotation(spool: SpoolDir, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    "fault", ["no directory", "a directory in its place", "a link in its place", "corner is a file"]
+    "fault", ["no directory", "a directory in its place", "a link in its place", "state directory is a file"]
 )
 def test_what_cannot_be_written_is_left_out(spool: SpoolDir, tmp_path: Path, fault: str) -> None:
     """Never an error for the task; and never through a link."""
@@ -97,12 +97,12 @@ def test_what_cannot_be_written_is_left_out(spool: SpoolDir, tmp_path: Path, fau
     outside.write_text("kept")
     if fault == "no directory":
         os.rmdir(spool.path)
-    elif fault == "corner is a file":
-        Path(spool.corner()).touch()
+    elif fault == "state directory is a file":
+        Path(spool.state_dir()).touch()
     elif fault == "a link in its place":
-        os.symlink(outside, os.path.join(spool.make_corner(), journal.NAME))
+        os.symlink(outside, os.path.join(spool.make_state_dir(), journal.NAME))
     else:
-        spool.make_corner(journal.NAME)
+        spool.make_state_dir(journal.NAME)
     written = Journal(spool)
     for attempt in (1, 2, 3):
         assert written.add(TASK, "retry", 0) == attempt
@@ -114,7 +114,7 @@ def test_what_cannot_be_written_is_left_out(spool: SpoolDir, tmp_path: Path, fau
 def test_a_full_disk_is_no_matter(spool: SpoolDir) -> None:
     """ENOSPC at the write, as /dev/full gives it."""
     full = Journal(spool)
-    path = os.path.join(spool.make_corner(), journal.NAME)
+    path = os.path.join(spool.make_state_dir(), journal.NAME)
     real = os.open
 
     def opened(name: str, *rest: int, **more: int) -> int:
@@ -135,7 +135,7 @@ def test_what_is_no_line_is_passed_over(spool: SpoolDir, text: str) -> None:
     assert parse(text) is None
     written = Journal(spool)
     written.add(TASK, "retry", 0)
-    with open(spool.corner(journal.NAME), "a", encoding="utf-8") as file:
+    with open(spool.state_dir(journal.NAME), "a", encoding="utf-8") as file:
         file.write(f"{text}\n")
     assert Journal(spool).add(TASK, "retry", 0) == 2
 
@@ -159,8 +159,8 @@ def test_names_with_ends_of_lines(spool: SpoolDir, ending: str) -> None:
 
 def _there(spool: SpoolDir) -> list[str]:
     return (
-        sorted(name for name in os.listdir(spool.corner()) if name.startswith("journal"))
-        if os.path.isdir(spool.corner())
+        sorted(name for name in os.listdir(spool.state_dir()) if name.startswith("journal"))
+        if os.path.isdir(spool.state_dir())
         else []
     )
 
@@ -173,7 +173,7 @@ def test_two_that_rotate_at_once_lose_nothing(spool: SpoolDir, monkeypatch: pyte
     def slow(fd: int, data: bytes) -> int:
         written = real(fd, data)
         monkeypatch.setattr(os, "write", real)
-        os.rename(spool.corner(journal.NAME), spool.corner(journal.OLDER))
+        os.rename(spool.state_dir(journal.NAME), spool.state_dir(journal.OLDER))
         monkeypatch.setattr(journal, "LIMIT", 100_000)
         Journal(spool).add("another", "retry", 0)
         monkeypatch.setattr(journal, "LIMIT", 100)
@@ -217,7 +217,7 @@ def test_the_newest_are_carried_where_all_are_too_many(spool: SpoolDir, monkeypa
     for name in names:
         Path(spool.path, name).touch()
         written.add(name, "retry", 0)
-        assert sum(os.stat(spool.corner(each)).st_size for each in _there(spool)) < 45_000
+        assert sum(os.stat(spool.state_dir(each)).st_size for each in _there(spool)) < 45_000
     fresh = Journal(spool)
     known = [name for name in names if fresh.attempts(name)]
     assert known == names[-len(known) :]
@@ -229,7 +229,7 @@ def test_a_rotation_that_died_halfway_is_made_good(spool: SpoolDir, monkeypatch:
     Path(spool.path, TASK).touch()
     written = Journal(spool)
     written.add(TASK, "retry", 0)
-    os.rename(spool.corner(journal.NAME), spool.corner(journal.OLDER))
+    os.rename(spool.state_dir(journal.NAME), spool.state_dir(journal.OLDER))
     monkeypatch.setattr(journal, "LIMIT", 1000)
     for number in range(100):
         written.done(f"other{number}", 0)

@@ -31,7 +31,7 @@ def full(spool: SpoolDir) -> SpoolDir:
     (home / f"{PREFIX}dir").mkdir()
     (home / "high" / "below").mkdir(parents=True)
     (home / "5" / "low").mkdir()
-    spool.make_corner("broken")
+    spool.make_state_dir("broken")
     for name, data in {
         f"{PREFIX}waiting": packet({b"k": b"v"}) + b"body",
         f"{PREFIX}future": packet(),

@@ -149,7 +149,7 @@ def test_a_reason_file_of_a_later_name_is_not_written_over(level: Level):
     assert Path(f"{second}.why").read_text().endswith("second\n")
 
 
-@pytest.mark.parametrize("fault", ["no room for the file", "no room for the reason", "no corner"])
+@pytest.mark.parametrize("fault", ["no room for the file", "no room for the reason", "no state directory"])
 def test_what_cannot_be_set_aside_stays(level: Level, fault: str, monkeypatch: pytest.MonkeyPatch):
     """OSError tells; the task is where it was, whole and free, and no reason without a file is left, however often."""
     for _ in range(3):
@@ -197,8 +197,8 @@ class _FullWhenWritten:
             _full()
 
 
-def test_a_task_in_a_priority_directory_goes_to_the_same_corner(level: Level):
-    """A broken task of a sub-directory is set aside in the spool directory's own corner."""
+def test_a_task_in_a_priority_directory_goes_to_the_same_state_directory(level: Level):
+    """A broken task of a sub-directory is set aside in the spool directory's own state directory."""
     os.mkdir(f"{level.path}/5")
     fd = os.open(f"{level.path}/5", os.O_RDONLY)
     below = Level(level.spool, f"{level.path}/5", fd)
@@ -237,7 +237,7 @@ def test_another_file_is_not_set_aside_for_it(level: Level, tmp_path: Path):
     with pytest.raises(settle.Replaced):
         settle.apply(claim, Aside(BROKEN, "as a test"))
     assert Path(claim.path).read_bytes() == b"another task"
-    assert os.listdir(level.spool.corner("broken")) == []
+    assert os.listdir(level.spool.state_dir("broken")) == []
     settle.apply(claim, KEEP)
 
 

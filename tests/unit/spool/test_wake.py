@@ -97,7 +97,7 @@ def test_every_watch_hears_a_put(spool: SpoolDir, watched: Callable[..., wake.Wa
 def test_what_a_worker_does_wakes_nobody(spool: SpoolDir, level: Level, watched: Callable[..., wake.Watch]):
     """Claiming, releasing, removing and setting aside are no events: a spooler would wake itself forever."""
     paths = [file.write(spool.path, file.next_name(), packet()) for _ in range(3)]
-    spool.make_corner("broken")
+    spool.make_state_dir("broken")
     watch = watched()
     for path, verdict in zip(paths, (KEEP, REMOVE, Aside(BROKEN, "why")), strict=True):
         claim = take(level, os.path.basename(path), 2e9)
@@ -137,8 +137,8 @@ def test_a_bell_that_is_a_link_is_not_followed(spool: SpoolDir, tmp_path: Path):
     """I5: a link in the bell's place is not written through."""
     target = tmp_path / "target"
     target.touch()
-    spool.make_corner()
-    os.symlink(target, spool.corner(wake.BELL))
+    spool.make_state_dir()
+    os.symlink(target, spool.state_dir(wake.BELL))
     wake.ring(spool)
     assert target.read_bytes() == b""
 
@@ -168,7 +168,7 @@ def test_a_watch_that_begins_amid_a_removal_is_not_trusted(
     spool: SpoolDir, watched: Callable[..., wake.Watch], monkeypatch: pytest.MonkeyPatch
 ):
     """The bell went between its hanging and its watch. The directory may stay, as somebody's working directory."""
-    monkeypatch.setattr(wake, "_hang_bell", lambda spool: spool.corner("no-bell"))
+    monkeypatch.setattr(wake, "_hang_bell", lambda spool: spool.state_dir("no-bell"))
     watch = watched()
     assert watch.moved()
     assert not watch.why

@@ -54,7 +54,7 @@ def test_to_another_file_system(spools: tuple[SpoolDir, SpoolDir], monkeypatch: 
     assert Path(result.path).read_bytes() == TASK
     assert os.stat(result.path).st_mtime == 1_000_000
     assert survey([one], ordered=True, now=time.time()) == []
-    assert os.listdir(one.corner("held")) == []
+    assert os.listdir(one.state_dir("held")) == []
 
 
 def test_what_ran_meanwhile_is_gone(spools: tuple[SpoolDir, SpoolDir]) -> None:

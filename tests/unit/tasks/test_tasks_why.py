@@ -95,9 +95,9 @@ def removed(stage: Stage) -> None:
 
 def aside(stage: Stage, home: str, why: str) -> None:
     stage.put()
-    corner = stage.spool.make_corner(home)
-    os.rename(f"{stage.spool.path}/{NAME}", f"{corner}/{NAME}")
-    Path(f"{corner}/{NAME}.why").write_text(f"{stage.spool.path}/{NAME}\n{why}\n")
+    state = stage.spool.make_state_dir(home)
+    os.rename(f"{stage.spool.path}/{NAME}", f"{state}/{NAME}")
+    Path(f"{state}/{NAME}.why").write_text(f"{stage.spool.path}/{NAME}\n{why}\n")
 
 
 def unserved(stage: Stage, external: bool = False) -> None:

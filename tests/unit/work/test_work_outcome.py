@@ -117,11 +117,11 @@ def test_an_outcome_is_shown_with_its_reason():
 def test_how_long_a_value_may_be_to_be_told_whole(size: int, shown: int):
     """Up to 60 characters; of a longer one the first 57, and three dots."""
 
-    class Told:
+    class Registrations:
         def __repr__(self) -> str:
             return "x" * size
 
-    text = returned(Told()).why.removeprefix("returned ").removesuffix(" instead of an int")
+    text = returned(Registrations()).why.removeprefix("returned ").removesuffix(" instead of an int")
     assert text == ("x" * size if size <= 60 else "x" * 57 + "...")
     assert len(text) == shown
 

@@ -104,7 +104,7 @@ def test_a_file_that_shrinks_to_nothing_while_it_is_read(worker: Worker, monkeyp
     monkeypatch.setattr(claim, "_read", read)
     assert worker.cycle() == 0
     assert left(worker) == []
-    assert len(os.listdir(worker.spool.corner("broken"))) == 2
+    assert len(os.listdir(worker.spool.state_dir("broken"))) == 2
 
 
 def test_the_quickest_handler_that_puts_another_file_in_the_place_of_its_own(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from spoolsim.work import signalbox
+from spoolsim.work import signal_fifo
 from spoolsim.work.scoreboard import LOADED, SIGNALS, STALLED
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TURN = 256
 
 
-class Inbox:
+class SignalReader:
     """Reads the FIFO beside the master's scoreboard, and lets the scoreboard tell which signals have a handler.
 
     What arrives before the app is imported waits: only then is it known where it goes.
@@ -37,7 +37,7 @@ class Inbox:
         self._listening = False
         if path:
             try:
-                self._fd = signalbox.make(path)
+                self._fd = signal_fifo.make(path)
             except OSError as error:
                 log.say(f"no uwsgi signals from other programs: {error.strerror}")
 
@@ -69,6 +69,6 @@ class Inbox:
             os.close(self._fd)
             self._fd = -1
             try:
-                os.unlink(self._path + signalbox.SUFFIX)
+                os.unlink(self._path + signal_fifo.SUFFIX)
             except OSError:
                 pass

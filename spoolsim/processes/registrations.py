@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 _LEAST = 3
 
 
-class Told:
-    """The master's end, and the `teller` that every process inherits. Datagrams: many tell, each thing whole."""
+class Registrations:
+    """The master's end, and the `registrar` that every process inherits. Datagrams: many tell, each thing whole."""
 
-    __slots__ = ("_hearer", "teller")
+    __slots__ = ("_reader", "registrar")
 
     def __init__(self, loop: Loop) -> None:
-        hearer, teller = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        hearer.setblocking(False)
-        self._hearer, self.teller = hearer.detach(), teller.detach()
-        loop.watch(self._hearer)
+        reader, registrar = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        reader.setblocking(False)
+        self._reader, self.registrar = reader.detach(), registrar.detach()
+        loop.watch(self._reader)
 
     def collect(self, ready: set[int]) -> Iterator[Timed]:
         """What is registered: kind, signal number, target, and what its kind has more."""
-        while self._hearer in ready:
+        while self._reader in ready:
             try:
-                data = os.read(self._hearer, 65536)
+                data = os.read(self._reader, 65536)
             except BlockingIOError:
                 return
             try:
@@ -44,5 +44,5 @@ class Told:
 
     def close(self) -> None:
         """Nobody is heard any more."""
-        os.close(self._hearer)
-        os.close(self.teller)
+        os.close(self._reader)
+        os.close(self.registrar)

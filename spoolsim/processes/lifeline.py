@@ -1,4 +1,4 @@
-"""A leash that also holds who does not look at it: while user code is imported, its end kills."""
+"""A lifeline that also holds who does not look at it: while user code is imported, its end kills."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import select
 import signal
 
 
-class Tight:
+class DieWithParent:
     """Within it, this process is killed when the other end of `fd` is closed, whatever it is doing just then.
 
     fd: a pipe or socket in which nothing arrives meanwhile.
