@@ -1,4 +1,8 @@
-"""Two programs at once: the spooler and the user's command, with one log and one Ctrl-C."""
+"""Two programs at once: the spooler and the user's command, with one log and one Ctrl-C.
+
+With --drain the spooler serves while the command runs; when the command has ended well, another one takes its place,
+which ends when no task is left.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
 #: names of the two in the log, and their colours
 _SPOOLER, _COLOURS = "spooler", ("36", "33")
+#: the option of run that we act on
+_DRAIN = "--drain"
 #: between a name and its line
 _BAR = " | "
 #: how long the output of a program that has ended may still come, from what it left behind, in seconds
@@ -112,6 +118,8 @@ class Dev:
         self.foreground: Foreground | None = None
         self.stopping = False
         self.failed = False
+        #: somebody asked for the end, before the command came to its own
+        self.interrupted = False
         self.deadline = self.again = 0.0
 
     def run(self) -> int:
@@ -121,13 +129,7 @@ class Dev:
             signal.signal(number, _queued)
         shared = program.new_instance()
         environment = {**os.environ, **self._shown(), program.INSTANCE: shared}
-        boot = [sys.executable, "-m", "spoolsim", "run", *self.ours]
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # until it can end well: see __main__
-        try:
-            spooler = Program(_SPOOLER, boot, environment)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
-        self.programs.append(spooler)
+        spooler = self._spooler([word for word in self.ours if word != _DRAIN], environment)
         try:
             os.environ[program.INSTANCE] = shared
             described = install.environment(self.options, self.entries, os.environ, master=spooler.process.pid)
@@ -136,7 +138,10 @@ class Dev:
                 self.foreground = Foreground(_queued)
             command = Program(os.path.basename(self.words[0]), self.words, described, self.foreground)
             self.programs.append(command)
-            return self._watch(spooler, command)
+            status = self._watch(spooler, command)
+            if status or self.interrupted or _DRAIN not in self.ours:
+                return status
+            return self._drain(environment)
         finally:
             for one in self.programs:
                 one.send(signal.SIGKILL)
@@ -144,10 +149,28 @@ class Dev:
             if self.foreground:
                 self.foreground.close()
 
+    def _spooler(self, words: list[str], environment: dict[str, str]) -> Program:
+        """Start `spoolsim run` with these words."""
+        boot = [sys.executable, "-m", "spoolsim", "run", *words]
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))  # until it can end well: see __main__
+        try:
+            spooler = Program(_SPOOLER, boot, environment)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        self.programs.append(spooler)
+        return spooler
+
+    def _drain(self, environment: dict[str, str]) -> int:
+        """Run what the command has enqueued, and what that enqueues, until no task is left; returns how that went."""
+        self.log.say("the command has exited; draining what it enqueued")
+        self.stopping = False
+        drain = self._spooler(self.ours, environment)
+        return self._watch(drain, drain)
+
     def _watch(self, spooler: Program, command: Program) -> int:
         with selectors.DefaultSelector() as selector:
             selector.register(self.reader, selectors.EVENT_READ)
-            for one in self.programs:
+            for one in {spooler.fd: spooler, command.fd: command}.values():
                 selector.register(one.fd, selectors.EVENT_READ, one)
             while True:
                 for key, _ in selector.select(self._until()):
@@ -190,9 +213,12 @@ class Dev:
             elif number == signal.SIGINT and self.failed:
                 pass  # the herald tells of our own
             elif number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                self.interrupted = True
                 self._stop()
                 spooler.send(signal.SIGINT)  # SIGHUP would reload it
-                if number == signal.SIGINT and self.foreground:
+                if command is spooler:
+                    pass  # it drains, and was told
+                elif number == signal.SIGINT and self.foreground:
                     # the terminal has told the command itself
                     self.again = time.clock_gettime(time.CLOCK_MONOTONIC) + _TERMINAL
                 else:

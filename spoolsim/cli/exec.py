@@ -77,7 +77,8 @@ def exec_command(ours: list[str], command: list[str]) -> None:
     options_metavar="[OPTIONS | FILE] -- COMMAND...",
     epilog="\b\nExample:\n  spoolsim dev uwsgi.ini -- flask --app shop run --debug\n\n"
     "The spooler is reloaded when Python source below the working directory (or chdir) changes; --watch PATH watches "
-    "another place, --no-watch none.",
+    "another place, --no-watch none. With --drain the command's tasks are run to the end: dev exits when the command "
+    "has exited and no task is left, with status 1 when a task failed or stays.",
 )
 def dev_command(ours: list[str], command: list[str]) -> None:
     """Run the spooler and a program, such as a development server, under one Ctrl-C; ends with its exit status."""

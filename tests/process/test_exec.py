@@ -53,6 +53,40 @@ def test_a_python_program(tmp_path: Path):
     assert producers(tmp_path / "sp") == ["python"]
 
 
+DRAINED = """
+import sys, time, uwsgi
+
+def handler(env):
+    if env.get(b"more"):
+        uwsgi.spool({b"more": str(int(env[b"more"]) - 1 or "").encode()})
+    print("ran", env.get(b"more"), flush=True)
+    return uwsgi.SPOOL_RETRY if env.get(b"fails") else uwsgi.SPOOL_OK
+
+uwsgi.spooler = handler
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "status", "left"),
+    [
+        ("uwsgi.spool({b'more': b'3'})", 0, 0),
+        ("uwsgi.spool({b'more': b'3'}); uwsgi.spool({b'fails': b'1'})", 1, 1),
+        ("uwsgi.spool({b'a': b'b'}); raise SystemExit(3)", 3, None),
+    ],
+    ids=["all run", "one stays", "the command fails"],
+)
+def test_dev_drains_what_the_command_enqueued(spawn: Any, tmp_path: Path, program: str, status: int, left: int | None):
+    """With --drain it ends when the queue is empty, with the tasks' status; with the command's, when that failed."""
+    (tmp_path / "tasks.py").write_text(DRAINED)
+    words = ["dev", "--drain", "--spooler", "sp", "--spooler-frequency", "600", "--import", "tasks"]
+    process = spawn([*SPOOLSIM, *words, "--", sys.executable, "-c", f"import uwsgi; {program}"], cwd=tmp_path)
+    assert process.wait_exit(60) == status, process.output()
+    process.assert_nothing_left()
+    files = list((tmp_path / "sp").glob("uwsgi_spoolfile_on_*"))
+    assert left is None or len(files) == left, process.output()
+    assert ("draining what it enqueued" in process.output()) == (left is not None)
+
+
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
 def test_multiprocessing_children(tmp_path: Path, method: str):
     """A child of each start method finds the module too."""
