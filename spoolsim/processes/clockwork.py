@@ -52,7 +52,7 @@ class Clockwork:
         self._stands = stands
         self.schedule: Schedule | None = None
         self._targets: dict[int, str] = {}
-        self._router = SignalRouter(log, faithful=not options.policy.explains, crew=Crew.of(options))
+        self._router = SignalRouter(log, crew=Crew.of(options))
         self._watch: FileWatch | None = None
         self._monitors: Monitors | None = None
         self._files: dict[str, list[int]] = {}

@@ -1,6 +1,6 @@
 """`run --inline`: the tasks run in this one process, in the foreground, so that a debugger works in a handler.
 
-Nothing of the process changes: stdin, nice, umask, signal handlers; and no working directory, unless faithful. No
+Nothing of the process changes: stdin, nice, umask, signal handlers; and no working directory, but with --faithful. No
 harakiri strikes unless asked: a debugger takes its time.
 """
 
@@ -126,7 +126,7 @@ class Inline:
             signal.signal(signal.SIGINT, self._press)
 
     def load(self) -> None:
-        """Import the app. Raises AppError, unless faithful: uWSGI goes on without."""
+        """Import the app. Raises AppError where it cannot be imported, and uWSGI would go on without."""
         app = self.app
         app.prepare()
         failures = app.load_in_master()
@@ -136,7 +136,7 @@ class Inline:
             self.log.told(f"spawned the uWSGI spooler on dir {spool.path} with pid {os.getpid()}")
         app.post_fork()
         failures += app.load_in_spooler()
-        if failures and not app.faithful:
+        if failures and app.policy.refuses_failed_imports:
             app.notes.give("import-failed")
             raise AppError(f"cannot import: {failures[0]}")
 

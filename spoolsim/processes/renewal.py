@@ -70,7 +70,9 @@ class Renewal:
 
     def next_deadline(self) -> float | None:
         """When the import that is going on is given up."""
-        return None if self._stands() else self._generations.import_ends(again=self._again)
+        if self._stands() or not self._options.policy.limits_reload_import:
+            return None
+        return self._generations.import_ends(again=self._again)
 
     def tick(self) -> Lost | None:
         """No import may hang for ever and keep later code from being tried; returns the one that is given up."""

@@ -10,6 +10,7 @@ import os
 import time
 
 from spoolsim.errors import PacketError
+from spoolsim.options.policy import SAFER
 from spoolsim.spool import file, names, wake
 from spoolsim.spool.packet import MODIFIER1, decode, encode
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from spoolsim.diagnose import Notes
     from spoolsim.log import Log
+    from spoolsim.options import Policy
     from spoolsim.spool.directory import SpoolDir
 
 NOT_BYTES = "spooler callable dictionary must contains only bytes"
@@ -35,13 +37,13 @@ class Producer:
 
     directories: in option order; a job that names none goes to the first, also if that one is external.
     ordered: is `spooler-ordered` set; only to say so when a priority is used without it.
-    faithful: follow uWSGI also where spoolsim is safer.
+    policy: where spoolsim is safer than uWSGI.
     quiet: no line for each file written (`spooler-quiet`).
     durable: sync each file to the disk before it is acknowledged (--durable).
     stamp: write the mtime from this process's clock, for frozen time.
     """
 
-    __slots__ = ("_stripped", "directories", "durable", "faithful", "log", "notes", "ordered", "quiet", "stamp")
+    __slots__ = ("_stripped", "directories", "durable", "log", "notes", "ordered", "policy", "quiet", "stamp")
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class Producer:
         log: Log,
         notes: Notes,
         ordered: bool = False,
-        faithful: bool = False,
+        policy: Policy = SAFER,
         quiet: bool = False,
         stamp: bool = False,
         durable: bool = False,
@@ -59,7 +61,7 @@ class Producer:
         self.log = log
         self.notes = notes
         self.ordered = ordered
-        self.faithful = faithful
+        self.policy = policy
         self.quiet = quiet
         self.stamp = stamp
         self.durable = durable
@@ -88,7 +90,7 @@ class Producer:
                 break
         refused = ""
         try:
-            data = encode(variables, truncate=self.faithful)
+            data = encode(variables, truncate=not self.policy.refuses_long_values)
         except PacketError as error:
             refused = str(error)
         if refused:  # raised out of that block: uWSGI's error has no context
@@ -132,7 +134,7 @@ class Producer:
         for directory in self.directories:
             if directory.bpath == name:
                 return directory
-        shown = name.partition(b"\0")[0] if self.faithful else name
+        shown = name if self.policy.explains else name.partition(b"\0")[0]
         self.log.line(f'[uwsgi-spooler] unable to find spooler "{os.fsdecode(shown)}"')
         known = ", ".join(repr(directory.bpath) for directory in self.directories)
         raise _unable(f"b'spooler' must be the resolved absolute path of a configured spooler: {known}; got {name!r}")
@@ -168,14 +170,14 @@ class Producer:
             self.log.story.queued(name, data, body, at - time.time() if at > 0 else 0.0)
         elif not self.quiet:
             self.log.line(f"[spooler] written {len(data) + len(body)} bytes to file {path}", "dim")
-        if priority or self.faithful:
+        if priority or not self.policy.watches_directory:
             wake.ring(directory)
         return os.fsencode(path)
 
     def _priority(self, directory: SpoolDir, priority: bytes) -> str:
         """The priority's sub-directory, made if it is missing, one level only, as uWSGI does."""
         text = os.fsdecode(priority)
-        if self.faithful:
+        if not self.policy.confines_priorities:
             text = text.partition("\0")[0]
         elif "/" in text or "\0" in text or text.startswith("."):
             self.notes.give("priority-path", repr(priority))

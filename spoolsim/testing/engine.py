@@ -64,7 +64,7 @@ class SpoolerHarness(Runner):
         self.app = App(self.options, places.entries, self.log, role=MASTER, stamp=True)
         self.app.folds = False  # each test is a run of its own to its reader
         self.app.signals = stage.RecordingSignals(
-            self.log, self.app.notes, faithful=self.app.faithful, crew=self.app.signals.crew
+            self.log, self.app.notes, policy=self.app.policy, crew=self.app.signals.crew
         )
         self.app.signals.spoolers = self._queue  # type: ignore[assignment]  # a pipe within one process
         self.app.signals.up = True
@@ -164,7 +164,7 @@ class SpoolerHarness(Runner):
             self._awake()
 
     def _awake(self) -> None:
-        """Scan; and again when tasks were spooled meanwhile, unless faithful: uWSGI wakes no busy spooler.
+        """Scan; and again when tasks were spooled meanwhile; uWSGI wakes no busy spooler.
 
         A spooler that took the place of one that was gone scans at once. Raises RetriedForever where that has no end.
         """
@@ -173,7 +173,7 @@ class SpoolerHarness(Runner):
         while True:
             before, respawned = len(self._spooled), self._respawned
             ran = self._scan()
-            if self._respawned == respawned and (len(self._spooled) == before or self.app.faithful):
+            if self._respawned == respawned and (len(self._spooled) == before or not self.app.policy.wakes_while_busy):
                 return
             fruitless = fruitless + 1 if ran and all(_stays(one) for one in ran) else 0
             if fruitless >= RETRIES:

@@ -50,7 +50,7 @@ class RecordingProducer(Producer):
             log=plain.log,
             notes=plain.notes,
             ordered=plain.ordered,
-            faithful=plain.faithful,
+            policy=plain.policy,
             quiet=plain.quiet,
             stamp=plain.stamp,
         )

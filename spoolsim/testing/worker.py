@@ -183,7 +183,7 @@ class TestingWorker(Worker):
 
     def _caught(self, error: BaseException, ran: Ran, env: Any) -> None:
         cause, advice = diagnosis.of(error, ran.handler, env)
-        if cause and not self.app.faithful:
+        if cause and self.app.policy.explains:
             error.add_note(f"{cause}; {advice}")
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("spoolsim.testing."):

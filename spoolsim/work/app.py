@@ -63,7 +63,6 @@ class App:
         "capture",
         "directories",
         "failed_in",
-        "faithful",
         "folds",
         "found_app",
         "generation",
@@ -96,7 +95,6 @@ class App:
         generation: int = 0,
     ) -> None:
         self.options = options
-        self.faithful = options.faithful
         self.policy = options.policy
         self.directories = tuple(directories)
         self.log = log
@@ -119,19 +117,19 @@ class App:
         #: what was said once, in the whole run
         self.said = said or Said()
         #: a traceback that was printed before is one line
-        self.folds = not options.faithful
+        self.folds = options.policy.folds_tracebacks
         #: the process that imports the app: a new one after each reload
         self.born = os.getpid()
         self.generation = generation
-        self.notes = Notes(log.note, silenced=options.silence, enabled=not options.faithful, first=self.said.first)
-        self.signals = Signals(log, self.notes, faithful=options.faithful, crew=Crew.of(options))
+        self.notes = Notes(log.note, silenced=options.silence, enabled=options.policy.explains, first=self.said.first)
+        self.signals = Signals(log, self.notes, policy=options.policy, crew=Crew.of(options))
         unique = {directory.path: directory for directory, _ in reversed(self.directories)}
         self.producer = Producer(
             [unique[path] for path in dict.fromkeys(directory.path for directory, _ in self.directories)],
             log=log,
             notes=self.notes,
             ordered=options.ordered,
-            faithful=options.faithful,
+            policy=options.policy,
             quiet=options.quiet,
             stamp=stamp,
             durable=options.durable,
@@ -199,17 +197,18 @@ class App:
             except OSError as error:
                 raise AppError(f"option chdir = {options.chdir}: {error.strerror}") from None
         path = [entry for entry in sys.path if entry not in ("", ".", SHIM)]
-        here = [".", ""] if self.faithful else [os.getcwd()]
+        absolute = self.policy.makes_paths_absolute
+        here = [os.getcwd()] if absolute else [".", ""]
         if options.pyrun or options.pyargv:
             sys.argv[:] = [options.pyrun or "uwsgi", *(options.pyargv or "").replace("\t", " ").split(" ")]
             sys.argv[1:] = [word for word in sys.argv[1:] if word]
         # a relative entry is made absolute here: with one, a late import in a task would look in the spool directory
-        added = [entry.rstrip("/") + "/" if self.faithful else os.path.abspath(entry) for entry in options.pythonpath]
+        added = [os.path.abspath(entry) if absolute else entry.rstrip("/") + "/" for entry in options.pythonpath]
         sys.path[:] = [SHIM, *reversed(added), *here, *(entry for entry in path if entry not in here)]
         if options.virtualenv:
             from spoolsim.work.virtualenv import enter
 
-            if not enter(options.virtualenv) and not self.faithful:
+            if not enter(options.virtualenv) and self.policy.explains:
                 self.log.say(
                     f"virtualenv = {options.virtualenv}: no such directory here; packages come from {sys.prefix}"
                 )
@@ -259,7 +258,7 @@ class App:
                     sys.modules[name] = sys.modules[target]
             except Exception as error:
                 print_error()
-                if self.faithful:
+                if not self.policy.refuses_failed_imports:
                     raise SystemExit(1) from None
                 raise AppError(f"option {option} = {pair}: {type(error).__name__}: {error}") from None
             self.log.line(f'mapped virtual pymodule "{name}" to real pymodule "{target}"')
@@ -290,14 +289,14 @@ class App:
             failures.append(self._load(kind, value))
             if self.found_app:
                 apps.add(point)
-            elif self.faithful or not failures[-1]:
+            elif not (failures[-1] and self.policy.refuses_failed_imports):
                 self.log.line(
                     f"unable to load app {len(apps)} (mountpoint='{point}') (callable not found or import error)"
                 )
         self._map(aliases, "post-pymodule-alias")
         if options.need_app and not apps and "module" in kinds and (options.sockets or options.web_sockets):
             self.log.line("*** no app loaded. GAME OVER ***")
-            if self.faithful:
+            if not self.policy.refuses_failed_imports:
                 raise SystemExit(_NO_APP)
             failures.append("need-app: no WSGI app was found")
         return [line for line in failures if line]
@@ -321,7 +320,7 @@ class App:
         try:
             self._import(kind, name, value.partition(":")[2])
         except SystemExit as error:
-            if self.faithful:
+            if not self.policy.refuses_failed_imports:
                 raise
             return f"{shown}: the module called sys.exit({error.code!r})"
         except Exception as error:
@@ -333,7 +332,7 @@ class App:
 
                     self.failed_in += sources.of_error(error)
                 print_error()
-            if self.faithful and kind in ("mount-file", "paste", "eval"):
+            if kind in ("mount-file", "paste", "eval") and not self.policy.refuses_failed_imports:
                 raise SystemExit(_NO_APP) from None
             return f"{shown}: {error}" if isinstance(error, _Ends) else f"{shown}: {type(error).__name__}: {error}"
         return ""

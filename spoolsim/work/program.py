@@ -197,9 +197,8 @@ def from_environment() -> App:
     if not described:
         return App(Options(), (), Log(), role=PROGRAM)
     options = Options.from_plain(described["options"])
-    directories = [
-        (SpoolDir(path, external=external, bare=options.faithful), -1) for path, external in described["directories"]
-    ]
+    bare = not options.policy.keeps_state
+    directories = [(SpoolDir(path, external=external, bare=bare), -1) for path, external in described["directories"]]
     app = App(options, directories, Log(style=options.log_style, people=options.policy.writes_for_people), role=PROGRAM)
     app.master_pid = described["master"]
     return app

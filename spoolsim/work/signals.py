@@ -9,6 +9,7 @@ import marshal
 import os
 
 from spoolsim import system
+from spoolsim.options.policy import SAFER
 from spoolsim.work.scoreboard import DROPPED
 
 TYPE_CHECKING = False
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from spoolsim.diagnose import Notes
     from spoolsim.log import Log
-    from spoolsim.options import Options
+    from spoolsim.options import Options, Policy
 
 SPOOLER = "spooler"
 #: the longest target name uWSGI takes, in characters
@@ -203,11 +204,10 @@ class SignalRouter:
     words: the head of the scoreboard, which counts what did not fit; None without one.
     """
 
-    __slots__ = ("_faithful", "_log", "crew", "spoolers", "words", "workers")
+    __slots__ = ("_log", "crew", "spoolers", "words", "workers")
 
-    def __init__(self, log: Log, *, faithful: bool = False, crew: Crew | None = None) -> None:
+    def __init__(self, log: Log, *, crew: Crew | None = None) -> None:
         self._log = log
-        self._faithful = faithful
         self.crew = crew or Crew()
         self.spoolers: Pipe | None = None
         self.workers: Pipe | None = None
@@ -235,13 +235,15 @@ class SignalRouter:
 class Signals(SignalRouter):
     """The signal table of one process; forked processes inherit it.
 
+    policy: where it is stricter than uWSGI.
     handlers: number -> (target, handler). timed: what else fires signals, as (kind, number, ...), for the master.
     """
 
-    __slots__ = ("_notes", "handlers", "in_master", "received", "registrar", "timed", "up", "worker_id")
+    __slots__ = ("_notes", "_policy", "handlers", "in_master", "received", "registrar", "timed", "up", "worker_id")
 
-    def __init__(self, log: Log, notes: Notes, *, faithful: bool = False, crew: Crew | None = None) -> None:
-        super().__init__(log, faithful=faithful, crew=crew)
+    def __init__(self, log: Log, notes: Notes, *, policy: Policy = SAFER, crew: Crew | None = None) -> None:
+        super().__init__(log, crew=crew)
+        self._policy = policy
         self._notes = notes
         self.handlers: dict[int, tuple[str, Callable[[int], Any]]] = {}
         self.timed: list[tuple[Any, ...]] = []
@@ -255,10 +257,10 @@ class Signals(SignalRouter):
         self.received = 0
 
     def number(self, number: int) -> int:
-        """A signal number as uWSGI reads it: modulo 256; refused here unless faithful. Raises ValueError."""
+        """A signal number as uWSGI reads it: modulo 256, where it is not refused. Raises ValueError."""
         if 0 <= number <= 255:
             return number
-        if not self._faithful:
+        if self._policy.refuses_signal_numbers:
             self._notes.give("signal-number", str(number))
             raise ValueError(UNABLE)
         return number % 256
@@ -283,7 +285,8 @@ class Signals(SignalRouter):
         )
         where, _ = self.route(number, target)
         if where == NOWHERE or (where == WORKER and not self._is_there(target)):
-            self._notes.give("signal-target", f"signal {number}", f"target {target!r}")
+            if self._policy.explains_targets:
+                self._notes.give("signal-target", f"signal {number}", f"target {target!r}")
         elif where != SPOOLER and self.workers is None:
             self._notes.give("no-worker", f"signal {number}", f"target {target!r}")
 

@@ -50,8 +50,8 @@ class Wait:
             return
         self._poll = select.poll()
         for spool in spools:
-            watch = Watch(spool, bell_only=app.faithful)
-            if watch.why and not app.faithful and app.said.first("polling", watch.why):
+            watch = Watch(spool, bell_only=not app.policy.watches_directory)
+            if watch.why and app.policy.explains and app.said.first("polling", watch.why):
                 app.log.say(f"{watch.why}: new tasks are found by polling, every {self.frequency():g} s")
             if watch.fd >= 0:
                 self._poll.register(watch.fd, select.POLLIN)
@@ -85,7 +85,7 @@ class Wait:
         app = self._app
         now = app.set_frequency if app.board is None else app.board.words[FREQUENCY]
         seconds = now or app.options.frequency
-        if seconds <= 0 and not app.faithful:
+        if seconds <= 0 and app.policy.pauses_between_polls:
             app.notes.give("frequency-zero")
             return _LEAST
         return seconds

@@ -18,6 +18,7 @@ import pytest
 
 from spoolsim.diagnose import Notes
 from spoolsim.log import Log
+from spoolsim.options import SAFER, UWSGI
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.enqueue import Producer
 from spoolsim.spool.names import PREFIX
@@ -164,7 +165,7 @@ def produce(spool: Path, first: int, last: int, *, faithful: bool = False, order
         log=log,
         notes=Notes(lambda *said: None),
         ordered=ordered,
-        faithful=faithful,
+        policy=UWSGI if faithful else SAFER,
     )
     failed: Counter[str] = Counter()
     for number in range(first, last):

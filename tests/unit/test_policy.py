@@ -16,29 +16,7 @@ PACKAGE = Path(spoolsim.__file__).parent
 
 #: fields that no code reads yet; one that is read does not belong here
 UNREAD = {
-    "refuses_long_values",
-    "confines_priorities",
     "keeps_replacing_file",
-    "pauses_between_polls",
-    "makes_paths_absolute",
-    "limits_reload_import",
-    "explains_targets",
-    "refuses_signal_numbers",
-    "folds_tracebacks",
-}
-
-#: modules that still ask for --faithful themselves; one that no longer does does not belong here
-ASKING = {
-    "processes/clockwork.py",
-    "processes/inline.py",
-    "spool/enqueue.py",
-    "testing/engine.py",
-    "testing/record.py",
-    "testing/worker.py",
-    "work/app.py",
-    "work/program.py",
-    "work/signals.py",
-    "work/wait.py",
 }
 
 
@@ -67,7 +45,7 @@ def asks(tree: ast.Module) -> bool:
 
 def test_only_the_policy_asks_for_faithful():
     """All others ask a field of the policy, which says what it is about."""
-    assert {name for name, tree in trees() if asks(tree)} == ASKING
+    assert {name for name, tree in trees() if asks(tree)} == set()
 
 
 def test_the_two_policies_differ_in_every_field():

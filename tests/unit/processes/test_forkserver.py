@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from spoolsim.log import Log
+from spoolsim.options import UWSGI
 from spoolsim.processes.forkserver import ForkServer
 from spoolsim.work.scoreboard import PID, Scoreboard
 
@@ -31,7 +32,7 @@ class Wired:
 def server(tmp_path: Path) -> ForkServer:
     """One without a process, whose log is the file `log`."""
     fd = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT, 0o600)
-    app: Any = SimpleNamespace(log=Log(fd), faithful=True, options=SimpleNamespace(ordered=False))
+    app: Any = SimpleNamespace(log=Log(fd), policy=UWSGI, options=SimpleNamespace(ordered=False))
     wire: Any = Wired()
     return ForkServer(wire, Scoreboard.create(None, 2), app, [], -1)
 

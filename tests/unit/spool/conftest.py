@@ -10,6 +10,7 @@ import pytest
 
 from spoolsim.diagnose import Notes
 from spoolsim.log import Log
+from spoolsim.options import SAFER, UWSGI
 from spoolsim.spool import keep, lock
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.enqueue import Producer
@@ -69,7 +70,7 @@ def make(spool: SpoolDir, tmp_path: Path) -> Iterator[Callable[..., tuple[Produc
         open_.append(os.open(tmp_path / f"log{len(open_)}", os.O_WRONLY | os.O_CREAT, 0o600))
         notes = Notes(lambda code, _: said.codes.append(code), enabled=not faithful)
         where = [spool] if directories is None else directories
-        return Producer(where, log=Log(open_[-1]), notes=notes, faithful=faithful, **options), said
+        return Producer(where, log=Log(open_[-1]), notes=notes, policy=UWSGI if faithful else SAFER, **options), said
 
     yield producer
     for fd in open_:
