@@ -13,6 +13,7 @@ from spoolsim.options import Options, build
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work import app as apps
 from spoolsim.work import program
+from spoolsim.work.variables import set_variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def environment(options: Options, entries: Entries, inherited: Mapping[str, str]
     master: pid of a running master; without it the program is its own, and takes no signals.
     """
     changed = dict(inherited)
-    apps.set_variables(options, changed)
+    set_variables(options, changed)
     path = [part for part in changed.get("PYTHONPATH", "").split(os.pathsep) if part and part != apps.SHIM]
     added = [os.path.abspath(entry) for entry in reversed(options.pythonpath)]
     changed["PYTHONPATH"] = os.pathsep.join([apps.SHIM, *added, *path])

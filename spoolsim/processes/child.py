@@ -150,7 +150,7 @@ class Spooler:
         app.log.told(f"spawned the uWSGI spooler on dir {self.spool.path} with pid {os.getpid()}")
         name_process(app, "uWSGI spooler")
         app.post_fork()
-        for line in app.load_in_spooler():
+        for line in app.loader.load_in_spooler():
             if app.policy.explains and app.said.first("spooler-import", str(app.born), line):
                 app.log.say(f"{line}; the spooler goes on without it", error=True)
         if not keeps_first:

@@ -408,7 +408,7 @@ def main(wire_fd: int, board_fd: int) -> None:
     try:
         with DieWithParent(wire.fd):
             app.prepare()
-            failures = app.load_in_master()
+            failures = app.loader.load_in_master()
     except SpoolsimError as error:
         failures = [str(error)]
     except SystemExit as end:

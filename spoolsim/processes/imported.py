@@ -20,7 +20,7 @@ def source_files(app: App, before: list[str]) -> list[str]:
         return []
     from spoolsim.work import sources
 
-    return [*sources.of_modules(before, app.options.spooler_imports), *app.failed_in]
+    return [*sources.of_modules(before, app.options.spooler_imports), *app.loader.failed_in]
 
 
 def warn_of_threads(app: App) -> None:

@@ -129,13 +129,13 @@ class Inline:
         """Import the app. Raises AppError where it cannot be imported, and uWSGI would go on without."""
         app = self.app
         app.prepare()
-        failures = app.load_in_master()
+        failures = app.loader.load_in_master()
         app.become(SPOOLER)
         app.signals.in_master, app.signals.up = False, True
         for spool in self.spools:
             self.log.told(f"spawned the uWSGI spooler on dir {spool.path} with pid {os.getpid()}")
         app.post_fork()
-        failures += app.load_in_spooler()
+        failures += app.loader.load_in_spooler()
         if failures and app.policy.refuses_failed_imports:
             app.notes.give("import-failed")
             raise AppError(f"cannot import: {failures[0]}")

@@ -9,7 +9,8 @@ from spoolsim.processes.forked import FAILED, OK, exit_status, leave, name_proce
 from spoolsim.processes.lifeline import DieWithParent
 from spoolsim.processes.loop import monotonic
 from spoolsim.processes.network import Network, bind, who_runs_code
-from spoolsim.work.app import IN_WORKERS, WORKER, print_error
+from spoolsim.work.app import WORKER, print_error
+from spoolsim.work.loading import IN_WORKERS
 from spoolsim.work.wait import LIFELINE, SIGNAL, Wait
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ def stand_in(app: App, lifeline: int, *, again: bool) -> NoReturn:
         with DieWithParent(lifeline):
             app.post_fork()
             if app.options.lazy_apps:
-                app.load(IN_WORKERS)
+                app.loader.load(IN_WORKERS)
             if app.options.pyrun:
                 _run_script(app)
         wait = Wait(app, [], lifeline=lifeline)
@@ -68,7 +69,7 @@ def stand_in(app: App, lifeline: int, *, again: bool) -> NoReturn:
 def _run_script(app: App) -> None:
     """--pyrun: the script is what the instance is for; when it has ended, the master is told to stop."""
     try:
-        app.run_script()
+        app.loader.run_script()
     except SystemExit as end:
         exit_status(end)
     # with die-on-term uWSGI's master takes SIGQUIT as a reload

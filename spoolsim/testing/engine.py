@@ -18,7 +18,8 @@ from spoolsim.testing.runner import RETRIES, TIMEOUT, Runner, _stays
 from spoolsim.testing.task import Ran, Task
 from spoolsim.testing.worker import TestingWorker
 from spoolsim.work import program
-from spoolsim.work.app import MASTER, SPOOLER, WORKER, App, _run, _run_file
+from spoolsim.work.app import MASTER, SPOOLER, WORKER, App
+from spoolsim.work.loading import run_code, run_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ def _import(kind: str, value: str) -> str:
     from importlib import import_module
 
     if kind == "eval":
-        return _run("uwsgi_eval_config", "uwsgi_eval_config", value).__name__
+        return run_code("uwsgi_eval_config", "uwsgi_eval_config", value).__name__
     if kind == "paste":
         import_module("paste.deploy").loadapp(value)
         return "paste.deploy"
@@ -275,7 +276,7 @@ def _import(kind: str, value: str) -> str:
     if kind in ("wsgi-file", "mount-file") or name.endswith(".py") or "/" in name:
         known = "uwsgi_file_" + "".join(c if c.isalnum() else "_" for c in name)
         if known not in sys.modules:
-            known = _run_file(name).__name__
+            known = run_file(name).__name__
         return known
     import_module(name)
     return name
