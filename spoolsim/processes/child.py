@@ -34,6 +34,7 @@ from spoolsim.work.worker import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
     from spoolsim.spool.directory import SpoolDir
@@ -351,3 +352,12 @@ class Spooler:
         if self.app.options.signal_as_task:
             self.worker.settler.count()
         self.wait.wakeup()
+
+
+def places_of(served: Sequence[SpoolDir]) -> list[tuple[SpoolDir, int, int]]:
+    """By slot: the directory, and which worker of how many on it."""
+    paths = [directory.path for directory in served]
+    return [
+        (directory, paths[:slot].count(directory.path), paths.count(directory.path))
+        for slot, directory in enumerate(served)
+    ]

@@ -15,7 +15,7 @@ import time
 from spoolsim.errors import SpoolsimError
 from spoolsim.log import Log
 from spoolsim.options import Options
-from spoolsim.processes import bytecode, child, forked, imported, webworker
+from spoolsim.processes import bytecode, child, forked, harakiri, imported, webworker
 from spoolsim.processes.lifecycle import DRAINED
 from spoolsim.processes.lifeline import DieWithParent
 from spoolsim.processes.poison import Poison, ended
@@ -25,7 +25,6 @@ from spoolsim.spool.directory import SpoolDir
 from spoolsim.tasks import people
 from spoolsim.work import atexits, attempted, handlers, program, said, tried
 from spoolsim.work.app import App, install
-from spoolsim.work.capture import replacement
 from spoolsim.work.notices import KEPT
 from spoolsim.work.recorder import Box, bury, open_box
 from spoolsim.work.remains import reporter
@@ -41,7 +40,6 @@ from spoolsim.work.scoreboard import (
     TASKS,
     USER,
     Scoreboard,
-    deadline,
     read_task,
 )
 from spoolsim.work.signals import Pipe
@@ -49,14 +47,8 @@ from spoolsim.work.unremoved import Unremoved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from spoolsim.log import Story
     from spoolsim.processes.messages import Order, SetUp, Word
 
-_SECOND = 1_000_000_000
-#: how often user harakiris are looked for when none is known, in seconds; uWSGI's master looks as often
-_LOOK = 1.0
-#: how long a stopped spooler may take to be seen stopped, in seconds
-_STOP_DEADLINE = 0.1
 #: signals that somebody sent us, thinking we are uWSGI's master, and that the master is told of
 _PASSED_ON = (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT)
 #: signals that uWSGI's master takes, and that would end a program that does not
@@ -137,7 +129,7 @@ class ForkServer:
                     if number in _PASSED_ON:
                         self.say(("signal", number))
             self.reap()
-            self.look()
+            self.enforce_deadlines()
 
     def say(self, word: Word) -> None:
         """Tell the master something."""
@@ -252,7 +244,7 @@ class ForkServer:
                 break
             self.buried(pid, status)
         if time.clock_gettime(time.CLOCK_MONOTONIC) >= self.count_at:
-            self.count_at = time.clock_gettime(time.CLOCK_MONOTONIC) + _LOOK
+            self.count_at = time.clock_gettime(time.CLOCK_MONOTONIC) + harakiri.POLL
             for pid in list(self.living):
                 self._bury_stolen(pid)
 
@@ -301,50 +293,32 @@ class ForkServer:
         self.say(("died", spawned.number, pid, code, worked))
 
     def until_look(self) -> float:
-        """Seconds until the next deadline can strike, or a new one could have been set."""
+        """Seconds until a deadline passes, or one could have been set."""
         if not self.living:
             return 3600.0
-        step = _LOOK
-        if self.app.options.harakiri:
-            step = min(step, self.app.options.harakiri)
-        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-        nearest = min((at for spawned in self.living.values() if (at := deadline(spawned.words))), default=0)
-        if nearest:
-            step = min(step, max(nearest - now, 0) / _SECOND)
-        return step
+        return harakiri.until_next((spawned.words for spawned in self.living.values()), self.app.options.harakiri)
 
-    def look(self) -> None:
+    def enforce_deadlines(self) -> None:
         """Harakiri: stop, look again, then kill; so never a task that ended at its very deadline."""
-        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         for pid, spawned in list(self.living.items()):
-            at = deadline(spawned.words)
-            if at and now >= at:
+            if harakiri.is_over(spawned.words):
                 self._harakiri(pid, spawned)
 
     def _harakiri(self, pid: int, spawned: Spawned) -> None:
-        words = spawned.words
         self._send(pid, signal.SIGSTOP)
-        end = time.clock_gettime(time.CLOCK_MONOTONIC) + _STOP_DEADLINE
-        pause = 0.0005
-        while time.clock_gettime(time.CLOCK_MONOTONIC) < end:
-            try:
-                found, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
-            except ChildProcessError:
-                self._bury_stolen(pid)
-                return
-            if found and not os.WIFSTOPPED(status):
-                self.buried(pid, status)
-                return
-            if found:
-                break
-            select.select((), (), (), pause)
-            pause *= 2
-        at = deadline(words)
-        if words[SERIAL] % 2 == 0 and at and time.clock_gettime_ns(time.CLOCK_MONOTONIC) >= at:
+        try:
+            status = harakiri.wait_stopped(pid)
+        except ChildProcessError:
+            self._bury_stolen(pid)
+            return
+        if status is not None:
+            self.buried(pid, status)
+            return
+        if harakiri.still_runs(spawned.words):
             self.app.log.told(f"*** HARAKIRI ON THE SPOOLER (pid: {pid}) ***")
             spawned.struck = True
             self._send(pid, signal.SIGKILL)
-            words[HARAKIRI] = words[USER] = 0
+            spawned.words[HARAKIRI] = spawned.words[USER] = 0
         self._send(pid, signal.SIGCONT)
 
 
@@ -393,7 +367,7 @@ def main(wire_fd: int, board_fd: int) -> None:
         for path, external, slot in setup["directories"]
     ]
     app = install(App(options, directories, log, board=board, said=known, generation=setup["generation"]))
-    _tell_prints(log.story)
+    imported.take_prints(log.story)
     app.signals.words = board.words
     app.signals.spoolers = Pipe(*setup["spooler_pipe"])
     app.signals.registrar = setup["registrar"]
@@ -418,27 +392,6 @@ def main(wire_fd: int, board_fd: int) -> None:
     imported.warn_of_connections(app, descriptors)
     targets = {number: target for number, (target, _) in app.signals.handlers.items()}
     wire.send("ready", app.signals.report(), failures, imported.source_files(app, before), targets)
-    places = _places([(directory, slot) for directory, slot in directories if slot >= 0])
+    places = child.places_of([directory for directory, slot in directories if slot >= 0])
     ForkServer(wire, board, app, places, setup["reports"]).serve()
     forked.leave(0)
-
-
-def _tell_prints(story: Story | None) -> None:
-    """What the app prints stands below its task in the log, where people read it."""
-    if story is None:
-        return
-    sys.stdout, sys.stderr = (replacement(stream, story.printed, story.flush) for stream in (sys.stdout, sys.stderr))
-    sys.__dict__["__stderr__"] = sys.stderr  # no stream of the app's own: a traceback in it goes to the log
-
-
-def _places(served: list[tuple[SpoolDir, int]]) -> list[tuple[SpoolDir, int, int]]:
-    """By slot: the directory, and which worker of how many on it."""
-    count: dict[str, int] = {}
-    for directory, _ in served:
-        count[directory.path] = count.get(directory.path, 0) + 1
-    seen: dict[str, int] = {}
-    places = []
-    for directory, _ in served:
-        index = seen[directory.path] = seen.get(directory.path, -1) + 1
-        places.append((directory, index, count[directory.path]))
-    return places

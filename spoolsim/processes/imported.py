@@ -1,4 +1,4 @@
-"""What the import of the app has left in the fork server: files, threads, and what all spoolers would share."""
+"""The app's import in the fork server: where its prints go, and what it leaves: files, threads, shared connections."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ import os
 import stat
 import sys
 
+from spoolsim.work.capture import replacement
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from spoolsim.log import Story
     from spoolsim.work.app import App
 
 #: how a database file of SQLite begins
 _SQLITE = b"SQLite format 3\0"
+
+
+def take_prints(story: Story | None) -> None:
+    """What the app prints stands below its task in the log, where people read it."""
+    if story is None:
+        return
+    sys.stdout, sys.stderr = (replacement(stream, story.printed, story.flush) for stream in (sys.stdout, sys.stderr))
+    sys.__dict__["__stderr__"] = sys.stderr  # no stream of the app's own: a traceback in it goes to the log
 
 
 def source_files(app: App, before: list[str]) -> list[str]:

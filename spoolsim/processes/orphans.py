@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import select
 import signal
-import time
 
+from spoolsim.processes import harakiri
 from spoolsim.processes.events import Died
 from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work.alive import alive
-from spoolsim.work.scoreboard import HARAKIRI, PID, SERIAL, STARTED, USER, deadline
+from spoolsim.work.scoreboard import HARAKIRI, PID, STARTED, USER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from spoolsim.processes.generation import Generation
     from spoolsim.processes.loop import Loop
     from spoolsim.work.scoreboard import Scoreboard
-
-_SECOND = 1_000_000_000
-#: how often a deadline that a task sets meanwhile is looked for, in seconds
-_LOOK = 1.0
-#: how long a stopped process may take to be seen stopped, in seconds
-_STOP_DEADLINE = 0.1
 
 
 class Orphan:
@@ -123,11 +117,8 @@ class Orphans:
         """When to tick."""
         if not self._living:
             return None
-        looks = [self._loop.now() + _LOOK]
-        looks += [at / _SECOND for orphan in self._living.values() if (at := deadline(orphan.words))]
-        if self._kill_at is not None:
-            looks.append(self._kill_at)
-        return min(looks)
+        strikes = self._loop.now() + harakiri.until_next((orphan.words for orphan in self._living.values()), 0.0)
+        return strikes if self._kill_at is None else min(strikes, self._kill_at)
 
     def collect(self, ready: set[int]) -> None:
         """Whose descriptor is readable has ended."""
@@ -146,7 +137,7 @@ class Orphans:
             if self._kill_at is not None and self._loop.now() >= self._kill_at and not orphan.owed:
                 self._outlived(self._name(orphan), "is killed; its task stays in the spool")
                 _send(orphan, signal.SIGKILL)
-            elif _over(orphan):
+            elif harakiri.is_over(orphan.words):
                 self._harakiri(orphan)
         if self._kill_at is not None and self._loop.now() >= self._kill_at:
             self._kill_at = None
@@ -154,19 +145,14 @@ class Orphans:
     def _harakiri(self, orphan: Orphan) -> None:
         """Stop, look again, then kill, as the fork server did."""
         _send(orphan, signal.SIGSTOP)
-        end = self._loop.now() + _STOP_DEADLINE
+        end = self._loop.now() + harakiri.STOP_DEADLINE
         while not _stopped(orphan.pid) and self._loop.now() < end:
             select.select((), (), (), 0.0005)
-        if orphan.words[SERIAL] % 2 == 0 and _over(orphan):
+        if harakiri.still_runs(orphan.words):
             self._log.line(f"*** HARAKIRI ON THE SPOOLER (pid: {orphan.pid}) ***")
             _send(orphan, signal.SIGKILL)
             orphan.words[HARAKIRI] = orphan.words[USER] = 0
         _send(orphan, signal.SIGCONT)
-
-
-def _over(orphan: Orphan) -> bool:
-    at = deadline(orphan.words)
-    return bool(at) and time.clock_gettime_ns(time.CLOCK_MONOTONIC) >= at
 
 
 def _send(orphan: Orphan, number: int) -> None:

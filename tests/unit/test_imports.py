@@ -266,6 +266,7 @@ UNTYPED = {
     "spoolsim.work.diagnosis": APP,
     "spoolsim.work.handlers": FOREIGN,
     "spoolsim.work.intact": APP,
+    "spoolsim.work.loading": APP,
     "spoolsim.work.outcome": APP,
     "spoolsim.work.program": DATA,
     "spoolsim.work.run": APP,

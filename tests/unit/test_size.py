@@ -24,8 +24,6 @@ WHOLE = {"shim/uwsgidecorators.py"}
 #: files, and functions as file:name, that are still too long; one that no longer is does not belong here
 LONG = {
     "processes/child.py:_serve",
-    "processes/forkserver.py",
-    "work/app.py",
 }
 
 
