@@ -20,6 +20,7 @@ from spoolsim.processes.forked import (
     take_signals,
 )
 from spoolsim.processes.lifeline import DieWithParent
+from spoolsim.processes.turn import Turn
 from spoolsim.work import atexits, identity, intact, run
 from spoolsim.work.app import SPOOLER, print_error
 from spoolsim.work.diagnosis import listed
@@ -29,7 +30,7 @@ from spoolsim.work.run import Ended
 from spoolsim.work.scoreboard import DRAINED as THROUGH
 from spoolsim.work.scoreboard import HARAKIRI, LEAVE, STATE
 from spoolsim.work.status import Status
-from spoolsim.work.wait import LIFELINE, LOOK, LOOKS, POLL, SIGNAL, TASK, WOKEN, Wait
+from spoolsim.work.wait import LIFELINE, LOOK, LOOKS, SIGNAL, TASK, WOKEN, Wait
 from spoolsim.work.worker import Worker
 
 TYPE_CHECKING = False
@@ -166,91 +167,111 @@ class Spooler:
     def _serve(self) -> int:
         app = self.app
         try:
-            wait = Wait(app, [self.spool], lifeline=self.lifeline)
+            self.wait = Wait(app, [self.spool], lifeline=self.lifeline)
         except FileNotFoundError:  # under --faithful the bell is kept by the directory's own number
             return self._gone(437)
-        self.wait = wait
         intact.kept.remember()
         if not app.policy.wakes_while_busy:
             self.worker.around = self._around
         else:
             self.worker.status.follow(self.parent)
             self.worker.settler.identity = identity.here()  # the app's own hook may have changed it
-        why = POLL
-        ran = 0
-        only = None
-        newest = tried = ""
-        looks = iter(LOOKS)
-        wait.wakeup()  # a SIGUSR1 amid a task is not lost
+        self.wait.wakeup()  # a SIGUSR1 amid a task is not lost
+        turn = Turn()
         while not self._leaving():
-            ran_before, ran = ran, 0
-            try:
-                ran = self.worker.cycle(only, newest, tried)
-                self._strays = 0
-                if ran:
-                    wait.wakeup()  # they may have changed that
-            except FileNotFoundError:
-                if app.options.drain or not app.policy.waits_for_directory:
-                    return self._gone()
-                self.worker.settler.check_identity()
-                app.notes.give("directory-gone", self.spool.path)
-                if wait.wait(limit=_GONE_PAUSE) == LIFELINE:
-                    break
-                wait = self._watch_again(wait)
-                only, newest, tried = None, "", ""
-                continue
-            except BaseException as error:
-                self._stray(error)
-                continue
-            if why == TASK and ran and ran_before and self.worker.fresh:
-                app.notes.give("busy-wait", self.spool.path, f"up to {wait.frequency():g} s")
-            if self.worker.recycled or (ran and self._mended()):
-                return OK
-            if app.options.drain:
-                if ran:
-                    looks = iter(LOOKS)
-                    continue  # they may have enqueued others
-                pause = next(looks, None) if self.worker.unfinished else None
-                if pause is None:
-                    return self._drained()
-                select.select([self.lifeline], [], [], pause)
-                continue
-            if self._leaving():
-                continue
-            if self.worker.woken:
-                self.worker.woken = False
-                continue
-            if newest:  # the directory is the truth: also what may have been kept there is looked at now
-                newest, tried, ran = "", newest if ran else "", ran or ran_before
-                continue
-            if app.options.cheap and not ran and not tried and why != SIGNAL and self._cheap():
-                break
-            tried = ""
-            # removed, and perhaps made again, between two scans; our watch is of the old one. uWSGI knows at its poll
-            if wait.moved() and (app.policy.waits_for_directory or os.path.isdir(self.spool.path)):
-                wait.wait(limit=_REMOVAL)  # perhaps it is being removed just now, and ours would be in the way
-                wait = self._watch_again(wait)
-                only = None
-                continue
-            unfinished = self.worker.unfinished
-            try:
-                why = wait.wait(unfinished=bool(unfinished) and app.policy.watches_directory)
-                self._vain = 0
-            except BaseException as error:
-                self._cannot_wait(error)
-                self._stray(error)
-                why = WOKEN
-            only = set(unfinished) if why == LOOK else None
-            if why == TASK and not app.options.ordered:
-                newest = wait.watches[0].newest  # before anything else, as somebody may be waiting for it
-            if why == SIGNAL:
-                self._signal()
-                if self.worker.recycled:
-                    return OK
-            elif why == LIFELINE:
-                break
-        if why == LIFELINE and not app.policy.ends_with_master and not self.words[LEAVE]:
-            app.log.dated(
+            status = self._scan(turn)
+            if status is None and turn.rests:
+                status = self._rest(turn)
+            if status is not None:
+                return status
+        return OK
+
+    def _scan(self, turn: Turn) -> int | None:
+        """Scan once, and decide whether to rest; returns the exit status where this process is to end."""
+        turn.rests = False
+        ran_before, turn.ran = turn.ran, 0
+        try:
+            turn.ran = self.worker.cycle(turn.only, turn.newest, turn.tried)
+            self._strays = 0
+            if turn.ran:
+                self.wait.wakeup()  # they may have changed that
+        except FileNotFoundError:
+            return self._without_directory(turn)
+        except BaseException as error:
+            self._stray(error)
+            return None
+        if turn.why == TASK and turn.ran and ran_before and self.worker.fresh:
+            self.app.notes.give("busy-wait", self.spool.path, f"up to {self.wait.frequency():g} s")
+        if self.worker.recycled or (turn.ran and self._mended()):
+            return OK
+        if self.app.options.drain:
+            return self._drain(turn)
+        if self._leaving():
+            return None
+        if self.worker.woken:
+            self.worker.woken = False
+        elif turn.newest:  # the directory is the truth: also what may have been kept there is looked at now
+            turn.newest, turn.tried, turn.ran = "", turn.newest if turn.ran else "", turn.ran or ran_before
+        else:
+            turn.rests = True
+        return None
+
+    def _without_directory(self, turn: Turn) -> int | None:
+        """The directory is gone: wait for it, or end."""
+        app = self.app
+        if app.options.drain or not app.policy.waits_for_directory:
+            return self._gone()
+        self.worker.settler.check_identity()
+        app.notes.give("directory-gone", self.spool.path)
+        if self.wait.wait(limit=_GONE_PAUSE) == LIFELINE:
+            return OK
+        self._watch_again()
+        turn.only, turn.newest, turn.tried = None, "", ""
+        return None
+
+    def _drain(self, turn: Turn) -> int | None:
+        """Scan again where a task was run, which may have enqueued others; end where nothing is left to try."""
+        if turn.ran:
+            turn.pauses = iter(LOOKS)
+            return None
+        pause = next(turn.pauses, None) if self.worker.unfinished else None
+        if pause is None:
+            return self._drained()
+        select.select([self.lifeline], [], [], pause)
+        return None
+
+    def _rest(self, turn: Turn) -> int | None:
+        """Wait for what comes next; returns the exit status where this process is to end."""
+        app, wait = self.app, self.wait
+        if app.options.cheap and not turn.ran and not turn.tried and turn.why != SIGNAL and self._cheap():
+            return OK
+        turn.tried = ""
+        # removed, and perhaps made again, between two scans; our watch is of the old one. uWSGI knows at its poll
+        if wait.moved() and (app.policy.waits_for_directory or os.path.isdir(self.spool.path)):
+            wait.wait(limit=_REMOVAL)  # perhaps it is being removed just now, and ours would be in the way
+            self._watch_again()
+            turn.only = None
+            return None
+        unfinished = self.worker.unfinished
+        try:
+            turn.why = wait.wait(unfinished=bool(unfinished) and app.policy.watches_directory)
+            self._vain = 0
+        except BaseException as error:
+            self._cannot_wait(error)
+            self._stray(error)
+            turn.why = WOKEN
+        turn.only = set(unfinished) if turn.why == LOOK else None
+        if turn.why == TASK and not app.options.ordered:
+            turn.newest = wait.watches[0].newest  # before anything else, as somebody may be waiting for it
+        if turn.why == SIGNAL:
+            self._signal()
+            return OK if self.worker.recycled else None
+        return self._let_go() if turn.why == LIFELINE else None
+
+    def _let_go(self) -> int:
+        """The fork server is gone, or wants us to leave."""
+        if not self.app.policy.ends_with_master and not self.words[LEAVE]:
+            self.app.log.dated(
                 f"uWSGI spooler {os.getpid()} error: the master disconnected from this worker. "
                 "Shutting down the worker."
             )
@@ -330,16 +351,15 @@ class Spooler:
         if self.wait.pending() and not ended:
             self.worker.woken = True
 
-    def _watch_again(self, wait: Wait) -> Wait:
+    def _watch_again(self) -> None:
         """The directory is a new one, perhaps: the old watch is of the one that was removed."""
         if not os.path.isdir(self.spool.path):
-            return wait
-        wait.close()
+            return
+        self.wait.close()
         if self.app.policy.explains:
             self.app.log.say(f"{self.spool.path} was removed and is back: served again")
         self.wait = Wait(self.app, [self.spool], lifeline=self.lifeline)
         self.wait.wakeup()
-        return self.wait
 
     def _signal(self) -> None:
         signals = self.app.signals
