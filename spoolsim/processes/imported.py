@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: how a database file of SQLite begins
 _SQLITE = b"SQLite format 3\0"
+#: the handler that the import of uwsgidecorators sets
+_DECORATORS = "manage_spool_request"
 
 
 def take_prints(story: Story | None) -> None:
@@ -23,6 +25,15 @@ def take_prints(story: Story | None) -> None:
         return
     sys.stdout, sys.stderr = (replacement(stream, story.printed, story.flush) for stream in (sys.stdout, sys.stderr))
     sys.__dict__["__stderr__"] = sys.stderr  # no stream of the app's own: a traceback in it goes to the log
+
+
+def functions() -> list[str]:
+    """The names of the spooler functions that the app has decorated; `uwsgi.spooler` for a handler of its own."""
+    decorated = getattr(sys.modules.get("uwsgidecorators"), "spooler_functions", None)
+    handler = vars(sys.modules["uwsgi"]).get("spooler")
+    if isinstance(decorated, dict) and (decorated or getattr(handler, "__name__", "") == _DECORATORS):
+        return sorted(map(str, decorated))
+    return [] if handler is None else ["uwsgi.spooler"]
 
 
 def source_files(app: App, before: list[str]) -> list[str]:

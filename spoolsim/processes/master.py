@@ -225,7 +225,7 @@ class Master:
             if word[2] and self.policy.refuses_failed_imports:
                 self.not_imported(generation, word[2])
             else:
-                self.imported(generation, word[1], word[4])
+                self.imported(generation, word[1], word[4], word[5])
         elif word[0] == "spawned":
             generation.spawned(word[2], word[1])
             self.fleet.happen(word[1], events.Spawned(word[2]))
@@ -259,7 +259,9 @@ class Master:
             self.ending.begun = True
         self.renewal.go_on()
 
-    def imported(self, generation: Generation, timed: list[Timed], targets: dict[int, str]) -> None:
+    def imported(
+        self, generation: Generation, timed: list[Timed], targets: dict[int, str], functions: list[str]
+    ) -> None:
         """A fork server has imported the app: its spoolers serve from now on."""
         self.waiting = False
         self.succession.served()
@@ -271,6 +273,7 @@ class Master:
             again = self.generations.count > 1 and not self.policy.keeps_timers_on_reload
             self.log.told(f"{'gracefully (RE)' if again else ''}spawned uWSGI master process (pid: {os.getpid()})")
             if not self.options.drain:
+                people.found(self.log, functions, [kind for kind, *_ in timed])
                 people.serving(self.log, [self.fleet.path(number) for number in range(self.fleet.served)])
             self.fleet.each(events.Started())
             self.touch.start()

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     # ---- to the master ----
 
     #: what the app registers for times and files; what could not be imported; the files of its modules; the targets of
-    #: its signals by number
-    Ready: TypeAlias = tuple[Literal["ready"], list[Timed], list[str], list[str], dict[int, str]]
+    #: its signals by number; the names of its spooler functions
+    Ready: TypeAlias = tuple[Literal["ready"], list[Timed], list[str], list[str], dict[int, str], list[str]]
     #: slot, pid
     SpawnedWord: TypeAlias = tuple[Literal["spawned"], int, int]
     #: slot, pid, status as os.waitstatus_to_exitcode, and whether it had done a task

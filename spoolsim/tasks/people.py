@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import os
 
-from spoolsim.printable import counted
+from spoolsim.printable import counted, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from spoolsim.log import Log
+
+#: so many functions are named
+_SHOWN = 8
+#: what fires signals: its kind, and its name
+_KINDS = {
+    "timer": "timer",
+    "ms_timer": "timer in milliseconds",
+    "rb_timer": "rb timer",
+    "cron": "cron",
+    "file": "file monitor",
+}
 
 
 def tell(log: Log) -> None:
@@ -19,6 +30,16 @@ def tell(log: Log) -> None:
         from spoolsim.tasks.story import Story
 
         log.story = Story(log)
+
+
+def found(log: Log, functions: Sequence[str], timed: Sequence[str]) -> None:
+    """The app is imported. functions: the names of its spooler functions. timed: the kind of each timer and cron."""
+    if log.story is None:
+        return
+    names = ", ".join(functions[:_SHOWN]) + (", …" if len(functions) > _SHOWN else "")
+    beats = [counted(timed.count(kind), name) for kind, name in _KINDS.items() if kind in timed]
+    what = [f"{counted(len(functions), 'function')} ({printable(names)})"] if functions else ["no spooler function"]
+    log.say(f"found {', '.join(what + beats)}")
 
 
 def serving(log: Log, processes: Sequence[str]) -> None:

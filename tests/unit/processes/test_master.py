@@ -23,7 +23,7 @@ from spoolsim.work.scoreboard import PID, STARTED
 
 #: no process has such a number
 NOBODY = 1 << 30
-READY = ("ready", [], [], [], {})
+READY = ("ready", [], [], [], {}, [])
 GRACE = 8.0
 
 
@@ -320,7 +320,7 @@ def test_new_code_that_cannot_be_imported(begin: Callable[..., Run], capfd: pyte
     run = begin()
     run.serves()
     run.turn(signal.SIGHUP)
-    run.says(("ready", [], ["app: SyntaxError"], [], {}))
+    run.says(("ready", [], ["app: SyntaxError"], [], {}, []))
     assert run.orders() == [("retire",)]
     assert "still serving the old code" in capfd.readouterr().err
     run.dies()

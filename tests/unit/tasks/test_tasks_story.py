@@ -174,12 +174,18 @@ def test_a_log_for_programs_has_no_story(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_lines_around_a_run(told) -> None:
-    """What is served, and what was done, in the right number."""
+    """What was found, what is served, and what was done, in the right number."""
+    people.found(told.log, [], [])
+    people.found(told.log, ["mail", "pay"], ["cron", "timer", "cron"])
+    people.found(told.log, [f"f{n}" for n in range(9)], [])
     people.serving(told.log, ["spool", "spool"])
     people.serving(told.log, ["spool"])
     people.stopped(told.log, 1, 0)
     people.stopped(told.log, 2, 1)
     assert told().splitlines() == [
+        "[spoolsim] found no spooler function",
+        "[spoolsim] found 2 functions (mail, pay), 1 timer, 2 crons",
+        "[spoolsim] found 9 functions (f0, f1, f2, f3, f4, f5, f6, f7, …)",
         "[spoolsim] serving spool with 2 processes; Ctrl-C stops",
         "[spoolsim] serving spool with 1 process; Ctrl-C stops",
         "[spoolsim] stopped: 1 task done",
