@@ -391,9 +391,8 @@ def main(wire_fd: int, board_fd: int) -> None:
     imported.warn_of_threads(app)
     imported.warn_of_connections(app, descriptors)
     targets = {number: target for number, (target, _) in app.signals.handlers.items()}
-    wire.send(
-        "ready", app.signals.report(), failures, imported.source_files(app, before), targets, imported.functions()
-    )
+    sources = imported.source_files(app, before)
+    wire.send("ready", app.signals.report(), failures, sources, targets, imported.functions())
     places = child.places_of([directory for directory, slot in directories if slot >= 0])
     ForkServer(wire, board, app, places, setup["reports"]).serve()
     forked.leave(0)
