@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  spoolsim help tutorial                       from nothing to a tested task, in ten minutes
-  spoolsim run uwsgi.ini                       run the spooler with production's configuration
-  spoolsim run --spooler spool --import tasks  the same with options, without a file
-  spoolsim run --inline --drain uwsgi.ini      run what is due, in this process, then stop
-  spoolsim enqueue --spooler spool user=42     enqueue one task by hand
-  spoolsim why 3fa                             say why the task #3fa has not run
+  spoolsim help tutorial                       learn it in ten minutes
+  spoolsim run uwsgi.ini                       run production's spooler
+  spoolsim run --spooler spool --import tasks  the same, without a file
+  spoolsim run --inline --drain uwsgi.ini      run what is due, then stop
+  spoolsim enqueue --spooler spool user=42     enqueue one task
+  spoolsim why 3fa                             say why #3fa has not run
 
 \b
 Exit status: 0 success; 1 failure (tasks left, unusable directory or app);

@@ -141,16 +141,21 @@ def run_help() -> None:
 
 
 _RUN = """\
-Usage: spoolsim run [OPTIONS] [FILE.ini | FILE.yaml | FILE.json | FILE.xml | FILE.py]
+Usage: spoolsim run [OPTIONS] [FILE]
 
-Run the spooler with the configuration file, or the options, that production has. Without either it takes the first
-of these in the working directory: [tool.spoolsim] in pyproject.toml, spoolsim.ini, uwsgi.ini.
+Run the spooler with the configuration file, or the options, that production
+has. FILE is .ini, .yaml, .json, .xml, .toml or .py. Without a file and without
+options it takes the first of these in the working directory: [tool.spoolsim]
+in pyproject.toml, spoolsim.ini, uwsgi.ini.
 
   spoolsim run uwsgi.ini
   spoolsim run --spooler spool --import tasks --spooler-processes 2
   spoolsim run --inline --drain uwsgi.ini
   spoolsim run --faithful uwsgi.ini
 
-Ctrl-C lets running tasks finish and stops; a second Ctrl-C ends them at once. SIGHUP reloads the code.
-Exit status: 0 stopped, or drained with nothing due left; 1 due tasks are left, or it cannot run; 2 usage error.
+Ctrl-C lets running tasks finish and stops; a second Ctrl-C ends them at once.
+SIGHUP reloads the code.
+
+Exit status: 0 stopped, or drained with nothing due left; 1 due tasks are left,
+or it cannot run; 2 usage error.
 """

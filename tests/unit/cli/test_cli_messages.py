@@ -25,6 +25,7 @@ def test_each_command_is_listed_once() -> None:
     said = call("--help").stdout
     assert [heading for heading in SECTIONS if f"\n{heading}:\n" in said] == list(SECTIONS)
     assert "spoolsim help tutorial" in said
+    assert max(map(len, said.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
