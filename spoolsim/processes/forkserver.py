@@ -388,8 +388,7 @@ def main(wire_fd: int, board_fd: int) -> None:
     except SystemExit as end:
         wire.send("exit", forked.exit_status(end))
         forked.leave(0)
-    imported.warn_of_threads(app)
-    imported.warn_of_connections(app, descriptors)
+    imported.warn_of_shared(app, descriptors)
     targets = {number: target for number, (target, _) in app.signals.handlers.items()}
     sources = imported.source_files(app, before)
     wire.send("ready", app.signals.report(), failures, sources, targets, imported.functions())

@@ -45,7 +45,13 @@ def source_files(app: App, before: list[str]) -> list[str]:
     return [*sources.of_modules(before, app.options.spooler_imports), *app.loader.failed_in]
 
 
-def warn_of_threads(app: App) -> None:
+def warn_of_shared(app: App, before: set[int]) -> None:
+    """Name what the app has started or opened and forked processes lack, or share. before: open_descriptors() then."""
+    _warn_of_threads(app)
+    _warn_of_connections(app, before)
+
+
+def _warn_of_threads(app: App) -> None:
     """Name the threads that the app has started: a fork takes none of them along."""
     threading = sys.modules.get("threading")
     if threading is not None and threading.active_count() > 1:
@@ -62,7 +68,7 @@ def open_descriptors() -> set[int]:
         return set()
 
 
-def warn_of_connections(app: App, before: set[int]) -> None:
+def _warn_of_connections(app: App, before: set[int]) -> None:
     """Name the connections and databases that the app has opened: all processes forked from us share them."""
     if not (before and app.policy.explains):
         return
