@@ -11,19 +11,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType
-    from typing import Protocol, TypeAlias
+    from typing import TypeAlias
 
     Handler: TypeAlias = Callable[[int, FrameType | None], object] | int | None
-
-    class Part(Protocol):
-        """A part of the master: it says when it wants to look, what came for it, and does what is due."""
-
-        def next_deadline(self) -> float | None:
-            """When, by the loop's clock; None for not at all."""
-
-        def collect(self, ready: set[int]) -> None:
-            """Take what the readable descriptors hold."""
-
 
 #: the longest wait, in seconds
 _LONGEST = 3600.0

@@ -167,9 +167,9 @@ class Master:
     def _looks(self) -> Iterator[float | None]:
         yield from self.fleet.looks()
         yield from self.generations.looks()
-        for part in (self.renewal, self.touch, self.clockwork, self.cheap, self.orphans, self.stats):
-            if part is not None:
-                yield part.next_deadline()
+        for part in (self.renewal, self.touch, self.clockwork, self.cheap, self.orphans):
+            yield part.next_deadline()
+        yield self.stats.next_deadline() if self.stats else None
 
     def turn(self) -> None:
         """One turn: wait, collect, decide, act."""
