@@ -21,7 +21,8 @@ from benchmarks.rooms import MEMORY, Places, Room, file_system
 from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work.app import App, install
+from spoolsim.work.app import App
+from spoolsim.work.installed import install
 from spoolsim.work.worker import Worker
 
 

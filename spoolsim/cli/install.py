@@ -12,7 +12,7 @@ from spoolsim.log import Log
 from spoolsim.options import Options, build
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work import app as apps
-from spoolsim.work import program
+from spoolsim.work import installed, program
 from spoolsim.work.variables import set_variables
 
 TYPE_CHECKING = False
@@ -111,7 +111,7 @@ def install(config: str | os.PathLike[str] | list[str] | Section | None = None) 
     for entry in options.pythonpath:
         if os.path.abspath(entry) not in sys.path:
             sys.path.insert(1, os.path.abspath(entry))
-    apps.install(program.from_environment()).module()
+    installed.install(program.from_environment()).module()
     return True
 
 

@@ -13,7 +13,7 @@ import time
 from spoolsim.emulate import stand_ins
 from spoolsim.emulate.arguments import long, quotient, text_or_bytes, wrapped
 from spoolsim.emulate.store import Store, store
-from spoolsim.work import app as apps
+from spoolsim.work import program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _cache(function: str, name: str) -> Cache | None:
     """The cache of that name; the first one for ''. NotEmulated for one of another server, NAME@HOST:PORT."""
     if not isinstance(name, str):
         raise TypeError(f"{function}() argument must be str, not {type(name).__name__}")
-    app = apps.in_this_process()
+    app = program.in_this_process()
     if "@" in name and function != "cache_keys":  # which uWSGI asks no other server for
         stand_ins.refuse(function, f"any process, which asks the cache server {name!r}; spoolsim asks no other node")
         return None
@@ -194,7 +194,7 @@ def _write(shared: Store, place: Cache, key: bytes, data: bytes, expires: int) -
     if place.items and _get(shared, place, key) is None:
         count = shared.one("select count(*) from item where cache = ?", place.name)
         if count and count[0] >= place.items:
-            apps.in_this_process().log.line(f'*** DANGER cache "{place.name}" is FULL !!! ***')
+            program.in_this_process().log.line(f'*** DANGER cache "{place.name}" is FULL !!! ***')
             return None
     shared.run("insert or replace into item values (?, ?, ?, ?)", place.name, key, data, expires)
     return True

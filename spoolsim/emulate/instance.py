@@ -12,7 +12,6 @@ from spoolsim.emulate import stand_ins
 from spoolsim.emulate.arguments import text
 from spoolsim.errors import PacketError
 from spoolsim.spool import packet
-from spoolsim.work import app as apps
 from spoolsim.work import program, scoreboard
 
 TYPE_CHECKING = False
@@ -64,7 +63,7 @@ def micros() -> int:
 
 def listen_queue(socket: int = 0, /) -> int:
     """0, as on an idle socket. Raises ValueError when the configuration has not so many sockets."""
-    if not 0 <= socket < len(apps.in_this_process().options.sockets):
+    if not 0 <= socket < len(program.in_this_process().options.sockets):
         raise ValueError(f"unable to find socket {socket}")
     return 0
 
@@ -115,7 +114,7 @@ def _titled(name: str) -> bool:
 
 def parsefile(path: str, /) -> dict[bytes, bytes] | None:
     """The variables of a uwsgi packet in a file (modifier1 0 or 17); None, and a line in the log, when it has none."""
-    log = apps.in_this_process().log
+    log = program.in_this_process().log
     try:
         with open(text("parsefile", path), "rb") as file:
             data = file.read(packet.HEADER + 0xFFFF)
@@ -135,7 +134,7 @@ def parsefile(path: str, /) -> dict[bytes, bytes] | None:
 
 def workers() -> tuple[dict[str, Any], ...]:
     """The web workers of the configuration, idle; only a stand-in worker is a process. Empty without a socket."""
-    app = apps.in_this_process()
+    app = program.in_this_process()
     if not app.options.sockets:
         return ()
     stand_in = _stand_in()
@@ -144,7 +143,7 @@ def workers() -> tuple[dict[str, Any], ...]:
 
 def _stand_in() -> int:
     """The pid of the stand-in worker, 0 without one."""
-    app = apps.in_this_process()
+    app = program.in_this_process()
     if app.worker_id == 1:
         return os.getpid()
     if app.board is None or not app.options.stand_in_worker:
@@ -170,7 +169,7 @@ def stop() -> bool | None:
 
 
 def _to_master(name: str, number: signal.Signals) -> bool | None:
-    app = apps.in_this_process()
+    app = program.in_this_process()
     if not program.has_master(app):
         stand_ins.refuse(name, "any process, which signals the master; here none is running")
         return None

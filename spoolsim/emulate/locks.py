@@ -18,6 +18,7 @@ except ImportError:  # no POSIX: the threads of this process alone
 from spoolsim import system
 from spoolsim.emulate import place, stand_ins
 from spoolsim.work import app as apps
+from spoolsim.work import program
 
 
 class Locks:
@@ -69,7 +70,7 @@ _locks: Locks | None = None
 
 def _for(number: int) -> tuple[Locks, int]:
     global _locks
-    app = apps.in_this_process()
+    app = program.in_this_process()
     if app.role == apps.SPOOLER:
         raise ValueError("The spooler cannot lock/unlock resources")
     wanted = operator.index(number)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from spoolsim.emulate import stand_ins
 from spoolsim.emulate.arguments import long, quotient, text, wrapped
 from spoolsim.emulate.store import Store, store
-from spoolsim.work import app as apps
+from spoolsim.work import program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def configured(options: Options) -> dict[str, int]:
 
 def _first(function: str, name: str) -> int | None:
     """The first value of a metric; None when there is none of that name."""
-    app = apps.in_this_process()
+    app = program.in_this_process()
     if app.options.metrics_enabled:
         return configured(app.options).get(text(function, name))
     if not app.policy.measures_unconfigured:

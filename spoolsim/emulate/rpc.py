@@ -9,6 +9,7 @@ from __future__ import annotations
 from spoolsim.emulate import stand_ins
 from spoolsim.emulate.arguments import text
 from spoolsim.work import app as apps
+from spoolsim.work import installed, program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _functions: dict[bytes, Callable[..., Any]] = {}
 def register_rpc(name: str, function: Callable[..., Any], argc: int = 0, /) -> bool:
     """Make a function callable by name. Raises ValueError in a spooler, as uWSGI does."""
     key = text("register_rpc", name).encode("utf-8")
-    app = apps.in_this_process()
+    app = program.in_this_process()
     if app.role == apps.SPOOLER:
         raise ValueError("unable to register rpc function")
     if app.role == apps.MASTER:
@@ -64,6 +65,6 @@ def _call(name: bytes, arguments: Any) -> bytes | None:
     try:
         result = function(*arguments)
     except Exception:
-        apps.print_error()
+        installed.print_error()
         return None
     return result if isinstance(result, bytes) and result else None

@@ -31,19 +31,19 @@ _LEGIONS = ("legion", "legion-mcast")
 def note(code: str, name: str) -> None:
     """Give a production note about uwsgi.NAME(), unless it is silenced or under --faithful."""
     if code in BY_CODE:
-        apps.in_this_process().note(code, f"uwsgi.{name}()")
+        program.in_this_process().note(code, f"uwsgi.{name}()")
 
 
 def say_once(name: str, text: str) -> None:
     """A diagnosis about uwsgi.NAME(), once in a run, never under --faithful."""
-    app = apps.in_this_process()
+    app = program.in_this_process()
     if app.policy.explains and app.said.first(name, text):
         app.log.say(f"uwsgi.{name}(): {text}")
 
 
 def refuse(name: str, where: str) -> None:
     """Raise NotEmulated for a call of uwsgi.NAME(); with --not-emulated=warn say so once and return None."""
-    app = apps.in_this_process()
+    app = program.in_this_process()
     sentence = f"uwsgi.{name}() is not emulated: uWSGI runs it in {where}"
     if app.options.not_emulated != "warn":
         raise NotEmulated(sentence)
@@ -67,7 +67,7 @@ def function(name: str, where: str) -> Callable[..., Any]:
 
 def signal(number: int) -> None:
     """uwsgi.signal(): hand a signal to the master of the run. NotEmulated when none runs on our directory."""
-    app = apps.in_this_process()
+    app = program.in_this_process()
     number = app.signals.number(number)
     try:
         sent = program.send_signal(app, number)
@@ -80,14 +80,14 @@ def signal(number: int) -> None:
 
 def signal_registered(number: int) -> bool | None:
     """uwsgi.signal_registered(): has this program or the run a handler?"""
-    app = apps.in_this_process()
+    app = program.in_this_process()
     number = app.signals.number(number)
     return True if number in app.signals.handlers or program.signal_registered(app, number) else None
 
 
 def timed(name: str, number: int) -> None:
     """After uwsgi.add_timer() and the like: say where it fires, unless a run has a handler for the signal."""
-    app = apps.in_this_process()
+    app = program.in_this_process()
     if not program.signal_registered(app, app.signals.number(number)):
         say_once(name, "nothing fires in this program: `spoolsim run` of the module that calls it raises the signal")
 
@@ -129,7 +129,7 @@ def log_this_request() -> None:
 
 def _without_request(name: str) -> bool:
     """Are we where uWSGI has no request, and crashes?"""
-    if apps.in_this_process().role in (apps.WORKER, apps.PROGRAM):
+    if program.in_this_process().role in (apps.WORKER, apps.PROGRAM):
         return False
     refuse(name, "a web worker, during a request; outside of one it crashes the process")
     return True
@@ -139,7 +139,7 @@ def _without_request(name: str) -> bool:
 
 
 def _configured(options: tuple[str, ...]) -> bool:
-    opt = apps.in_this_process().options.opt
+    opt = program.in_this_process().options.opt
     return any(option in opt for option in options)
 
 

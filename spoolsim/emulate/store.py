@@ -17,7 +17,7 @@ except ImportError:  # no POSIX: SQLite's own lock has to do
 
 from spoolsim import system
 from spoolsim.emulate import place
-from spoolsim.work import app as apps
+from spoolsim.work import program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ if system.POSIX:
 
 def store() -> Store:
     """The store of this process's instance."""
-    path = place.shared(apps.in_this_process(), "db")
+    path = place.shared(program.in_this_process(), "db")
     found = _stores.get(path)
     if found is None:
         found = _stores[path] = Store(path)

@@ -22,8 +22,9 @@ from spoolsim.processes.forked import (
 from spoolsim.processes.lifeline import DieWithParent
 from spoolsim.processes.turn import Turn
 from spoolsim.work import atexits, identity, intact, run
-from spoolsim.work.app import SPOOLER, print_error
+from spoolsim.work.app import SPOOLER
 from spoolsim.work.diagnosis import listed
+from spoolsim.work.installed import print_error
 from spoolsim.work.notices import nobody
 from spoolsim.work.remains import reporter
 from spoolsim.work.run import Ended

@@ -24,7 +24,8 @@ from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.tasks import people
 from spoolsim.work import atexits, attempted, handlers, program, said, tried
-from spoolsim.work.app import App, install
+from spoolsim.work.app import App
+from spoolsim.work.installed import install
 from spoolsim.work.notices import KEPT
 from spoolsim.work.recorder import Box, bury, open_box
 from spoolsim.work.remains import reporter

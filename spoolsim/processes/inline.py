@@ -14,8 +14,9 @@ import time
 from spoolsim import system
 from spoolsim.errors import AppError
 from spoolsim.work import attempted, handlers, program
-from spoolsim.work.app import SPOOLER, App, install, print_error
+from spoolsim.work.app import SPOOLER, App
 from spoolsim.work.capture import capture_for, leave_streams
+from spoolsim.work.installed import install, print_error
 from spoolsim.work.notices import nobody
 from spoolsim.work.remains import Remains
 from spoolsim.work.run import Ended

@@ -9,7 +9,8 @@ from spoolsim.processes.forked import FAILED, OK, exit_status, leave, name_proce
 from spoolsim.processes.lifeline import DieWithParent
 from spoolsim.processes.loop import monotonic
 from spoolsim.processes.network import Network, bind, who_runs_code
-from spoolsim.work.app import WORKER, print_error
+from spoolsim.work.app import WORKER
+from spoolsim.work.installed import print_error
 from spoolsim.work.loading import IN_WORKERS
 from spoolsim.work.wait import LIFELINE, SIGNAL, Wait
 

@@ -26,6 +26,7 @@ from spoolsim.spool import jobs as _jobs
 from spoolsim.tasks import people as _people
 from spoolsim.work import app as _app
 from spoolsim.work import outcome as _outcome
+from spoolsim.work import program as _program
 from spoolsim.work import scoreboard as _board
 from spoolsim.work.signature import takes as _takes
 
@@ -91,7 +92,6 @@ if TYPE_CHECKING:
         scrolls,
         set_logvar,
     )
-    from spoolsim.work.app import App
 
 #: names that uWSGI has only where a spooler is configured
 # fmt: off
@@ -103,7 +103,7 @@ _NEED_A_SPOOLER = frozenset((
 #: names here that are none of uWSGI's
 _PRIVATE = frozenset(("annotations", "os", "sys", "time", "TYPE_CHECKING"))
 #: what this module talks to; its presence tells our module from uWSGI's
-_spoolsim: App = _app.in_this_process()
+_spoolsim = _program.in_this_process()
 _people.tell(_spoolsim.log)
 
 SPOOL_OK = _outcome.SPOOL_OK
@@ -318,7 +318,7 @@ def signal_wait(number: int = -1) -> bytes | None:
 
         refuse("signal_wait", "a spooler or a web worker; with --stand-in-worker, there")
         return None
-    signals.wait(pipe, number, who)
+    signals.wait(pipe, number, who, _spoolsim.print_error)
     return b""
 
 

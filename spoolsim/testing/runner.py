@@ -14,7 +14,8 @@ from spoolsim.testing.record import Record
 from spoolsim.testing.task import KILLED, Ran, Task
 from spoolsim.testing.worker import Died, TestingWorker
 from spoolsim.work import outcome as outcomes
-from spoolsim.work.app import SPOOLER, WORKER, print_error
+from spoolsim.work.app import SPOOLER, WORKER
+from spoolsim.work.installed import print_error
 from spoolsim.work.run import Ended
 from spoolsim.work.scoreboard import LEAVE
 

@@ -16,6 +16,7 @@ from spoolsim.emulate import rpc
 from spoolsim.errors import HarnessError
 from spoolsim.testing.faults import is_library
 from spoolsim.work import app as apps
+from spoolsim.work import installed
 from spoolsim.work.signals import Signals
 
 TYPE_CHECKING = False
@@ -113,7 +114,7 @@ def enter(app: App, *, path: Iterable[str] = (), env: Iterable[tuple[str, str]] 
         raise HarnessError(f"sys.modules['uwsgi'] is {where}, not spoolsim's module; a harness cannot speak for it")
     undo = _surroundings([apps.SHIM, *path], env)
     _on.append((app, undo, _Tables()))
-    apps.install(app)
+    installed.install(app)
     module = _load(there)
     _fill(module, app)
     sys.modules["uwsgi"] = module
@@ -211,11 +212,11 @@ def leave(app: App) -> None:
         _decorators = there
     if _on:
         before = _on[-1][0]
-        apps.install(before)
+        installed.install(before)
         _fill(_load(None), before)
         _apply(before, ())
         return
-    apps.current = None
+    installed.current = None
     for name, module in (("uwsgi", _module), (_DECORATORS, _decorators)):
         if module is not None and sys.modules.get(name) is module:
             del sys.modules[name]

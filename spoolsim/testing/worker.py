@@ -16,7 +16,8 @@ from spoolsim.testing.limit import Interrupted
 from spoolsim.testing.task import BROKEN, KILLED, Ran
 from spoolsim.work import diagnosis, run
 from spoolsim.work import outcome as outcomes
-from spoolsim.work.app import SPOOLER, print_error
+from spoolsim.work.app import SPOOLER
+from spoolsim.work.installed import print_error
 from spoolsim.work.scoreboard import LEAVE
 from spoolsim.work.worker import Worker
 

@@ -96,7 +96,7 @@ class App:
         self.worker_id = 0
         self.started = 0
         self.set_frequency = 0
-        self.loader = Loader(options, log, print_error)
+        self.loader = Loader(options, log, self.print_error)
         #: where set_user_harakiri writes its deadline: a word of the scoreboard
         self.harakiri_word: Callable[[int], None] | None = None
         #: of what tasks print and raise, for the history; None where nobody keeps it
@@ -133,6 +133,10 @@ class App:
         if self.capture is not None:
             self.capture.wrote(line)
 
+    def print_error(self) -> None:
+        """Print the exception being handled, which the app's code has raised."""
+        trace.show(self)
+
     def note(self, code: str, about: str = "", detail: str = "") -> None:
         """Give a production note; the name that our decorators call."""
         self.notes.give(code, about, detail)
@@ -164,7 +168,7 @@ class App:
             try:
                 hook()
             except Exception:
-                print_error()
+                self.print_error()
 
     def prepare(self) -> None:
         """Make `uwsgi` importable, also in children, and set limits, environment, directory and path as options say.
@@ -248,32 +252,3 @@ class OwnDecorators:
             self.log.say(f"`import uwsgidecorators` finds {spec.origin}, as under uWSGI; spoolsim's own is not used")
             return spec
         return None
-
-
-#: this process's App, once there is one
-current: App | None = None
-
-
-def install(app: App) -> App:
-    """Make `app` what `import uwsgi` talks to in this process."""
-    global current
-    current = app
-    return app
-
-
-def in_this_process() -> App:
-    """The App of this process: installed by run, or described in the environment by exec."""
-    if current is None:
-        from spoolsim.work.program import from_environment
-
-        return install(from_environment())
-    return current
-
-
-def print_error(about: str = "") -> None:
-    """Print the exception being handled as Python would, through sys.excepthook, less our own frames at its top.
-
-    A hook that fails, or a standard error that is not there, is not ours to die of: then it goes to descriptor 2.
-    about: what raised it, in words.
-    """
-    trace.show(current, about)

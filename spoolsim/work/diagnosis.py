@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from spoolsim.work import app as apps
+from spoolsim.work import installed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _relative(path: str) -> tuple[str, str]:
 
 def _late_import(name: str, directory: str) -> tuple[str, str]:
     """An import within a task failed; uWSGI would have found a file of that name in the spool directory."""
-    app = apps.current
+    app = installed.current
     top = name.partition(".")[0]
     there = os.path.join(directory, top)
     if app is not None and (os.path.isfile(f"{there}.py") or os.path.isfile(os.path.join(there, "__init__.py"))):

@@ -9,7 +9,7 @@ from spoolsim.spool.directory import FAILED
 from spoolsim.spool.verdicts import Aside
 from spoolsim.work import outcome as outcomes
 from spoolsim.work import run, verdict
-from spoolsim.work.app import print_error
+from spoolsim.work.installed import print_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

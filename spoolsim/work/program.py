@@ -14,8 +14,8 @@ from spoolsim import system
 from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.spool.directory import SpoolDir
+from spoolsim.work import installed, signal_fifo
 from spoolsim.work import scoreboard as board
-from spoolsim.work import signal_fifo
 from spoolsim.work.alive import alive
 from spoolsim.work.app import PROGRAM, App
 
@@ -202,3 +202,8 @@ def from_environment() -> App:
     app = App(options, directories, Log(style=options.log_style, people=options.policy.writes_for_people), role=PROGRAM)
     app.master_pid = described["master"]
     return app
+
+
+def in_this_process() -> App:
+    """The App of this process: installed by run, or described in the environment by exec."""
+    return installed.current or installed.install(from_environment())

@@ -10,7 +10,8 @@ from spoolsim.errors import PacketError
 from spoolsim.spool.packet import decode
 from spoolsim.work import diagnosis, intact
 from spoolsim.work import outcome as outcomes
-from spoolsim.work.app import OURS, print_error
+from spoolsim.work.app import OURS
+from spoolsim.work.installed import print_error
 from spoolsim.work.outcome import returned
 
 TYPE_CHECKING = False

@@ -324,15 +324,15 @@ class Signals(SignalRouter):
         else:
             self.deliver(number, target)
 
-    def wait(self, pipe: Pipe, wanted: int, who: str) -> None:
+    def wait(self, pipe: Pipe, wanted: int, who: str, report: Callable[[], None]) -> None:
         """uwsgi.signal_wait() of the process that `who` names: run the handlers of what arrives, until one (the wanted
-        one, if not negative) did.
+        one, if not negative) did. What one raises is printed by `report`.
         """
         while True:
             pipe.wait()
             number = pipe.receive()
             if number >= 0:
-                self.run(number, who, _print_error)
+                self.run(number, who, report)
                 if wanted < 0 or number == wanted:
                     return
 
@@ -348,9 +348,3 @@ class Signals(SignalRouter):
             else:
                 return
         self._log.dated(f"error managing signal {number} on {who}")
-
-
-def _print_error() -> None:
-    from spoolsim.work.app import print_error
-
-    print_error()

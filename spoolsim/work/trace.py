@@ -12,9 +12,20 @@ from spoolsim.work.outcome import class_name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, TextIO
+    from typing import Any, Protocol, TextIO
 
-    from spoolsim.work.app import App
+    from spoolsim.work.capture import Capture
+    from spoolsim.work.said import Said
+
+    class Host(Protocol):
+        """What an App has of what is needed here: its log, and what was said and is kept."""
+
+        log: Log
+        capture: Capture | None
+        folds: bool
+        said: Said
+        born: int
+
 
 #: how the paths of our own source files begin
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -42,7 +53,7 @@ class _Gathered(io.StringIO):
         return getattr(self._stream, "encoding", None) or "utf-8"
 
 
-def show(app: App | None, about: str = "") -> None:
+def show(app: Host | None, about: str = "") -> None:
     """Print the exception being handled as Python would, through sys.excepthook, less our own frames at its top.
 
     about: what raised it, for the line that takes the place of a traceback which was printed before.

@@ -18,7 +18,8 @@ from spoolsim.spool.scan import scan
 from spoolsim.spool.verdicts import KEEP
 from spoolsim.work import intact, run, verdict
 from spoolsim.work import outcome as outcomes
-from spoolsim.work.app import NO_HANDLER, print_error
+from spoolsim.work.app import NO_HANDLER
+from spoolsim.work.installed import print_error
 from spoolsim.work.notices import Notices, nobody
 from spoolsim.work.recorder import recorder_for
 from spoolsim.work.run import Ended

@@ -19,8 +19,9 @@ from spoolsim.options import Options
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.journal import read
 from spoolsim.spool.names import PREFIX
-from spoolsim.work import app as apps
-from spoolsim.work.app import SPOOLER, App, install
+from spoolsim.work import installed
+from spoolsim.work.app import SPOOLER, App
+from spoolsim.work.installed import install
 from spoolsim.work.outcome import BROKEN, Outcome, raised, returned
 from spoolsim.work.scoreboard import (
     DONE,
@@ -78,9 +79,9 @@ def name_of(number: int) -> str:
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     """A worker changes directory, and its app the environment."""
-    environ, path, cwd, current = dict(os.environ), list(sys.path), os.getcwd(), apps.current
+    environ, path, cwd, current = dict(os.environ), list(sys.path), os.getcwd(), installed.current
     yield
-    apps.current = current
+    installed.current = current
     os.chdir(cwd)
     sys.path[:] = path
     os.environ.clear()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spoolsim.work import app
+from spoolsim.work import installed
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,7 @@ def no_instance_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
     One that a test elsewhere installed in this process counts as well.
     """
-    monkeypatch.setattr(app, "current", None)
+    monkeypatch.setattr(installed, "current", None)
 
 
 @pytest.fixture

@@ -117,10 +117,6 @@ IN_CIRCLES = {
     "spoolsim.testing.live",
     "spoolsim.testing.runner",
     "spoolsim.testing.worker",
-    "spoolsim.work.app",
-    "spoolsim.work.program",
-    "spoolsim.work.signals",
-    "spoolsim.work.trace",
 }
 
 

@@ -9,7 +9,8 @@ from timing import main, timed
 from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work.app import App, install
+from spoolsim.work.app import App
+from spoolsim.work.installed import install
 from spoolsim.work.worker import Worker
 
 

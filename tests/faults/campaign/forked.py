@@ -20,7 +20,8 @@ from spoolsim.spool import file
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.enqueue import Producer
 from spoolsim.spool.names import PREFIX
-from spoolsim.work.app import SPOOLER, App, install
+from spoolsim.work.app import SPOOLER, App
+from spoolsim.work.installed import install
 from spoolsim.work.worker import Worker
 from tests.faults.campaign.ledger import Verdict
 from tests.faults.campaign.meddle import NEWCOMER, Race, Refusal

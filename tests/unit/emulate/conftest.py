@@ -14,7 +14,7 @@ from spoolsim.log import Log
 from spoolsim.options import Setting, build
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work import app as apps
-from spoolsim.work import program
+from spoolsim.work import installed, program
 from spoolsim.work.app import App
 
 
@@ -35,7 +35,7 @@ class Instance:
         built = build(settings)
         directory = SpoolDir(os.path.realpath(spool), bare=built.faithful)
         app = App(built, [(directory, -1)], Log(self._fd()), role=role)
-        self._monkeypatch.setattr(apps, "current", app)
+        self._monkeypatch.setattr(installed, "current", app)
         return app
 
     def _fd(self) -> int:

@@ -17,8 +17,9 @@ from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.spool import claim, file, lock, settle
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work import app as apps
-from spoolsim.work.app import SPOOLER, App, install
+from spoolsim.work import installed
+from spoolsim.work.app import SPOOLER, App
+from spoolsim.work.installed import install
 from spoolsim.work.tried import Tried, share
 from spoolsim.work.worker import Worker
 from tests.oracle.packets import packet
@@ -28,7 +29,7 @@ from tests.oracle.packets import packet
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """One whose handler asks for a retry, with one task; what is put into this process goes with it."""
     environ, path, here = dict(os.environ), list(sys.path), os.getcwd()
-    monkeypatch.setattr(apps, "current", apps.current)
+    monkeypatch.setattr(installed, "current", installed.current)
     home = tmp_path / "spool"
     home.mkdir()
     spool = SpoolDir(str(home))
