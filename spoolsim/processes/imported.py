@@ -30,7 +30,7 @@ def take_prints(story: Story | None) -> None:
 def functions() -> list[str]:
     """The names of the spooler functions that the app has decorated; `uwsgi.spooler` for a handler of its own."""
     decorated = getattr(sys.modules.get("uwsgidecorators"), "spooler_functions", None)
-    handler = vars(sys.modules["uwsgi"]).get("spooler")
+    handler = getattr(sys.modules.get("uwsgi"), "spooler", None)  # no module yet, where the options are wrong
     if isinstance(decorated, dict) and (decorated or getattr(handler, "__name__", "") == _DECORATORS):
         return sorted(map(str, decorated))
     return [] if handler is None else ["uwsgi.spooler"]

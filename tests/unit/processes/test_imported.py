@@ -35,6 +35,12 @@ def test_an_app_without_tasks() -> None:
     assert functions() == []
 
 
+def test_an_app_that_was_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong option ends the start before there is a module."""
+    monkeypatch.delitem(sys.modules, "uwsgi")
+    assert functions() == []
+
+
 def test_a_handler_of_ones_own(uwsgi: ModuleType) -> None:
     """Is named as the app names it."""
     uwsgi.__dict__["spooler"] = lambda env: -2
