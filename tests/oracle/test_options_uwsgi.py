@@ -192,10 +192,16 @@ def test_each_option_stands_in_one_of_three_lists(uwsgi_binary: str):
 
 
 def replaced(uwsgi_binary: str, cwd: Path, name: str) -> bool | None:
-    """Does uWSGI replace $(WORD) in the value of this option? None when its value cannot be asked for."""
+    """Does uWSGI replace $(WORD) in the value of this option? None when its value cannot be asked for.
+
+    Each is asked beside a directory `nothing` of its own: `spooler` makes the one that it names, and ends where
+    another makes it just before; `envdir` ends where there is none.
+    """
+    place = cwd / name
+    (place / "nothing").mkdir(parents=True)
     done = subprocess.run(
         [uwsgi_binary, f"--{name}=no$(WORD)", "--get", name],
-        cwd=cwd,
+        cwd=place,
         env={**os.environ, "WORD": "thing"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
