@@ -9,7 +9,7 @@ import sys
 from collections import namedtuple
 
 from spoolsim.processes.mounts import silent_type
-from spoolsim.processes.touch import touched
+from spoolsim.processes.touch import Quiet, touched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 _LOOK = 1.0
 #: seconds from the touch to the kill under --faithful; uWSGI gives spoolers no mercy and looks once a second
 _NO_MERCY = 1.0
-#: an editor writes several times: seconds without a change before a reload
-_QUIET = 0.1
-#: but some programs never stop writing: so long after the first change it comes in any case
-_LOUD = 2.0
 
 
 class ReloadWanted(namedtuple("ReloadWanted", "why touched", defaults=("", False))):
@@ -87,9 +83,7 @@ class Touch:
         #: py-autoreload: the files of the app's modules, and what watches them
         self._modules: set[str] = set()
         self._module_watch: FileWatch | None = None
-        #: source changed: when it has been quiet for so long, reload; and at the latest then
-        self.quiet_at: float | None = None
-        self.latest_at = 0.0
+        self._quiet = Quiet()
         self._changed = False
 
     def _look_at_all(self) -> dict[str, Seen]:
@@ -244,7 +238,7 @@ class Touch:
 
     def next_deadline(self) -> float | None:
         """When to tick."""
-        times = [at for at in (self.look_at, self.kill_at, self.quiet_at) if at is not None]
+        times = [at for at in (self.look_at, self.kill_at, self._quiet.at) if at is not None]
         return min(times, default=None)
 
     def tick(self) -> Iterator[Asked]:
@@ -255,11 +249,8 @@ class Touch:
             yield NoMercy()
         if self._changed:
             self._changed = False
-            if self.quiet_at is None:
-                self.latest_at = now + _LOUD
-            self.quiet_at = min(now + _QUIET, self.latest_at)
-        if self.quiet_at is not None and now >= self.quiet_at:
-            self.quiet_at = None
+            self._quiet.changed(now)
+        if self._quiet.over(now):
             yield ReloadWanted("source changed: reloading")
         if self.look_at is None or not (self.hinted or now >= self.look_at):
             return

@@ -42,20 +42,16 @@ def test_source_below_the_path(start: Start, home_app: str) -> None:
 
 
 def test_a_program_that_never_stops_writing(start: Start, home_app: str) -> None:
-    """It delays the reload for a while, not forever."""
+    """It delays the reload for a while, not forever; how long, tests/unit/processes/test_touch.py shows."""
     it = start("--watch", ".", app=home_app + "VERSION = 'one'\n")
     changed_to(it, home_app, "watched", again=True)
     before = it.output().count("source changed")
-    writes = 0
 
     def reloaded() -> bool:
-        nonlocal writes
-        writes += 1
         (it.home / "generated.py").write_text(f"x = {time.monotonic_ns()}\n")
         return it.output().count("source changed") >= before + 2
 
     poll_until(reloaded, 30, "two reloads during the writing")
-    assert writes > 10  # each reload was put off, and not one made for each write
     assert it.stop() == 0
 
 
