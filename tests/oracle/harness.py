@@ -82,6 +82,8 @@ def load_scenarios() -> dict[str, Scenario]:
 
 #: Seconds. No wait for what is to come gives up before, whatever it asks for: a busy machine is slow.
 PATIENCE = 90.0
+#: Seconds that a scenario waits at most until its processes, which have no end to come to, sleep.
+SETTLING = 20.0
 
 
 def wait(cond: Callable[[], object], timeout: float, *, perhaps: bool = False) -> bool:
@@ -262,8 +264,13 @@ class Bench:
         return wait(cond, timeout)
 
     def give_time(self, seconds: float) -> None:
-        """Let time pass, for wrong behaviour to show."""
+        """Let time pass, for wrong behaviour to show; more on a busy machine: until what has been begun is done."""
         give_time(seconds)
+        end = time.monotonic() + SETTLING
+        calm = 0
+        while calm < 3 and time.monotonic() < end:
+            calm = 0 if any(sessions.busy(i.p.pid, i.mark) for i in self.insts) else calm + 1
+            give_time(0.02)
 
     def path(self, *p: str) -> str:
         return os.path.join(self.work, *p)

@@ -105,6 +105,26 @@ def sleeps(pid: int) -> bool:
         return True
 
 
+def busy(sid: int, mark: str) -> bool:
+    """Whether a thread of the session's processes runs, or waits for a processor or a disk (on Linux; else False)."""
+    if not os.path.isdir("/proc/self"):
+        return False
+    for pid in members(sid, mark):
+        try:
+            threads = os.listdir(f"/proc/{pid}/task")
+        except OSError:
+            continue  # it has ended
+        for thread in threads:
+            try:
+                with open(f"/proc/{pid}/task/{thread}/stat", "rb") as f:
+                    state = f.read().rsplit(b")", 1)[1].split()[0]
+            except OSError:
+                continue
+            if state in (b"R", b"D"):
+                return True
+    return False
+
+
 def wait_empty(sid: int, mark: str, timeout: float) -> list[int]:
     """Wait until the session has no living member, at most `timeout` seconds; return the pids that are left."""
     end = time.monotonic() + timeout
