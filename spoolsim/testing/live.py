@@ -216,6 +216,16 @@ class LiveSpooler(Record):
             board.close()
         return [pid for pid in found if pid]
 
+    def _serving(self) -> set[int]:
+        """The pids of the processes that take tasks now, 0 for one that is missing."""
+        board = self._board()
+        if board is None:
+            return set()
+        try:
+            return {board.serving(number)[PID] for number in range(len(self.served) * self.processes)}
+        finally:
+            board.close()
+
     # ---- acting ----
 
     def kill_worker(self, pid: int | None = None) -> int:
@@ -231,9 +241,9 @@ class LiveSpooler(Record):
     def reload(self) -> None:
         """Have all code read again by new processes, as after touching touch-spoolers-reload; waits for them."""
         _refuse_frozen()
-        spawned = self.output.count("spawned the uWSGI spooler on dir")
+        before = self._serving()
         os.utime(self._touch)
-        self.wait_log("spawned the uWSGI spooler on dir", times=spawned + len(self.served) * self.processes)
+        self.wait(lambda: self._serving() and self._serving().isdisjoint(before | {0}), what="new spooler processes")
 
     def stop(self, timeout: float | None = None) -> int:
         """Stop as Ctrl-C does, running tasks finish; after `timeout` seconds everything is killed. The exit status."""
