@@ -307,7 +307,7 @@ def test_frequency_at_run_time(start: Start) -> None:
 # ---- the storm ----
 
 TOUCHES, TASKS, SECONDS = size((200, 2000, 20.0), (40, 400, 4.0))
-#: one task in so many takes longer than the mercy, and than all reloads, when it is run for the first time
+#: one task in so many takes longer than the mercy, when it is run for the first time
 LONG = 250
 
 STORM = """\
@@ -316,7 +316,7 @@ note("begin", n, os.getpid())
 mark = os.path.join(os.environ["GATES"], "long" + n)
 if int(n) % 250 == 7 and not os.path.exists(mark):
     open(mark, "w").close()
-    time.sleep(60)
+    time.sleep(float(env.get(b"seconds", b"3")))
 note("end", n, os.getpid())
 """
 
@@ -346,22 +346,30 @@ def test_a_storm_of_reloads(start: Start, home_app: str) -> None:
         poll_until(lambda until=until: time.monotonic() >= until, SECONDS, "the next touch")
     assert put == TASKS
     it.wait_empty(30)
-    answered_by(it, f"v{TOUCHES - 1}")
+    # on a busy machine a long task may have begun after the last reload: this one is there for another
+    last = TASKS - TASKS % LONG + LONG + 7
+    it.put("exec(STORM)", n=str(last), seconds="120")
+    poll_until(lambda: f"begin {last} " in "\n".join(it.runs()), 30, "the long task")
+    version(it, app, f"v{TOUCHES}")
+    touch(it, "t0")
+    it.wait_empty(30)
+    answered_by(it, f"v{TOUCHES}")
     settled(it, 3)
     lines = [tuple(line.split()) for line in it.runs() if line.startswith(("begin", "end"))]
     ends = [(int(n), pid) for what, n, pid in lines if what == "end"]
     begins = [(int(n), pid) for what, n, pid in lines if what == "begin"]
-    long = {n for n in range(TASKS) if n % LONG == 7}
+    tasks = {*range(TASKS), last}
+    long = {n for n in tasks if n % LONG == 7}
     # said with the task that stays: one that sleeps, or one whose removal a busy disk held up for all of the mercy
     killed = Counter(
         re.findall(r"spooler (\d+) is killed, reload-mercy \(1 s\) is over; its task \S+ stays", it.output())
     )
-    assert {n for n, _ in ends} == set(range(TASKS))
-    for n in range(TASKS):
+    assert {n for n, _ in ends} == tasks
+    for n in tasks:
         runners = [pid for number, pid in begins if number == n]
         assert len(set(runners)) == len(runners), (n, runners)
         assert set(runners[:-1]) <= set(killed), f"task {n} was begun by {runners}, and mercy killed only {killed}"
-    assert len(begins) - TASKS == killed.total() >= 1
+    assert len(begins) - len(tasks) == killed.total() >= 1
     unfinished = set(begins) - set(ends)  # a process that was killed in its sleep noted a begin and no end
     assert {n for n, _ in unfinished} <= long and len(unfinished) >= 1
     assert it.output().count("has been touched") >= TOUCHES / 10

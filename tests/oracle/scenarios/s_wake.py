@@ -163,9 +163,9 @@ def config_frequency_values(h):
         runs[label] = h.start([("spooler", d), ("spooler-freq" if label == "freq" else "spooler-frequency", "2" if label == "freq" else label)], "import uwsgi\nfrom oracleobs import *\ndef h(e):\n    obs('t'); return -1\nuwsgi.spooler = h\n")
     out = {}
     for label, i in runs.items():
-        i.wait_obs("t", 2, 6)
+        i.wait_obs("t", 4, 9)
         t = [x["t"] for x in i.obs("t")]
-        out[label] = round(t[1] - t[0]) if len(t) > 1 else None
+        out[label] = round((t[3] - t[0]) / 3) if len(t) > 3 else None
     return out
 
 
