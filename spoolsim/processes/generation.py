@@ -71,16 +71,18 @@ class Generation:
 
     began: when it was started, by the monotonic clock.
     end_by: when it is killed, by the same clock, as it was told to end and had time; None for not told yet.
+    owed: the slots for which it was asked to fork, and has not answered yet.
     handles: pid -> a descriptor of that process, by which it can be signalled when its parent is gone; Linux only.
     """
 
-    __slots__ = ("began", "dead", "end_by", "handles", "number", "pid", "pids", "ready", "wire")
+    __slots__ = ("began", "dead", "end_by", "handles", "number", "owed", "pid", "pids", "ready", "wire")
 
     def __init__(self, number: int, pid: int, wire: Wire) -> None:
         self.number = number
         self.pid = pid
         self.wire = wire
         self.pids: dict[int, int] = {}
+        self.owed: set[int] = set()
         self.began = time.clock_gettime(time.CLOCK_MONOTONIC)
         self.handles: dict[int, int] = {}
         self.end_by: float | None = None
@@ -107,13 +109,25 @@ class Generation:
         if not self.dead:
             os.kill(self.pid, signal.SIGKILL)
 
+    def ask(self, number: int, seat: int) -> None:
+        """Let it fork a spooler for slot `number`, into a seat of the scoreboard."""
+        self.owed.add(number)
+        self.send(("spawn", number, seat))
+
     def spawned(self, pid: int, number: int) -> None:
         """It has a spooler more, for slot `number`."""
+        self.owed.discard(number)
         self.pids[pid] = number
         try:
             self.handles[pid] = os.pidfd_open(pid)
         except (AttributeError, OSError):
             pass  # not Linux, or buried already
+
+    def died(self, pid: int, number: int) -> None:
+        """A spooler of it is dead; pid 0: it could not fork one for slot `number`."""
+        if not pid:
+            self.owed.discard(number)
+        self.forget(pid)
 
     def forget(self, pid: int) -> None:
         """A spooler of it is dead, or somebody else's business."""

@@ -295,7 +295,7 @@ class Master:
 
     def died(self, generation: Generation, number: int, pid: int, status: int, worked: bool) -> None:
         """A spooler is dead."""
-        generation.forget(pid)
+        generation.died(pid, number)
         self.orders.died_of = status
         self.drain.dies(number, status)
         self.fleet.happen(number, events.Died(pid, worked))

@@ -54,7 +54,7 @@ class Orders:
         """One action of one slot."""
         if isinstance(action, events.Spawn):
             if self._generations.serving is not None:
-                self._generations.serving.send(("spawn", number, action.seat))
+                self._generations.serving.ask(number, action.seat)
         elif isinstance(action, events.Leave):
             self._fleet.mark_leaver(number, action.pid)
             self._generations.tell("leave", action.pid)

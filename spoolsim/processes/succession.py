@@ -81,9 +81,9 @@ class Succession:
             self._replace(generation)
         else:
             self._orphans.adopt(generation, self._fleet.board, owed=True, kill=event.overdue)
-            for slot in self._fleet.slots if generation.ready else ():  # it still owed us these
-                if slot.state == lifecycle.STALE:
-                    self._fleet.happen(slot.number, events.Died(0, True))
+            for number in generation.owed:
+                if self._fleet.slots[number].state == lifecycle.STALE:
+                    self._fleet.happen(number, events.Died(0, True))
 
     def _replace(self, generation: Generation) -> None:
         """The one that served was killed: its spoolers finish their tasks, and write to a scoreboard of the past."""

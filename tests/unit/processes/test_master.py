@@ -255,6 +255,44 @@ def test_a_stop_amid_a_reload(begin: Callable[..., Run]) -> None:
     assert run.master.over()
 
 
+def test_a_fork_server_of_two_reloads_ago_ends_amid_a_reload(
+    begin: Callable[..., Run], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It owes nobody anything: the process that is being forked is the later one's, and is waited for."""
+    run = begin()
+    first = run.serves()
+    run.turn(signal.SIGHUP)
+    run.says(READY)
+    run.turn(signal.SIGHUP)
+    run.says(READY)  # amid the fork
+    assert run.state == lifecycle.STALE
+    run.ends(first, 0, worked=True, server=0)
+    run.dies(0)
+    assert (run.state, run.orders(2)) == (lifecycle.STALE, [])
+    stale = run.pids + 1
+    assert run.orders(1) == [("spawn", 0, 1), ("retire",)]
+    run.master.fleet.board.slot(1)[PID] = run.pids = stale
+    run.says(("spawned", 0, stale), 1)
+    assert run.orders(1) == [("leave", stale)]
+    assert run.forks(2) > stale
+    assert run.state == lifecycle.SERVING
+    assert "OOOPS" not in capfd.readouterr().err
+
+
+def test_a_fork_server_that_ends_owing_a_process(begin: Callable[..., Run]) -> None:
+    """The one that serves now forks in its place."""
+    run = begin()
+    first = run.serves()
+    run.turn(signal.SIGHUP)
+    run.says(READY)
+    run.turn(signal.SIGHUP)
+    run.says(READY)
+    run.ends(first, 0, worked=True, server=0)
+    run.dies(1)
+    assert run.forks(2) > first
+    assert run.state == lifecycle.SERVING
+
+
 def test_a_killed_fork_server_is_replaced(begin: Callable[..., Run], capfd: pytest.CaptureFixture[str]) -> None:
     """Its spoolers are left to themselves; the new one serves with its own."""
     run = begin()
