@@ -16,7 +16,7 @@ from spoolsim.spool.packet import MODIFIER1, decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
     from spoolsim.diagnose import Notes
@@ -41,9 +41,21 @@ class Producer:
     quiet: no line for each file written (`spooler-quiet`).
     durable: sync each file to the disk before it is acknowledged (--durable).
     stamp: write the mtime from this process's clock, for frozen time.
+    write_file: writes a spool file, as `file.write` does.
     """
 
-    __slots__ = ("_stripped", "directories", "durable", "log", "notes", "ordered", "policy", "quiet", "stamp")
+    __slots__ = (
+        "_stripped",
+        "directories",
+        "durable",
+        "log",
+        "notes",
+        "ordered",
+        "policy",
+        "quiet",
+        "stamp",
+        "write_file",
+    )
 
     def __init__(
         self,
@@ -65,6 +77,7 @@ class Producer:
         self.quiet = quiet
         self.stamp = stamp
         self.durable = durable
+        self.write_file: Callable[[str, str, bytes, bytes, float, bool], str] = file.write
         self._stripped: dict[object, object] | None = None
 
     def spool(self, job: dict[object, object]) -> bytes:
@@ -158,7 +171,7 @@ class Producer:
             if self.durable and priority:  # always: who made the priority directory may not have synced it
                 file.sync(os.path.dirname(target))
             stamp: float = at if at > 0 else time.time() if self.stamp else 0
-            path = file.write(target, name, data, body, stamp, self.durable)
+            path = self.write_file(target, name, data, body, stamp, self.durable)
         except OSError as error:
             why = error.strerror or str(error)
         except OverflowError as error:  # a time after 2038, where the C library has 32 bits for it

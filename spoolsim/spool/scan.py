@@ -25,9 +25,10 @@ TOO_DEEP = f"a directory inside {DEPTH} others, which is not entered"
 #: names in the first batch of an unordered walk, and in a later one at most
 _FIRST_BATCH, _BATCH = 1, 8192
 
-_OPEN_DIR = os.O_RDONLY | system.O_DIRECTORY | system.O_CLOEXEC | system.O_NOFOLLOW
+#: how a priority directory is opened, and the spool directory of a test
+OPEN_DIR = os.O_RDONLY | system.O_DIRECTORY | system.O_CLOEXEC | system.O_NOFOLLOW
 #: the spool directory itself: a link that has taken its place since the start leads to it, as in uWSGI
-_OPEN_ROOT = _OPEN_DIR & ~system.O_NOFOLLOW
+_OPEN_ROOT = OPEN_DIR & ~system.O_NOFOLLOW
 
 
 class Level:
@@ -86,7 +87,7 @@ def scan(
         elif ordered:
             yield from _ordered(level, now, skipped)
         else:
-            yield from _unordered(level, share, skipped)
+            yield from unordered(level, share, skipped)
     except OSError as error:
         if failed is None:
             raise
@@ -95,9 +96,10 @@ def scan(
         system.close_directory(fd)
 
 
-def _unordered(
+def unordered(
     level: Level, share: tuple[int, int] | None, skipped: Callable[[str, str], None] | None
 ) -> Generator[tuple[Level, str]]:
+    """The names of one directory as it gives them: a spooler's own share first, then those of others; as `scan`."""
     index, count = share or (0, 1)
     others = 0
     for batch in _batches(level, share, skipped):
@@ -167,7 +169,7 @@ def _ordered(
                 skipped(f"{level.path}/{name}", TOO_DEEP)
             continue
         try:
-            fd = system.open_directory(name, _OPEN_DIR, dir_fd=level.fd)
+            fd = system.open_directory(name, OPEN_DIR, dir_fd=level.fd)
         except OSError:
             continue  # gone, or no longer a directory
         try:

@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 
 from spoolsim.errors import HarnessError
+from spoolsim.spool.look import UNREACHED
 from spoolsim.testing import clock, faults, instance, stage
 from spoolsim.testing.configured import configure
 from spoolsim.testing.faults import AFTER, BEFORE, Fault
-from spoolsim.testing.record import RecordingProducer
-from spoolsim.testing.runner import RETRIES, TIMEOUT, Runner, _stays
+from spoolsim.testing.record import Record, RecordingProducer
+from spoolsim.testing.runner import RETRIES, TIMEOUT, Runner
+from spoolsim.testing.script import Script
 from spoolsim.testing.task import Ran, Task
-from spoolsim.testing.worker import TestingWorker
 from spoolsim.work import program
 from spoolsim.work.app import MASTER, SPOOLER, WORKER, App
-from spoolsim.work.loading import run_code, run_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from spoolsim.testing.explore import Explored
 
 
-class SpoolerHarness(Runner):
+class SpoolerHarness(Record):
     """A spooler inside the test's own process.
 
     app: what the spooler runs: a module's name or file, a module, a handler (as uwsgi.spooler would be), or None for
@@ -53,7 +54,10 @@ class SpoolerHarness(Runner):
         errors: str = "raise",
         timeout: float = TIMEOUT,
     ) -> None:
-        super().__init__(errors, timeout)
+        self._script = script = Script(errors)
+        super().__init__(script.spooled)
+        self.outcomes: list[Ran] = script.outcomes
+        self._eager = False
         self._own: str | None = None
         if directory is None:
             import tempfile
@@ -67,9 +71,8 @@ class SpoolerHarness(Runner):
         self.app.signals = stage.RecordingSignals(
             self.log, self.app.notes, policy=self.app.policy, crew=self.app.signals.crew
         )
-        self.app.signals.spoolers = self._queue  # type: ignore[assignment]  # a pipe within one process
-        self.app.signals.up = True
-        self.app.producer = RecordingProducer(self.app.producer, places.aliases, self._wrote)
+        self._runner = Runner(self.app, self.served, script, timeout, self.report)
+        self.app.producer = RecordingProducer(self.app.producer, places.aliases, self._spooled_one)
         self._open(app)
 
     def _open(self, app: Any) -> None:
@@ -82,7 +85,7 @@ class SpoolerHarness(Runner):
             self.app.become(SPOOLER)
             self.app.post_fork()
             self.app.become(WORKER, worker_id=1)
-            self._workers = [TestingWorker(self, spool) for spool in self.served]
+            self._runner.begin()
         except BaseException:
             self.close()
             raise
@@ -95,7 +98,7 @@ class SpoolerHarness(Runner):
             wanted = [("import", app)]
         else:
             wanted = []
-        names = [_import(kind, value) for kind, value in wanted]
+        names = [stage.import_once(kind, value) for kind, value in wanted]
         is_module = hasattr(app, "__spec__") and hasattr(app, "__dict__")
         stage.apply(self.app, [app.__name__] if is_module else names)
         if app is not None and not isinstance(app, str) and not is_module:
@@ -105,9 +108,9 @@ class SpoolerHarness(Runner):
 
     def close(self) -> None:
         """Take everything back: the uwsgi module, sys.path, the environment, the temporary directory."""
-        if self._closed:
+        if self._runner.closed:
             return
-        self._closed = True
+        self._runner.closed = True
         stage.leave(self.app)
         instance.forget(self.directory)
         if self._own is not None:
@@ -120,6 +123,61 @@ class SpoolerHarness(Runner):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    # ---- running ----
+
+    def run_one(self, timeout: float | None = None) -> Ran | None:
+        """Run the next task that is due; None when none is. Raises what the task raised, or TaskTimeout."""
+        __tracebackhide__ = True
+        with self._runner.limited(timeout):
+            ran = self._runner.scan(1)
+        return ran[0] if ran else None
+
+    def drain(self, max_tasks: int | None = None, timeout: float | None = None, *, retries: int = RETRIES) -> list[Ran]:
+        """Run tasks, and uwsgi signals that were raised, until nothing is due; returns the runs.
+
+        max_tasks: stop after so many runs. timeout: seconds. retries: passes without a task done before it gives up.
+        Raises what a task raised (errors="raise"), RetriedForever, TaskTimeout.
+        """
+        __tracebackhide__ = True
+        start = len(self.outcomes)
+        with self._runner.limited(timeout):
+            self._runner.drain(max_tasks, retries)
+        return self.outcomes[start:]
+
+    @contextmanager
+    def eager(self) -> Iterator[None]:
+        """A context in which a task runs when it is spooled, before uwsgi.spool() returns.
+
+        One that is spooled by a task runs when that task ends; one with `at` in the future waits.
+        """
+        before, self._eager = self._eager, True
+        try:
+            yield
+        finally:
+            self._eager = before
+
+    def _spooled_one(self, task: Task) -> None:
+        __tracebackhide__ = True
+        script, tasks = self._script, self._script.spooled.tasks
+        script.spooled.add(task)
+        if not self._eager or self._runner.running:
+            return
+        with self._runner.limited():
+            number = len(tasks) - 1
+            while number < len(tasks):  # what it spools itself comes behind it
+                script.only = tasks[number].path
+                try:
+                    if not self._runner.scan():
+                        self._say_unreached(tasks[number])
+                finally:
+                    script.only = None
+                number += 1
+
+    def _say_unreached(self, task: Task) -> None:
+        for left in self.tasks():
+            if left.path == task.path and left.state == UNREACHED:
+                raise HarnessError(f"eager: {task!r} never runs: {left.why}")
 
     # ---- time ----
 
@@ -135,57 +193,24 @@ class SpoolerHarness(Runner):
             raise HarnessError(clock.NOT_FROZEN)
         start = len(self.outcomes)
         end = time.time() + seconds
-        with self._limited(None):
-            self._beat(scan=True)
-            assert self._beats is not None
-            while (moment := self._beats.next()) <= end:
-                clock.move_to(moment, move)
-                self._beat()
-            clock.move_to(end, move)
-            self._beat(scan=True)
+        with self._runner.limited():
+            self._runner.advance(end, move)
         return self.outcomes[start:]
 
     def tick(self) -> list[Ran]:
         """Look at the clock, which the test moved itself: raise timers and crons that are due, run what is due."""
         __tracebackhide__ = True
         start = len(self.outcomes)
-        with self._limited(None):
-            self._beat(scan=True)
+        with self._runner.limited():
+            self._runner.beat(scan=True)
         return self.outcomes[start:]
-
-    def _beat(self, *, scan: bool = False) -> None:
-        __tracebackhide__ = True
-        if self._beats is None:
-            self._beats = clock.Beats(self.app)
-        for number in self._beats.signals():
-            self.app.signals.send(number)
-        if scan or time.time() >= self._beats.poll:
-            self._awake()
-        while self._signal():
-            self._awake()
-
-    def _awake(self) -> None:
-        """Scan; and again when tasks were spooled meanwhile; uWSGI wakes no busy spooler.
-
-        A spooler that took the place of one that was gone scans at once. Raises RetriedForever where that has no end.
-        """
-        __tracebackhide__ = True
-        fruitless = 0
-        while True:
-            before, respawned = len(self._spooled), self._respawned
-            ran = self._scan()
-            if self._respawned == respawned and (len(self._spooled) == before or not self.app.policy.wakes_while_busy):
-                return
-            fruitless = fruitless + 1 if ran and all(_stays(one) for one in ran) else 0
-            if fruitless >= RETRIES:
-                raise self._forever(ran)
 
     # ---- faults ----
 
     def fail_next(self, error: BaseException | type[BaseException], times: int = 1) -> None:
         """The next run raises this instead of calling the handler; `times` runs in a row. The test does not see it."""
         made = error() if isinstance(error, type) else error
-        self._faults += [Fault(error=made, text=f"failed with {made!r}")] * times
+        self._script.faults += [Fault(error=made, text=f"failed with {made!r}")] * times
 
     def kill_next(self, when: str | int = AFTER) -> None:
         """The spooler's process is killed in the next run; a new one takes over and runs the task again.
@@ -196,7 +221,7 @@ class SpoolerHarness(Runner):
         if when not in (BEFORE, AFTER) and not (isinstance(when, int) and when > 0):
             raise HarnessError(f'kill_next: expected "before", "after" or the number of a line, got {when!r}')
         text = f"killed before line {when} of its run" if isinstance(when, int) else f"killed {when} its handler"
-        self._faults.append(Fault(kill=when, text=text))
+        self._script.faults.append(Fault(kill=when, text=text))
 
     def corrupt(self, task: Task | str | bytes, how: str = "garbage") -> None:
         """Damage a task's file as a crash or a bug may: "cut", "garbage" or "empty". Its mtime stays."""
@@ -210,19 +235,20 @@ class SpoolerHarness(Runner):
         """
         __tracebackhide__ = True
         before = len(self.outcomes)
-        with self._limited(None):
+        script = self._script
+        with self._runner.limited():
             if task is not None:
-                self._only = task.path if isinstance(task, Task) else os.fsdecode(task)
+                script.only = task.path if isinstance(task, Task) else os.fsdecode(task)
             try:
-                self._faults.appendleft(Fault(kill=AFTER, text="killed after its handler"))
-                first = self._scan(1)
+                script.faults.appendleft(Fault(kill=AFTER, text="killed after its handler"))
+                first = self._runner.scan(1)
                 if not first:
-                    self._faults.popleft()
+                    script.faults.popleft()
                     raise HarnessError(f"run_twice: {task or 'no task'!r} is not due; {self.report()}")
-                self._only = first[0].task.path
-                self._scan(1)
+                script.only = first[0].task.path
+                self._runner.scan(1)
             finally:
-                self._only = None
+                script.only = None
         return self.outcomes[before], self.outcomes[-1]
 
     def explore(self, test: Callable[..., Any], **limits: Any) -> Explored:
@@ -233,22 +259,17 @@ class SpoolerHarness(Runner):
         __tracebackhide__ = True
         from spoolsim.testing.explore import explore
 
-        return explore(self, test, **limits)
+        return explore(self, self._script, self._begin_anew, test, **limits)
 
-    def _reset(self) -> None:
+    def _begin_anew(self) -> None:
         """As new: nothing in the spool, nothing remembered; for the next run of a scenario."""
         for directory in self.served:
             for root, _, names in os.walk(directory.path):
                 for name in names:
                     os.unlink(os.path.join(root, name))
-        self.outcomes.clear()
-        self._spooled.clear()
-        self._order.clear()
-        self._faults.clear()
-        self._queue.clear()
+        self._script.clear()
         self.log.lines.clear()
-        self._error = self._alone = self._beats = None
-        self._workers = [TestingWorker(self, spool) for spool in self.served]
+        self._runner.begin()
 
     def report(self) -> str:
         """What was spooled, run and left, and the end of the log, as text."""
@@ -256,27 +277,7 @@ class SpoolerHarness(Runner):
         for ran in self.outcomes[-20:]:
             fault = f" [{ran.fault}]" if ran.fault else ""
             lines.append(f"  {ran.task!r} {ran.state}{fault}{': ' + ran.why if ran.why else ''}")
-        if self._faults:
-            lines.append(f"faults that did not happen yet: {', '.join(fault.text for fault in self._faults)}")
+        if self._script.faults:
+            lines.append(f"faults that did not happen yet: {', '.join(fault.text for fault in self._script.faults)}")
         lines += ["log:", *(f"  {line}" for line in self.log.lines[-20:])]
         return "\n".join(lines)
-
-
-def _import(kind: str, value: str) -> str:
-    """Import as the option says, once for each process; returns the module's name. Raises what the import raises."""
-    import sys
-    from importlib import import_module
-
-    if kind == "eval":
-        return run_code("uwsgi_eval_config", "uwsgi_eval_config", value).__name__
-    if kind == "paste":
-        import_module("paste.deploy").loadapp(value)
-        return "paste.deploy"
-    name, _, _ = value.partition(":")
-    if kind in ("wsgi-file", "mount-file") or name.endswith(".py") or "/" in name:
-        known = "uwsgi_file_" + "".join(c if c.isalnum() else "_" for c in name)
-        if known not in sys.modules:
-            known = run_file(name).__name__
-        return known
-    import_module(name)
-    return name

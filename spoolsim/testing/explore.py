@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    from spoolsim.testing.engine import SpoolerHarness
+    from spoolsim.testing.record import Record
+    from spoolsim.testing.script import Script
     from spoolsim.testing.task import Ran
 
 #: orders of so many tasks are tried all; of more, the reversed one and each swap of two neighbours
@@ -69,7 +70,9 @@ class Explored:
 
 
 def explore(
-    harness: SpoolerHarness,
+    harness: Record,
+    script: Script,
+    begin_anew: Callable[[], None],
     test: Callable[..., Any],
     *,
     max_runs: int = 1000,
@@ -80,6 +83,7 @@ def explore(
 ) -> Explored:
     """Run `test` under every story of at most so many accidents; returns what was done when none breaks it.
 
+    script: of the harness. begin_anew: empties the spool and forgets what was run.
     test: the scenario, called with the harness if it takes an argument. It sets up its own state again, spools, drains
         and asserts; it is run many times, each with an empty spool.
     max_runs: of the scenario, at most; a warning tells when it was not enough. accidents: in one story, at most.
@@ -89,17 +93,19 @@ def explore(
     Raises StoryBroken, whose cause is the test's own error; the test's own error if it fails without any accident.
     """
     __tracebackhide__ = True
-    harness._outside = places_of(outside)
+    script.outside = places_of(outside)
     try:
-        return _Explorer(harness, test, max_runs, accidents, orders, kills).explore()
+        return _Explorer(harness, script, begin_anew, test, max_runs, accidents, orders, kills).explore()
     finally:
-        harness._outside = []
+        script.outside = []
 
 
 class _Explorer:
     def __init__(
         self,
-        harness: SpoolerHarness,
+        harness: Record,
+        script: Script,
+        begin_anew: Callable[[], None],
         test: Callable[..., Any],
         max_runs: int,
         accidents: int,
@@ -107,10 +113,12 @@ class _Explorer:
         kills: bool,
     ) -> None:
         self.harness = harness
+        self.script = script
+        self.begin_anew = begin_anew
         self.test = test
         self.max_runs = max_runs
         self.accidents = accidents
-        self.orders = orders and not harness.options.ordered
+        self.orders = orders and not harness.app.options.ordered
         self.kills = kills
         self.done = Explored()
         self.takes_harness = bool(inspect.signature(test).parameters)
@@ -169,7 +177,7 @@ class _Explorer:
         """One run of the scenario; what it raised, or None."""
         harness = self.harness
         self.done.runs += 1
-        harness._reset()
+        self.begin_anew()
         if self.handler is not NO_HANDLER:
             harness.app.module().__dict__["spooler"] = self.handler
         planned = {accident.delivery: accident for accident in story if accident.delivery >= 0}
@@ -196,8 +204,9 @@ class _Explorer:
         def followed(ran: Ran, points: list[Point]) -> None:
             self.points.append(points)
 
-        harness._plan, harness._shuffle = plan, shuffle
-        harness._follow = followed if follow else None
+        script = self.script
+        script.plan, script.shuffle = plan, shuffle
+        script.follow = followed if follow else None
         try:
             if self.takes_harness:
                 self.test(harness)
@@ -206,8 +215,8 @@ class _Explorer:
         except _failures() as error:
             return error
         finally:
-            harness._plan = harness._shuffle = harness._follow = None
-            self.history = list(harness.outcomes)
+            script.plan = script.shuffle = script.follow = None
+            self.history = list(script.outcomes)
         return None
 
     def shrink(

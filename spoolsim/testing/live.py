@@ -19,8 +19,8 @@ from spoolsim.options import BY_NAME, Options
 from spoolsim.spool.look import CLAIMED, WAITING
 from spoolsim.testing import clock, instance, stage
 from spoolsim.testing.configured import configure, settings_of
-from spoolsim.testing.engine import _import
 from spoolsim.testing.record import Record, RecordingProducer
+from spoolsim.testing.script import Spooled
 from spoolsim.work import program
 from spoolsim.work.app import MASTER, WORKER, App
 from spoolsim.work.scoreboard import PID, STALLED, Scoreboard
@@ -72,7 +72,8 @@ class LiveSpooler(Record):
         databases: Mapping[str, str] | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
-        super().__init__()
+        spooled = Spooled()
+        super().__init__(spooled)
         _refuse_frozen()
         if isinstance(options, Options):
             raise HarnessError("live_spooler: give the options as a mapping or a configuration file, not as Options")
@@ -92,7 +93,7 @@ class LiveSpooler(Record):
         self._imports = [app] if isinstance(app, str) else []
         self.app = App(self.options, self._places.entries, self.log, role=MASTER)
         self.app.signals = stage.RecordingSignals(self.log, self.app.notes, crew=self.app.signals.crew)
-        self.app.producer = _Producer(self.app.producer, self._places.aliases, self._wrote)
+        self.app.producer = _Producer(self.app.producer, self._places.aliases, spooled.add)
         self.process = self._start(databases)
         try:
             self._enter_stage(app)
@@ -151,7 +152,7 @@ class LiveSpooler(Record):
     def _enter_stage(self, app: Any) -> None:
         described = instance.describe(self.app, master=self.process.pid, served=True)
         stage.enter(self.app, path=self.options.pythonpath, env=[(program.VARIABLE, described)])
-        names = [_import("import", name) for name in self._imports]
+        names = [stage.import_once("import", name) for name in self._imports]
         stage.apply(self.app, names)
         self.app.become(WORKER, worker_id=1)
         self.app.master_pid = self.process.pid
@@ -161,7 +162,7 @@ class LiveSpooler(Record):
     def tasks(self) -> list[Task]:
         """The tasks that are in the spool now, with their state, in the order in which they were spooled."""
         _refuse_frozen()
-        return self._left()
+        return super().tasks()
 
     @property
     def output(self) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from spoolsim.spool.directory import SpoolDir
+    from spoolsim.testing.script import Spooled
     from spoolsim.work.app import App
 
 #: lines of the log that a report shows
@@ -72,15 +73,9 @@ class Record:
     app: App
     served: list[SpoolDir]
 
-    def __init__(self) -> None:
-        self._spooled: list[Task] = []
-        #: path -> number in the order of spooling
-        self._order: dict[str, int] = {}
+    def __init__(self, spooled: Spooled) -> None:
+        self._spooled = spooled
         self.log = MemoryLog()
-
-    def _wrote(self, task: Task) -> None:
-        self._order[task.path] = len(self._order)
-        self._spooled.append(task)
 
     def spool(self, job: dict[Any, Any]) -> bytes:
         """As uwsgi.spool(), but keys and values may be text too. Returns the file's path."""
@@ -97,7 +92,7 @@ class Record:
             name = ""
         else:
             name = "" if what is None else function_name(what)
-        return [task for task in self._spooled if (not name or task.function == name) and task.holds(expected)]
+        return [task for task in self._spooled.tasks if (not name or task.function == name) and task.holds(expected)]
 
     def assert_spooled(self, what: Any = None, times: int | None = None, **expected: Any) -> list[Task]:
         """Assert that such a task was spooled, `times` times (None: at least once); returns what `spooled` does."""
@@ -107,16 +102,13 @@ class Record:
             number = "at least once" if times is None else f"{times} times"
             described = repr(what) if isinstance(what, dict) else "a task" if what is None else function_name(what)
             with_what = f" with {expected}" if expected else ""
-            lines = "".join(f"\n  {task!r}" for task in self._spooled) or "\n  nothing"
+            lines = "".join(f"\n  {task!r}" for task in self._spooled.tasks) or "\n  nothing"
             wanted = f"expected {described}{with_what} to be spooled {number}"
             raise AssertionError(f"{wanted}, it was {len(found)} times; spooled were:{lines}")
         return found
 
     def tasks(self) -> list[Task]:
         """The tasks that are in the spool now, with their state, in the order in which they were spooled."""
-        return self._left()
-
-    def _left(self) -> list[Task]:
         found = []
         for directory in self.served:
             for seen in look(directory, ordered=self.app.options.ordered, now=time.time()):
@@ -127,8 +119,8 @@ class Record:
                     continue
                 at = int(seen.mtime) if seen.state == FUTURE else 0
                 found.append(Task(seen.path, data, at=at, state=seen.state, why=seen.why))
-        order = self._order
-        found.sort(key=lambda task: (order.get(task.path, len(order)), task.path))
+        number = self._spooled.number
+        found.sort(key=lambda task: (number(task.path), task.path))
         return found
 
     @contextmanager
@@ -136,22 +128,21 @@ class Record:
         """A context in which no spool file can be written: uwsgi.spool() fails as it does on a full disk."""
         import errno
 
-        from spoolsim.spool import file
-
-        def full(*args: object, **kwargs: object) -> None:
+        def full(*args: object, **kwargs: object) -> str:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        real = file._fill
-        file._fill = full
+        producer = self.app.producer
+        producer.write_file, before = full, producer.write_file
         try:
             yield
         finally:
-            file._fill = real
+            producer.write_file = before
 
     def report(self) -> str:
         """What was spooled and what is left, and the end of the log, as text."""
-        lines = [f"spooled: {len(self._spooled)}", *(f"  {task!r}" for task in self._spooled[-_TAIL:])]
-        left = self._left()
+        spooled = self._spooled.tasks
+        lines = [f"spooled: {len(spooled)}", *(f"  {task!r}" for task in spooled[-_TAIL:])]
+        left = Record.tasks(self)  # also where a frozen clock bars a live one
         lines += [f"left in the spool: {len(left)}"]
         for task in left[:_TAIL]:
             what = task.state + (f" until {time.ctime(task.at)}" if task.state == FUTURE else "")

@@ -17,6 +17,7 @@ from spoolsim.errors import HarnessError
 from spoolsim.testing.faults import is_library
 from spoolsim.work import app as apps
 from spoolsim.work import installed
+from spoolsim.work.loading import run_code, run_file
 from spoolsim.work.signals import Signals
 
 TYPE_CHECKING = False
@@ -165,6 +166,25 @@ def _apply(app: App, modules: Sequence[str]) -> None:
             signals.handlers[registration.name] = registration.value
         else:
             signals.timed.append(registration.value)
+
+
+def import_once(kind: str, value: str) -> str:
+    """Import as the option says, once for each process; returns the module's name. Raises what the import raises."""
+    from importlib import import_module
+
+    if kind == "eval":
+        return run_code("uwsgi_eval_config", "uwsgi_eval_config", value).__name__
+    if kind == "paste":
+        import_module("paste.deploy").loadapp(value)
+        return "paste.deploy"
+    name, _, _ = value.partition(":")
+    if kind in ("wsgi-file", "mount-file") or name.endswith(".py") or "/" in name:
+        known = "uwsgi_file_" + "".join(c if c.isalnum() else "_" for c in name)
+        if known not in sys.modules:
+            known = run_file(name).__name__
+        return known
+    import_module(name)
+    return name
 
 
 def _was_imported(name: str) -> bool:

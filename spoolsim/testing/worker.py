@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 
 from spoolsim.spool import settle
-from spoolsim.spool.scan import _OPEN_DIR, Level, _unordered, scan
+from spoolsim.spool.scan import OPEN_DIR, Level, scan, unordered
 from spoolsim.spool.verdicts import KEEP
 from spoolsim.testing import clock
 from spoolsim.testing.faults import AFTER, BEFORE, Killed, Lines
@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     from spoolsim.spool.claim import Claim
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.testing.faults import Fault
-    from spoolsim.testing.runner import Runner
+    from spoolsim.testing.script import Script
+    from spoolsim.work.app import App
     from spoolsim.work.outcome import Outcome
+
+#: how the names of our own modules begin
+_OURS = __name__.rpartition(".")[0] + "."
 
 
 class Died(BaseException):
@@ -40,12 +44,12 @@ class Died(BaseException):
 class TestingWorker(Worker):
     """One spooler of a harness."""
 
-    __slots__ = ("_claim", "_ran", "harness")
+    __slots__ = ("_claim", "_ran", "script")
 
-    def __init__(self, harness: Runner, spool: SpoolDir) -> None:
-        super().__init__(harness.app, spool, in_process=True, settled=self._is_settled)
+    def __init__(self, app: App, spool: SpoolDir, script: Script) -> None:
+        super().__init__(app, spool, in_process=True, settled=self._is_settled)
         self.chdir = True  # as in production, where a relative path leads into the spool directory
-        self.harness = harness
+        self.script = script
         self.walk = self._walk
         self.call = self._call
         self._claim: Claim | None = None
@@ -78,22 +82,22 @@ class TestingWorker(Worker):
 
         An error of the disk is raised: a test is told of it, not a log.
         """
-        enough = self.harness._enough
+        enough = self.script.enough
         if ordered:
             if clock.frozen() is not None:
                 _rewind(spool.path)
-            only = self.harness._only
+            only = self.script.only
             for level, name in scan(spool, ordered=True, now=now, skipped=skipped):
                 if enough():
                     return
                 if only is None or f"{level.path}/{name}" == only:
                     yield level, name
             return
-        fd = os.open(spool.path, _OPEN_DIR)
+        fd = os.open(spool.path, OPEN_DIR)
         try:
             level = Level(spool, spool.path, fd)
-            names = [name for _, name in _unordered(level, None, skipped)]
-            for name in self.harness._arrange(spool.path, names):
+            names = [name for _, name in unordered(level, None, skipped)]
+            for name in self.script.arrange(spool.path, names):
                 if enough():
                     return
                 yield level, name
@@ -104,26 +108,26 @@ class TestingWorker(Worker):
 
     def manage(self, claim: Claim) -> bool:
         """As in production; but a test may have ordered the process to be killed in it."""
-        harness = self.harness
+        script = self.script
         self._claim = claim
-        self._ran = ran = Ran(harness._known(claim))
+        self._ran = ran = Ran(script.known(claim))
         try:
             return super().manage(claim)
         except Died:
             settle.apply(claim, KEEP)
             ran.state = KILLED
-            harness._has_run(ran)
+            script.has_run(ran)
             raise
         finally:
             self._claim = None
 
     def _call(self, handler: Callable[[object], object], env: dict[str | bytes, bytes]) -> Outcome:
-        ran, harness = self._ran, self.harness
+        ran, script = self._ran, self.script
         assert ran is not None
         ran.handler = handler
-        if harness._meddles():
-            fault = harness._fault(ran)
-            if fault is not None or harness._follow is not None:
+        if script.meddles():
+            fault = script.fault(ran)
+            if fault is not None or script.follow is not None:
                 return self._meddled(handler, env, ran, fault)
         result = self._guarded(handler, env, ran)
         return result if ran.error is None else self._outcome_of(ran.error)
@@ -132,26 +136,26 @@ class TestingWorker(Worker):
         self, handler: Callable[[object], object], env: dict[str | bytes, bytes], ran: Ran, fault: Fault | None
     ) -> Outcome:
         """A run that a test has ordered a fault for, or follows line by line."""
-        harness = self.harness
+        script = self.script
         kill = None if fault is None else fault.kill
         if fault is not None and not isinstance(kill, int):
             ran.fault = fault.text
             if fault.error is not None:
                 handler = _raise(fault.error)
         if kill == BEFORE:
-            harness._followed(ran, [])
+            script.followed(ran, [])
             raise Died
-        lines = Lines(kill if isinstance(kill, int) else 0, harness._outside)
+        lines = Lines(kill if isinstance(kill, int) else 0, script.outside)
         inner = handler
         result = self._guarded(lambda env: lines.run(lambda: inner(env)), env, ran)
-        harness._followed(ran, lines.points)
+        script.followed(ran, lines.points)
         if fault is not None and lines.died:
             ran.fault = fault.text
         if kill == AFTER or lines.died:
             ran.error = None
             raise Died
         if isinstance(kill, int):
-            harness._outlived(ran, kill, len(lines.points))
+            script.outlived(ran, kill, len(lines.points))
         if ran.error is None:
             return result
         outcome = self._outcome_of(ran.error)
@@ -161,8 +165,8 @@ class TestingWorker(Worker):
 
     def _guarded(self, handler: Callable[[Any], Any], env: object, ran: Ran) -> Outcome:
         """Call a handler whose exception goes to the test, not into the log."""
-        harness = self.harness
-        limit = harness._limit
+        script = self.script
+        limit = script.limit
         try:
             try:
                 if limit is not None:
@@ -174,11 +178,11 @@ class TestingWorker(Worker):
                 result = outcomes.SPOOL_RETRY
             finally:
                 if limit is not None and limit.end():
-                    harness._was_stuck(ran)
+                    script.was_stuck(ran)
         except Interrupted:  # while we looked at what the handler had raised
             if limit is not None:
                 limit.busy = False  # it is over: no other one may come
-            harness._was_stuck(ran)
+            script.was_stuck(ran)
             result = outcomes.SPOOL_RETRY
         return outcomes.returned(result)
 
@@ -187,10 +191,10 @@ class TestingWorker(Worker):
         if cause and self.app.policy.explains:
             error.add_note(f"{cause}; {advice}")
         trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("spoolsim.testing."):
+        while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(_OURS):
             trace = trace.tb_next
         ran.error = error.with_traceback(trace)
-        if self.harness.errors == "collect" and not isinstance(error, Killed | Interrupted | SystemExit):
+        if self.script.errors == "collect" and not isinstance(error, Killed | Interrupted | SystemExit):
             print_error()
 
     def _outcome_of(self, error: BaseException) -> Outcome:
@@ -208,8 +212,8 @@ class TestingWorker(Worker):
         ran.why = outcome.why or ("asked to be retried (SPOOL_RETRY)" if outcome.state == outcomes.RETRY else "")
         if outcome is outcomes.BROKEN:
             ran.state, ran.why = BROKEN, run.broken(claim)
-            ran.task = self.harness._named(claim.path) or ran.task
-        self.harness._has_run(ran, missing=outcome is outcomes.MISSING)
+            ran.task = self.script.spooled.named(claim.path) or ran.task
+        self.script.has_run(ran, missing=outcome is outcomes.MISSING)
 
 
 def _rewind(path: str) -> None:

@@ -7,14 +7,13 @@ is said once in a run, also across recycles and reloads.
 from __future__ import annotations
 
 import mmap
-import os
 
 try:
     import fcntl
 except ImportError:  # no POSIX: one process, which has no such file
     fcntl = None  # type: ignore[assignment]  # never reached then
 
-from spoolsim.work.scoreboard import _fill, _nameless
+from spoolsim.work import nameless
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,13 +32,7 @@ _ADDING, _TURN = 0, 1
 
 def create() -> int:
     """The descriptor of a new file for `Said` and `Turn`. Raises OSError."""
-    fd = _nameless()
-    try:
-        _fill(fd, 8 * (_HEAD + _SLOTS))
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+    return nameless.create(8 * (_HEAD + _SLOTS))
 
 
 def _words(fd: int) -> memoryview:

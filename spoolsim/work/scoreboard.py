@@ -36,7 +36,7 @@ except ImportError:  # no POSIX
     fcntl = None  # type: ignore[assignment]  # has no seals
 
 from spoolsim import system
-from spoolsim.work import unremoved
+from spoolsim.work import nameless, unremoved
 
 (PID, STATE, SERIAL, TASKS, STARTED, HARAKIRI, USER, OUTCOME, LEAVE, SPAWNS, DONE, KEPT) = range(12)
 
@@ -78,15 +78,15 @@ class Scoreboard:
 
         Raises OSError, and leaves no file, when there is no room for it.
         """
-        fd = (
-            _nameless()
-            if path is None
-            else os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | system.O_CLOEXEC, 0o600)
-        )
+        if path is None:
+            fd = nameless.create(size(slots))
+        else:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | system.O_CLOEXEC, 0o600)
         try:
-            _fill(fd, size(slots))
             if path is None:
                 _seal(fd)
+            else:
+                nameless.fill(fd, size(slots))
             board = cls(fd, slots)
         except BaseException:
             os.close(fd)
@@ -154,17 +154,6 @@ def deadline(words: memoryview) -> int:
     return min(harakiri, user) if harakiri and user else harakiri or user
 
 
-def _nameless() -> int:
-    """An empty file that goes with the last process that has it open: in memory, where the system has that."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("scoreboard", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    import tempfile
-
-    fd, name = tempfile.mkstemp()
-    os.unlink(name)
-    return fd
-
-
 def _seal(fd: int) -> None:
     """Nobody can cut it any more, which would kill every process that has it mapped."""
     if hasattr(fcntl, "F_ADD_SEALS"):
@@ -172,12 +161,6 @@ def _seal(fd: int) -> None:
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
         except OSError:
             pass  # a file without a name, which nobody finds
-
-
-def _fill(fd: int, count: int) -> None:
-    """Zeros, really written: where a full disk has left a hole, the first word stored in the map would be a SIGBUS."""
-    while count:
-        count -= os.write(fd, bytes(count))
 
 
 def size(slots: int) -> int:

@@ -109,17 +109,6 @@ def test_imports_point_downward():
     assert wrong == []
 
 
-#: modules that still import each other; one that no longer does does not belong here
-IN_CIRCLES = {
-    "spoolsim.testing",
-    "spoolsim.testing.engine",
-    "spoolsim.testing.explore",
-    "spoolsim.testing.live",
-    "spoolsim.testing.runner",
-    "spoolsim.testing.worker",
-}
-
-
 def graph() -> dict[str, set[str]]:
     """Module -> the modules that it imports anywhere, for type checkers too; the package itself is left out."""
     trees = dict(modules())
@@ -155,20 +144,13 @@ def in_circles(edges: dict[str, set[str]]) -> set[str]:
 def test_no_modules_import_each_other():
     """No circle, neither inside functions nor for type checkers."""
     assert in_circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == {"b", "c"}
-    assert in_circles(graph()) == IN_CIRCLES
+    assert in_circles(graph()) == set()
 
 
 #: modules that still use private names of others; one that no longer does does not belong here
 PRYING = {
-    "spoolsim.testing.engine",
-    "spoolsim.testing.explore",
     "spoolsim.testing.instance",
-    "spoolsim.testing.live",
-    "spoolsim.testing.record",
-    "spoolsim.testing.runner",
     "spoolsim.testing.stage",
-    "spoolsim.testing.worker",
-    "spoolsim.work.said",
 }
 #: private by their spelling alone: documented, or with no public form
 OPEN = frozenset(
