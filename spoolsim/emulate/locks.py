@@ -16,20 +16,36 @@ except ImportError:  # no POSIX: the threads of this process alone
     fcntl = None  # type: ignore[assignment]  # asked for where it is used
 
 from spoolsim import system
-from spoolsim.emulate import place, stand_ins
+from spoolsim.emulate import stand_ins
+from spoolsim.emulate.place import Place
 from spoolsim.work import app as apps
 from spoolsim.work import program
 
 
-class Locks:
-    """The locks of this process, which a forked child does not have."""
+class Locks(apps.Part):
+    """The locks of this process."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, app: apps.App) -> None:
+        super().__init__(app)
+        self._path = app.part(Place).file("locks")
+        self._begin()
+
+    def _begin(self) -> None:
         self.pid = os.getpid()
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | system.O_CLOEXEC | system.O_NOFOLLOW, 0o600)
+        self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT | system.O_CLOEXEC | system.O_NOFOLLOW, 0o600)
         self.threads: dict[int, _thread.LockType] = {}
         self.owners: dict[int, int] = {}
+
+    def here(self) -> Locks:
+        """These; a forked child has none of its parent's, and inherited descriptors hold nothing."""
+        if self.pid != os.getpid():
+            os.close(self.fd)
+            self._begin()
+        return self
+
+    def close(self) -> None:
+        """Give up what this process has locked."""
+        os.close(self.fd)
 
     def take(self, number: int) -> None:
         """Wait for a lock and take it."""
@@ -65,30 +81,14 @@ class Locks:
         return False
 
 
-_locks: Locks | None = None
-
-
 def _for(number: int) -> tuple[Locks, int]:
-    global _locks
     app = program.in_this_process()
     if app.role == apps.SPOOLER:
         raise ValueError("The spooler cannot lock/unlock resources")
     wanted = operator.index(number)
     if not 0 <= wanted <= app.options.locks:
         raise ValueError("Invalid lock number")
-    path = place.shared(app, "locks")
-    if _locks is None or _locks.pid != os.getpid() or _locks.path != path:
-        forget()
-        _locks = Locks(path)
-    return _locks, wanted
-
-
-def forget() -> None:
-    """Close what this process has open, and so give up what it has locked; inherited descriptors hold nothing."""
-    global _locks
-    if _locks is not None:
-        os.close(_locks.fd)
-        _locks = None
+    return app.part(Locks).here(), wanted
 
 
 def lock(number: int = 0, /) -> None:

@@ -8,24 +8,27 @@ from spoolsim import system
 from spoolsim.spool.directory import SpoolDir, own
 from spoolsim.work import program
 from spoolsim.work.alive import alive
+from spoolsim.work.app import Part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spoolsim.work.app import App
 
 SHARED = "shared"
-_made: dict[str, str] = {}
 
 
-def shared(app: App, kind: str) -> str:
-    """The path of this instance's shared file of a kind ("db", "locks"); its directory is made."""
-    instance = program.instance()
-    path = _made.get(instance)
-    if path is None:
+class Place(Part):
+    """The directory of this instance's shared files, which is made, and cleared of what dead instances left."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app)
         home = _home(app)
         _sweep(home)
-        path = _made[instance] = os.path.join(home, instance)
-    return f"{path}.{kind}"
+        self._path = os.path.join(home, program.instance(app))
+
+    def file(self, kind: str) -> str:
+        """The path of the shared file of a kind: "db" or "locks"."""
+        return f"{self._path}.{kind}"
 
 
 def _home(app: App) -> str:

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 UNABLE = "unable to call rpc function"
-_functions: dict[bytes, Callable[..., Any]] = {}
+
+
+class Functions(apps.Part):
+    """The functions that were registered, by name."""
+
+    def __init__(self, app: apps.App) -> None:
+        super().__init__(app)
+        self.by_name: dict[bytes, Callable[..., Any]] = {}
+
+
+def _functions() -> dict[bytes, Callable[..., Any]]:
+    return program.in_this_process().part(Functions).by_name
 
 
 def register_rpc(name: str, function: Callable[..., Any], argc: int = 0, /) -> bool:
@@ -30,13 +41,13 @@ def register_rpc(name: str, function: Callable[..., Any], argc: int = 0, /) -> b
         app.log.line(f'registered shared/inherited RPC function "{name}"')
     elif app.role == apps.WORKER:
         app.log.line(f'registered RPC function "{name}" on worker {app.worker_id}')
-    _functions[key] = function
+    app.part(Functions).by_name[key] = function
     return True
 
 
 def rpc_list() -> tuple[bytes, ...]:
     """The names, in the order of their registration."""
-    return tuple(_functions)
+    return tuple(_functions())
 
 
 def rpc(*arguments: Any) -> bytes | None:
@@ -58,7 +69,7 @@ def call(*arguments: Any) -> bytes | None:
 
 
 def _call(name: bytes, arguments: Any) -> bytes | None:
-    function = _functions.get(name)
+    function = _functions().get(name)
     if function is None:
         stand_ins.say_once("rpc", f"no function {name!r} is registered in this process: None, as in uWSGI")
         return None

@@ -106,20 +106,29 @@ class _Variables(_local):
         self.values: dict[bytes, bytes] = {}
 
 
-_variables = _Variables()
+class LogVariables(apps.Part):
+    """What set_logvar() has set, by thread."""
+
+    def __init__(self, app: apps.App) -> None:
+        super().__init__(app)
+        self.of_thread = _Variables()
+
+
+def _logvars() -> dict[bytes, bytes]:
+    return program.in_this_process().part(LogVariables).of_thread.values
 
 
 def set_logvar(key: str | bytes, value: str | bytes, /) -> None:
     """Set a variable of the request's log line; here one of the thread, which uwsgi.get_logvar() gives back."""
     name, content = text_or_bytes(key), text_or_bytes(value)
     if not _without_request("set_logvar"):
-        _variables.values[name] = content
+        _logvars()[name] = content
 
 
 def get_logvar(key: str | bytes, /) -> bytes | None:
     """A variable set with set_logvar(), or None."""
     name = text_or_bytes(key)
-    return None if _without_request("get_logvar") else _variables.values.get(name)
+    return None if _without_request("get_logvar") else _logvars().get(name)
 
 
 def log_this_request() -> None:

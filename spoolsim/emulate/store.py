@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from weakref import WeakSet
 
 try:
     import fcntl
@@ -16,14 +17,17 @@ except ImportError:  # no POSIX: SQLite's own lock has to do
     fcntl = None  # type: ignore[assignment]  # asked for where it is used
 
 from spoolsim import system
-from spoolsim.emulate import place
+from spoolsim.emulate.place import Place
 from spoolsim.work import program
+from spoolsim.work.app import Part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
     from typing import Any
+
+    from spoolsim.work.app import App
 
 _SCHEMA = """
 create table if not exists item
@@ -32,11 +36,13 @@ create table if not exists metric (name text primary key, value integer not null
 """
 
 
-class Store:
+class Store(Part):
     """The connection of this process. No connection lives through a fork: SQLite forbids it."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, app: App) -> None:
+        super().__init__(app)
+        _open.add(self)
+        self.path = app.part(Place).file("db")
         self._lock = threading.RLock()
         self._turn: int | None = None
         self._connection: sqlite3.Connection | None = None
@@ -123,12 +129,13 @@ def _connect(path: str) -> sqlite3.Connection:
     return connection
 
 
-_stores: dict[str, Store] = {}
+#: those of this process, for its forks
+_open: WeakSet[Store] = WeakSet()
 _held: list[Store] = []
 
 
 def _before_fork() -> None:
-    _held.extend(_stores.values())
+    _held.extend(_open)
     for one in _held:
         one.hold()
 
@@ -144,15 +151,4 @@ if system.POSIX:
 
 def store() -> Store:
     """The store of this process's instance."""
-    path = place.shared(program.in_this_process(), "db")
-    found = _stores.get(path)
-    if found is None:
-        found = _stores[path] = Store(path)
-    return found
-
-
-def forget(directory: str) -> None:
-    """Close what this process has open below a directory."""
-    inside = os.path.join(directory, "")
-    for path in [path for path in _stores if path.startswith(inside)]:
-        _stores.pop(path).close()
+    return program.in_this_process().part(Store)

@@ -158,13 +158,7 @@ class Inline:
 
     def run(self) -> int:
         """Until Ctrl-C; draining, until a whole pass found nothing that was not tried."""
-        if self.options.inline_harakiri and not system.POSIX:
-            self.log.say("--inline-harakiri needs POSIX, which this system lacks: no task is ended", error=True)
-        elif self.options.inline_harakiri:
-            from spoolsim.processes.striker import Striker
-
-            self.striker = Striker(self.log)
-        words = self.striker.words if self.striker else None
+        words = self._deadlines()
         workers = [self._worker(spool, words) for spool in self.spools]
         try:
             self.load()
@@ -173,21 +167,43 @@ class Inline:
             raise
         self._say_unserved()
         self.app.notes.give("inline-cwd")
-        wait = None if self.options.drain else Wait(self.app, self.spools)
+        return self._drain(workers) if self.options.drain else self._serve(workers)
+
+    def _deadlines(self) -> memoryview | None:
+        """Where each task's deadline is written, for the process that strikes with --inline-harakiri; None without."""
+        if not self.options.inline_harakiri:
+            return None
+        if not system.POSIX:
+            self.log.say("--inline-harakiri needs POSIX, which this system lacks: no task is ended", error=True)
+            return None
+        from spoolsim.processes.striker import Striker
+
+        self.striker = Striker(self.log)
+        return self.striker.words
+
+    def _pass(self, workers: list[Foreground]) -> int:
+        """One cycle of each; returns how many tasks were run."""
+        if system.POSIX:
+            handlers.wake(self._interrupts_writer)
+        return sum([self._cycle(worker) for worker in workers])
+
+    def _drain(self, workers: list[Foreground]) -> int:
+        """Until nothing is due that was not tried; tasks may enqueue others."""
         looks = iter(LOOKS)
         while True:
-            if system.POSIX:
-                handlers.wake(self._interrupts_writer)
-            ran = sum([self._cycle(worker) for worker in workers])
-            if wait is None:
-                if ran:
-                    looks = iter(LOOKS)
-                    continue  # they may have enqueued others
-                pause = next(looks, None) if any(worker.unfinished for worker in workers) else None
-                if pause is None:
-                    return 0
-                time.sleep(pause)
+            if self._pass(workers):
+                looks = iter(LOOKS)
                 continue
+            pause = next(looks, None) if any(worker.unfinished for worker in workers) else None
+            if pause is None:
+                return 0
+            time.sleep(pause)
+
+    def _serve(self, workers: list[Foreground]) -> int:
+        """Until Ctrl-C, or until who started this is gone."""
+        wait = Wait(self.app, self.spools)
+        while True:
+            self._pass(workers)
             if any(worker.woken for worker in workers):
                 continue
             gone = False

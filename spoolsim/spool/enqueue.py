@@ -112,9 +112,16 @@ class Producer:
             else:
                 self.log.line("[uwsgi-spooler] args buffer is limited to 64k, use the 'body' for bigger values")
             raise _unable(f"{refused}; pass big data as b'body'")
+        if _STEERING.isdisjoint(dict.keys(job)):
+            return self._write(self._directory(b""), data, body, 0, b"")
+        at, priority, name = self._steered(variables)
+        return self._write(self._directory(name), data, body, at, priority)
+
+    def _steered(self, variables: Iterable[tuple[Any, Any]]) -> tuple[int, bytes, bytes]:
+        """When, with which priority and into which directory a task goes."""
         at = 0
         priority = name = b""
-        for key, value in () if _STEERING.isdisjoint(dict.keys(job)) else variables:
+        for key, value in variables:
             if key == b"at":
                 at = self._at(value)
             elif key == b"priority":
@@ -123,7 +130,7 @@ class Producer:
                 name = value
             elif not key:
                 self.notes.give("empty-key")
-        return self._write(self._directory(name), data, body, at, priority)
+        return at, priority, name
 
     def packet(self, variables: bytes) -> bytes:
         """Write one task that came over the network, its variables as they are; returns the path of its file.

@@ -87,35 +87,38 @@ def _fill(path: str, data: bytes | tuple[bytes, bytes], durable: bool, rename_to
             _write_rest(fd, data if isinstance(data, bytes) else b"".join(data), written)
         if durable:
             os.fsync(fd)
-        if rename_to and not system.POSIX:  # an open file cannot be renamed there
-            os.close(fd)
-            fd = -1
-            if stamp:
-                os.utime(path, (stamp, stamp))
-            os.rename(path, rename_to)
-            return
         if rename_to:
+            place: int | str = fd
+            if not system.POSIX:  # an open file cannot be renamed there
+                os.close(fd)
+                fd, place = -1, path
             if stamp:
-                os.utime(fd, (stamp, stamp))
+                os.utime(place, (stamp, stamp))
             os.rename(path, rename_to)
             path = rename_to
         if durable:
             sync(os.path.dirname(path))
     except BaseException:
-        try:
-            if system.POSIX:
-                _remove(path)  # before the lock goes: nobody may run half a task
-        finally:
-            if fd >= 0:
-                os.close(fd)
-        if not system.POSIX:
-            _remove(path)
+        _abandon(fd, path)
         raise
     try:
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)
     except OSError:  # a network file system tells only now that it has no room
         _remove(path)
         raise
+
+
+def _abandon(fd: int, path: str) -> None:
+    """Remove half a task, while it is locked: nobody may run it. An open file (fd -1: closed) may have to go first."""
+    try:
+        if system.POSIX:
+            _remove(path)
+    finally:
+        if fd >= 0:
+            os.close(fd)
+    if not system.POSIX:
+        _remove(path)
 
 
 def _remove(path: str) -> None:

@@ -51,8 +51,7 @@ def _level(
 ) -> Iterator[Found]:
     """The tasks of one directory, and of those in it. entered: epoch seconds from which on spoolers enter it."""
     try:
-        with os.scandir(path) as entries:
-            found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+        below, found = _names(path)
         if depth:
             entered = max(entered, os.stat(path).st_mtime)
     except OSError as error:
@@ -60,11 +59,8 @@ def _level(
             return  # it has gone since its level was read
         yield Found(path, UNREACHED, 0, 0, f"the directory cannot be read: {error.strerror}")
         return
-    below = []
-    for name, is_directory in found:
-        if is_directory:
-            below.append(name)
-        elif names.counts(name, True) and (task := _task(f"{path}/{name}", name, ordered, now, unreached)):
+    for name in found:
+        if names.counts(name, True) and (task := _task(f"{path}/{name}", name, ordered, now, unreached)):
             if task.state == WAITING and not names.due(entered, now):
                 task.state, task.mtime = FUTURE, entered
                 task.why = "the time of its priority directory is in the future"
@@ -82,6 +78,13 @@ def _level(
             yield Found(f"{path}/{name}", UNREACHED, 0, 0, TOO_DEEP)
         else:
             yield from _level(f"{path}/{name}", ordered, now, why, depth + 1, entered)
+
+
+def _names(path: str) -> tuple[list[str], list[str]]:
+    """What is in a directory, sorted: the directories, and all else."""
+    with os.scandir(path) as entries:
+        found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+    return [name for name, is_dir in found if is_dir], [name for name, is_dir in found if not is_dir]
 
 
 def _stray(path: str, ordered: bool, now: float) -> Iterator[Found]:

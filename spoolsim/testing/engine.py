@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from spoolsim.errors import HarnessError
 from spoolsim.spool.look import UNREACHED
-from spoolsim.testing import clock, faults, instance, stage
+from spoolsim.testing import clock, faults, imports, stage
 from spoolsim.testing.configured import configure
 from spoolsim.testing.faults import AFTER, BEFORE, Fault
 from spoolsim.testing.record import Record, RecordingProducer
@@ -68,7 +68,7 @@ class SpoolerHarness(Record):
         self.served = places.served
         self.app = App(self.options, places.entries, self.log, role=MASTER, stamp=True)
         self.app.folds = False  # each test is a run of its own to its reader
-        self.app.signals = stage.RecordingSignals(
+        self.app.signals = imports.RecordingSignals(
             self.log, self.app.notes, policy=self.app.policy, crew=self.app.signals.crew
         )
         self._runner = Runner(self.app, self.served, script, timeout, self.report)
@@ -78,7 +78,8 @@ class SpoolerHarness(Record):
     def _open(self, app: Any) -> None:
         options = self.options
         env = [(key, value) for key, _, value in (pair.partition("=") for pair in options.env)]
-        described = instance.describe(self.app)
+        self.app.instance = program.new_instance()
+        described = program.describe(options, self.app.directories, served=False, instance=self.app.instance)
         stage.enter(self.app, path=options.pythonpath, env=[*env, (program.VARIABLE, described)])
         try:
             self._load(app)
@@ -98,7 +99,7 @@ class SpoolerHarness(Record):
             wanted = [("import", app)]
         else:
             wanted = []
-        names = [stage.import_once(kind, value) for kind, value in wanted]
+        names = [imports.import_once(kind, value) for kind, value in wanted]
         is_module = hasattr(app, "__spec__") and hasattr(app, "__dict__")
         stage.apply(self.app, [app.__name__] if is_module else names)
         if app is not None and not isinstance(app, str) and not is_module:
@@ -112,7 +113,7 @@ class SpoolerHarness(Record):
             return
         self._runner.closed = True
         stage.leave(self.app)
-        instance.forget(self.directory)
+        self.app.close()
         if self._own is not None:
             import shutil
 
@@ -259,7 +260,8 @@ class SpoolerHarness(Record):
         __tracebackhide__ = True
         from spoolsim.testing.explore import explore
 
-        return explore(self, self._script, self._begin_anew, test, **limits)
+        with stage.speaking(self.app):
+            return explore(self, self._script, self._begin_anew, test, **limits)
 
     def _begin_anew(self) -> None:
         """As new: nothing in the spool, nothing remembered; for the next run of a scenario."""

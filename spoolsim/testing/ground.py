@@ -7,7 +7,7 @@ import tempfile
 
 from spoolsim.errors import HarnessError
 from spoolsim.spool.enqueue import Producer
-from spoolsim.testing import stage
+from spoolsim.testing import imports, stage
 from spoolsim.testing.configured import configure
 from spoolsim.testing.record import MemoryLog
 from spoolsim.work.app import MASTER, App
@@ -37,7 +37,7 @@ class Ground:
             options, places = configure(config, self.directory)
             log = MemoryLog()
             self.app = App(options, places.entries, log, role=MASTER, stamp=True)
-            self.app.signals = stage.RecordingSignals(log, self.app.notes, crew=self.app.signals.crew)
+            self.app.signals = imports.RecordingSignals(log, self.app.notes, crew=self.app.signals.crew)
             env = [(key, value) for key, _, value in (pair.partition("=") for pair in options.env)]
             stage.enter(self.app, path=options.pythonpath, env=env)
         except BaseException:
@@ -51,4 +51,5 @@ class Ground:
     def close(self) -> None:
         """Take it back."""
         stage.leave(self.app)
+        self.app.close()
         shutil.rmtree(self.directory, ignore_errors=True)

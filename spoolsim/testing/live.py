@@ -17,7 +17,7 @@ from types import ModuleType
 from spoolsim.errors import HarnessError, TaskTimeout
 from spoolsim.options import BY_NAME, Options
 from spoolsim.spool.look import CLAIMED, WAITING
-from spoolsim.testing import clock, instance, stage
+from spoolsim.testing import clock, imports, stage
 from spoolsim.testing.configured import configure, settings_of
 from spoolsim.testing.record import Record, RecordingProducer
 from spoolsim.testing.script import Spooled
@@ -92,7 +92,7 @@ class LiveSpooler(Record):
         self._write_ini(settings, app)
         self._imports = [app] if isinstance(app, str) else []
         self.app = App(self.options, self._places.entries, self.log, role=MASTER)
-        self.app.signals = stage.RecordingSignals(self.log, self.app.notes, crew=self.app.signals.crew)
+        self.app.signals = imports.RecordingSignals(self.log, self.app.notes, crew=self.app.signals.crew)
         self.app.producer = _Producer(self.app.producer, self._places.aliases, spooled.add)
         self.process = self._start(databases)
         try:
@@ -150,9 +150,12 @@ class LiveSpooler(Record):
         return self.output.count("spawned the uWSGI spooler on dir") >= len(self.served) * self.processes
 
     def _enter_stage(self, app: Any) -> None:
-        described = instance.describe(self.app, master=self.process.pid, served=True)
+        self.app.instance = program.new_instance()
+        described = program.describe(
+            self.options, self.app.directories, master=self.process.pid, served=True, instance=self.app.instance
+        )
         stage.enter(self.app, path=self.options.pythonpath, env=[(program.VARIABLE, described)])
-        names = [stage.import_once("import", name) for name in self._imports]
+        names = [imports.import_once("import", name) for name in self._imports]
         stage.apply(self.app, names)
         self.app.become(WORKER, worker_id=1)
         self.app.master_pid = self.process.pid
@@ -249,7 +252,7 @@ class LiveSpooler(Record):
     def stop(self, timeout: float | None = None) -> int:
         """Stop as Ctrl-C does, running tasks finish; after `timeout` seconds everything is killed. The exit status."""
         stage.leave(self.app)
-        instance.forget(self.directory)
+        self.app.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:

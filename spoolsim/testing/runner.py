@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from spoolsim.errors import HarnessError, RetriedForever, TaskTimeout
 from spoolsim.testing import clock
 from spoolsim.testing.limit import Interrupted, Limit
+from spoolsim.testing.stage import speaking
 from spoolsim.testing.worker import Died, TestingWorker
 from spoolsim.work import outcome as outcomes
 from spoolsim.work.app import SPOOLER, WORKER
@@ -191,7 +192,8 @@ class Runner:
         with Limit(self.timeout if timeout is None else timeout) as limit:
             script.limit = limit
             try:
-                yield
+                with speaking(self.app):
+                    yield
             finally:
                 script.limit = None
 

@@ -1,106 +1,124 @@
 """The `uwsgi` module inside a test process: one module object, made to speak for one harness after the other.
 
 Modules of the user's app hold the module object that they imported, and pytest imports each of them once. So the
-object stays the same and its content is made again for each harness; what modules assigned to it or registered with it
-*while they were imported* (uwsgi.spooler, hooks, signals) is remembered and put back, since no second import
-will do it. What a test assigns is gone with its harness.
+object stays the same, and its content is that of the harness which speaks: the one made last, or the one that runs
+tasks. What modules assigned to it or registered with it *while they were imported* (uwsgi.spooler, hooks, signals,
+functions) is remembered and given to each harness that follows, since no second import will do it. What a test assigns
+is gone with its harness.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from types import ModuleType
 
 from spoolsim.emulate import rpc
 from spoolsim.errors import HarnessError
-from spoolsim.testing.faults import is_library
+from spoolsim.testing import imports
 from spoolsim.work import app as apps
 from spoolsim.work import installed
-from spoolsim.work.loading import run_code, run_file
-from spoolsim.work.signals import Signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from types import CodeType, FrameType
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import CodeType
     from typing import Any
 
     from spoolsim.work.app import App
 
-#: frames of these are the program that runs the tests, not an import
-_PROGRAMS = frozenset(("__main__", "__channelexec__"))
-_DECORATORS = "uwsgidecorators"
-
-
-class Registration:
-    """Something that was done to the `uwsgi` module during an import.
-
-    owners: the modules being imported then, innermost first. kind: "attribute", "handler" or "timed".
-    """
-
-    __slots__ = ("kind", "name", "owners", "value")
-
-    def __init__(self, owners: tuple[str, ...], kind: str, name: Any, value: Any) -> None:
-        self.owners = owners
-        self.kind = kind
-        self.name = name
-        self.value = value
-
-
-class Recording(ModuleType):
-    """The `uwsgi` module, which notices what is assigned to it."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__(name, value)
-        _remember("attribute", name, value)
-
-
-class RecordingSignals(Signals):
-    """A signal table that remembers what is registered during imports; its pipe is a plain queue."""
-
-    def register(self, number: int, target: str, handler: Callable[[int], Any]) -> None:
-        super().register(number, target, handler)
-        _remember("handler", self.number(number), (target, handler))
-
-    def add(self, kind: str, number: int, *spec: Any) -> None:
-        super().add(kind, number, *spec)
-        _remember("timed", number, self.timed[-1])
-
-
-def _remember(kind: str, name: Any, value: Any) -> None:
-    owners = importing()
-    if owners:
-        registrations.append(Registration(owners, kind, name, value))
-
-
-def importing() -> tuple[str, ...]:
-    """The modules that are being imported by whoever called us, innermost first; empty outside of an import."""
-    owners = []
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code.co_name == "<module>":
-            name = frame.f_globals.get("__name__", "")
-            if name not in _PROGRAMS:
-                owners.append(name)
-        frame = frame.f_back
-    return tuple(owners)
-
-
-_nothing = ModuleType("nothing")
 #: the modules that harnesses named as their apps
 _apps: set[str] = set()
-#: all that imports did, in the order of time, for the life of the process
-registrations: list[Registration] = []
 
 _module: ModuleType | None = None
 _code: CodeType | None = None
-_decorators: ModuleType | None = None
 #: the test module that runs now, and all of them; the plugin knows
 test_module = ""
 test_modules: frozenset[str] = frozenset()
-#: the apps that are on: the last one speaks
-_on: list[tuple[App, Callable[[], None], _Tables]] = []
+#: those on the stage, and the one that `import uwsgi` means
+_speakers: list[_Speaker] = []
+_current: _Speaker | None = None
+
+
+class _Speaker:
+    """One app on the stage, with its content of the modules: kept here while another one speaks.
+
+    path: directories put on sys.path. env: variables that are set. Both stay until the app leaves.
+    """
+
+    __slots__ = ("_env", "_names", "_seen", "_tables", "_undo", "app")
+
+    def __init__(self, app: App, path: list[str], env: Iterable[tuple[str, str]]) -> None:
+        self.app = app
+        self._undo, self._env = _surroundings(path, env)
+        self._names: dict[str, Any] | None = None
+        self._tables: dict[str, Any] = {}
+        self._seen = 0
+
+    def begin(self) -> None:
+        """It speaks from now on."""
+        os.environ.update(self._env)
+        installed.install(self.app)
+        module = _load(sys.modules.get("uwsgi"))
+        names = module.__dict__
+        for name in [name for name in names if not name.startswith("__")]:
+            del names[name]
+        for kind, table in imports.tables().items():
+            table.clear()
+            (table.extend if kind == imports.CHAIN else table.update)(self._tables.get(kind, ()))
+        if self._names is None:
+            assert _code is not None
+            # functions that the app imported from the module keep working: they share its dictionary
+            exec(_code, names)
+        else:
+            names.update(self._names)
+            for registration in imports.registrations[self._seen :]:
+                _put(self.app, registration, over=False)
+        sys.modules["uwsgi"] = module
+        if (decorators := imports.decorators()) is not None:
+            sys.modules.setdefault(imports.DECORATORS, decorators)
+
+    def pause(self) -> None:
+        """Another one speaks from now on."""
+        assert _module is not None
+        self._names = {name: value for name, value in _module.__dict__.items() if not name.startswith("__")}
+        self._tables = {kind: table.copy() for kind, table in imports.tables().items()}
+        self._seen = len(imports.registrations)
+        self._env = {key: os.environ[key] for key in self._env if key in os.environ}
+
+    def leave(self) -> None:
+        """Take its path and its variables back."""
+        self._undo()
+
+
+def _speak(speaker: _Speaker | None) -> None:
+    """Let this one speak; nobody: then there is no `uwsgi` any more."""
+    global _current
+    if _current is not None:
+        _current.pause()
+    _current = speaker
+    if speaker is not None:
+        speaker.begin()
+        return
+    installed.current = None
+    for name, module in (("uwsgi", _module), (imports.DECORATORS, imports.decorators())):
+        if module is not None and sys.modules.get(name) is module:
+            del sys.modules[name]
+
+
+@contextmanager
+def speaking(app: App) -> Iterator[None]:
+    """A context in which `import uwsgi` means this app, which is on the stage, also where another one entered later."""
+    before = _current
+    if before is None or before.app is app:
+        yield
+        return
+    _speak(next(speaker for speaker in _speakers if speaker.app is app))
+    try:
+        yield
+    finally:
+        _speak(before if before in _speakers else _speakers[-1] if _speakers else None)
 
 
 def enter(app: App, *, path: Iterable[str] = (), env: Iterable[tuple[str, str]] = ()) -> None:
@@ -113,14 +131,11 @@ def enter(app: App, *, path: Iterable[str] = (), env: Iterable[tuple[str, str]] 
     if there is not None and not hasattr(there, "_spoolsim"):
         where = getattr(there, "__file__", None) or type(there).__name__
         raise HarnessError(f"sys.modules['uwsgi'] is {where}, not spoolsim's module; a harness cannot speak for it")
-    undo = _surroundings([apps.SHIM, *path], env)
-    _on.append((app, undo, _Tables()))
-    installed.install(app)
-    module = _load(there)
-    _fill(module, app)
-    sys.modules["uwsgi"] = module
-    if _decorators is not None:
-        sys.modules.setdefault(_DECORATORS, _decorators)
+    speaker = _Speaker(app, [apps.SHIM, *path], env)
+    _speakers.append(speaker)
+    app.parts[rpc.Functions] = imports.RecordingFunctions(app)
+    _speak(speaker)
+    imports.watch_decorators()
 
 
 def apply(app: App, modules: Sequence[str] = ()) -> None:
@@ -129,23 +144,16 @@ def apply(app: App, modules: Sequence[str] = ()) -> None:
     modules: the app, where a harness names one: what these did wins, then what the modules that they use did; what
         belongs to another harness's app alone is left out. None: everything but files run for another harness.
 
-    What a test module did itself counts for its own tests alone, and wins there.
+    What a test module did itself counts for its own tests alone, and wins there. Functions are known to all, as long
+    as no name is taken twice.
     """
-    _apply(app, modules)
-    for on, _, tables in _on:
-        if on is app:
-            tables.take()  # with what its imports did
-
-
-def _apply(app: App, modules: Sequence[str]) -> None:
-    assert _module is not None
     wanted = set(modules)
     _apps.update(wanted)
-    used = _uses(wanted) if wanted else set()
+    used = imports.uses(wanted) if wanted else set()
     # without a name everything that the test imported counts; a file that a harness ran, nobody imported
-    others = _apps - wanted - used if wanted else {name for name in _apps if not _was_imported(name)}
+    others = _apps - wanted - used if wanted else {name for name in _apps if not imports.was_imported(name)}
 
-    def place(registration: Registration) -> int:
+    def place(registration: imports.Registration) -> int:
         if registration.owners[0] in test_modules:
             return 4 if registration.owners[0] == test_module else 0
         if wanted.intersection(registration.owners):
@@ -154,92 +162,52 @@ def _apply(app: App, modules: Sequence[str]) -> None:
             return 2
         return 0 if others.intersection(registration.owners) else 1
 
-    signals = app.signals
-    signals.handlers.clear()
-    signals.timed.clear()
-    for registration in sorted(registrations, key=place):
-        if not place(registration):
-            continue
-        if registration.kind == "attribute":
-            _module.__dict__[registration.name] = registration.value
-        elif registration.kind == "handler":
-            signals.handlers[registration.name] = registration.value
-        else:
-            signals.timed.append(registration.value)
+    app.signals.handlers.clear()
+    app.signals.timed.clear()
+    for table in imports.tables().values():
+        table.clear()
+    for registration in sorted(imports.registrations, key=place):
+        if place(registration) or registration.kind in (*imports.TABLES, "rpc"):
+            _put(app, registration)
 
 
-def import_once(kind: str, value: str) -> str:
-    """Import as the option says, once for each process; returns the module's name. Raises what the import raises."""
-    from importlib import import_module
-
-    if kind == "eval":
-        return run_code("uwsgi_eval_config", "uwsgi_eval_config", value).__name__
-    if kind == "paste":
-        import_module("paste.deploy").loadapp(value)
-        return "paste.deploy"
-    name, _, _ = value.partition(":")
-    if kind in ("wsgi-file", "mount-file") or name.endswith(".py") or "/" in name:
-        known = "uwsgi_file_" + "".join(c if c.isalnum() else "_" for c in name)
-        if known not in sys.modules:
-            known = run_file(name).__name__
-        return known
-    import_module(name)
-    return name
-
-
-def _was_imported(name: str) -> bool:
-    """Did the import system make this module? A file given as an app has no spec."""
-    return getattr(sys.modules.get(name), "__spec__", None) is not None
-
-
-def _uses(modules: set[str]) -> set[str]:
-    """The modules that these hold something of, and so on, libraries left out."""
-    found: set[str] = set()
-    ahead = list(modules)
-    while ahead:
-        for value in list(vars(sys.modules.get(ahead.pop(), _nothing)).values()):
-            name = value.__name__ if isinstance(value, ModuleType) else _home(value)
-            if name in found or name in modules or name not in sys.modules:
-                continue
-            file = getattr(sys.modules[name], "__file__", None)
-            if name == _DECORATORS or (file and not is_library(file)):
-                found.add(name)
-                if name != _DECORATORS:
-                    ahead.append(name)
-    return found
-
-
-def _home(value: object) -> str:
-    """The module that a function, a class or a decorated function is from."""
-    for thing in (value, type(value)):
-        name = getattr(thing, "__module__", None)
-        if isinstance(name, str) and name != "builtins":
-            return name
-    return ""
+def _put(app: App, registration: imports.Registration, *, over: bool = True) -> None:
+    """Do again what an import did; over: also where the app, or its test, has set something else since."""
+    kind, name, value = registration.kind, registration.name, registration.value
+    if kind == "timed":
+        app.signals.timed.append(value)
+        return
+    if kind == imports.CHAIN:
+        chain = imports.tables().get(imports.CHAIN)
+        if chain is not None and value not in chain:
+            list.append(chain, value)
+        return
+    assert _module is not None
+    place: dict[Any, Any] | None
+    if kind == "attribute":
+        place = _module.__dict__
+    elif kind == "handler":
+        place = app.signals.handlers
+    elif kind == "rpc":
+        place = app.part(rpc.Functions).by_name
+    else:
+        place = imports.tables().get(kind)
+    if place is not None and (over or name not in place):
+        dict.__setitem__(place, name, value)
 
 
 def leave(app: App) -> None:
     """Take the app off the stage; the one before it speaks again, or there is no `uwsgi` any more."""
-    global _decorators
-    number = next((number for number, (on, _, _) in enumerate(_on) if on is app), None)
-    if number is None:
+    global _current
+    speaker = next((speaker for speaker in _speakers if speaker.app is app), None)
+    if speaker is None:
         return
-    _, undo, tables = _on.pop(number)
-    undo()
-    tables.put_back()
-    there = sys.modules.get(_DECORATORS)
-    if there is not None and str(getattr(there, "__file__", "")).startswith(apps.SHIM):
-        _decorators = there
-    if _on:
-        before = _on[-1][0]
-        installed.install(before)
-        _fill(_load(None), before)
-        _apply(before, ())
-        return
-    installed.current = None
-    for name, module in (("uwsgi", _module), (_DECORATORS, _decorators)):
-        if module is not None and sys.modules.get(name) is module:
-            del sys.modules[name]
+    _speakers.remove(speaker)
+    current, _current = _current, None
+    if current is not None:
+        current.pause()
+    speaker.leave()
+    _speak(current if current in _speakers else _speakers[-1] if _speakers else None)
 
 
 def _load(there: ModuleType | None) -> ModuleType:
@@ -252,69 +220,18 @@ def _load(there: ModuleType | None) -> ModuleType:
         assert spec is not None and spec.loader is not None
         _module = there or module_from_spec(spec)
         _code = spec.loader.get_code("uwsgi")  # type: ignore[attr-defined]  # a file loader has it
-        _module.__class__ = Recording
+        _module.__class__ = imports.Recording
     return _module
 
 
-def _fill(module: ModuleType, app: App) -> None:
-    """Make the module's content again; functions that the app imported from it keep working: they share the dict."""
-    names = module.__dict__
-    for name in [name for name in names if not name.startswith("__")]:
-        del names[name]
-    assert _code is not None
-    exec(_code, names)
-    app.signals.timed.clear()
-    app.signals.handlers.clear()
-
-
-class _Tables:
-    """What is registered under names, by decorators and register_rpc, to be put back.
-
-    What a module registered that was imported since stays: no second import will do it.
-    """
-
-    def __init__(self) -> None:
-        self.take()
-
-    def take(self) -> None:
-        """As it is now."""
-        self._modules = dict(sys.modules)
-        self._before = [table.copy() for table in _registered()]
-
-    def put_back(self) -> None:
-        """As it was."""
-        for number, table in enumerate(_registered()):
-            old = self._before[number] if number < len(self._before) else type(table)()
-            if isinstance(table, list):
-                table[:] = old + [one for one in table if one not in old and self._stays(one)]
-            else:
-                new = {name: one for name, one in table.items() if one is not old.get(name) and self._stays(one)}
-                table.clear()
-                table.update(old | new)
-
-    def _stays(self, function: Any) -> bool:
-        name = getattr(function, "__module__", "")
-        return sys.modules.get(name) is not self._modules.get(name)
-
-
-def _registered() -> list[Any]:
-    """The dicts and lists of functions that the modules of this process hold; the decorators' may come later."""
-    found: list[Any] = [rpc._functions]
-    decorators: Any = sys.modules.get(_DECORATORS) or _decorators
-    if decorators is not None and str(getattr(decorators, "__file__", "")).startswith(apps.SHIM):
-        found += [decorators.spooler_functions, decorators.mule_functions, decorators.postfork_chain]
-    return found
-
-
-def _surroundings(path: list[str], env: Iterable[tuple[str, str]]) -> Callable[[], None]:
-    """Add to sys.path and os.environ; returns the function that takes it back."""
+def _surroundings(path: list[str], env: Iterable[tuple[str, str]]) -> tuple[Callable[[], None], dict[str, str]]:
+    """Add to sys.path and os.environ; returns the function that takes it back, and the variables."""
     added = [entry for entry in path if entry not in sys.path]
     sys.path[:0] = added
-    before: dict[str, str | None] = {}
     inherited = os.environ.get("PYTHONPATH", "")
-    for key, value in (("PYTHONPATH", os.pathsep.join(part for part in (apps.SHIM, inherited) if part)), *env):
-        before.setdefault(key, os.environ.get(key))
-        os.environ[key] = value
+    wanted = {"PYTHONPATH": os.pathsep.join(part for part in (apps.SHIM, inherited) if part), **dict(env)}
+    before = {key: os.environ.get(key) for key in wanted}
+    os.environ.update(wanted)
 
     def undo() -> None:
         for entry in added:
@@ -326,4 +243,4 @@ def _surroundings(path: list[str], env: Iterable[tuple[str, str]]) -> Callable[[
             else:
                 os.environ[key] = value
 
-    return undo
+    return undo, wanted

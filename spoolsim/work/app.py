@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
-    from typing import Any
+    from typing import Any, TypeVar
 
     from spoolsim.log import Log
     from spoolsim.options import Options
     from spoolsim.work.capture import Capture
     from spoolsim.work.scoreboard import Scoreboard
+
+    P = TypeVar("P", bound="Part")
 
 #: the directory that holds our uwsgi.py and uwsgidecorators.py; it is put on the app's path, never installed
 SHIM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "shim")
@@ -38,6 +40,16 @@ OURS = trace.OURS
 
 #: what this process is, in uWSGI's terms
 MASTER, SPOOLER, WORKER, PROGRAM = "master", "spooler", "worker", "program"
+
+
+class Part:
+    """What a part of the emulation keeps for one instance: the base of its own class, of which each App has one."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    def close(self) -> None:
+        """Give up what this process has open of it."""
 
 
 class App:
@@ -59,11 +71,13 @@ class App:
         "folds",
         "generation",
         "harakiri_word",
+        "instance",
         "loader",
         "log",
         "master_pid",
         "notes",
         "options",
+        "parts",
         "policy",
         "producer",
         "role",
@@ -94,6 +108,9 @@ class App:
         self.board = board
         self.master_pid = os.getpid()
         self.worker_id = 0
+        #: the name of what shares cache, metrics and locks; program.instance() asks for it
+        self.instance = ""
+        self.parts: dict[type[Part], Any] = {}
         self.started = 0
         self.set_frequency = 0
         self.loader = Loader(options, log, self.print_error)
@@ -121,6 +138,19 @@ class App:
             stamp=stamp,
             durable=options.durable,
         )
+
+    def part(self, kind: type[P]) -> P:
+        """This instance's one object of a kind, such as its locks; made at its first use."""
+        found: P | None = self.parts.get(kind)
+        if found is None:
+            found = self.parts[kind] = kind(self)
+        return found
+
+    def close(self) -> None:
+        """Give up what this process has open of the instance."""
+        for part in self.parts.values():
+            part.close()
+        self.parts.clear()
 
     def become(self, role: str, *, worker_id: int = 0) -> None:
         """This process is a fork with a role of its own now."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import marshal
 import os
 import select
-import time
+from itertools import count
 
 from spoolsim import system
 from spoolsim.log import Log
@@ -38,15 +38,19 @@ INSTANCE = "SPOOLSIM_INSTANCE"
 _STARTING = 5.0
 
 
+_count = count(1)
+
+
 def new_instance() -> str:
-    """A name for all processes that share cache, metrics and locks: the pid that it lives with, and the time."""
-    return f"{os.getpid()}-{time.time_ns():x}"
+    """A name for all processes that share cache, metrics and locks: the pid that it lives with, and what no other had.
+
+    It does not come from a clock that a test may have frozen.
+    """
+    return f"{os.getpid()}-{system.clock_gettime_ns(system.CLOCK_MONOTONIC):x}-{next(_count):x}"
 
 
 #: of a process that nobody described, and of its forks
 _own = new_instance()
-#: a description that was read, and the instance in it
-_named = ("", "")
 
 
 def describe(
@@ -56,11 +60,12 @@ def describe(
     master: int = 0,
     served: bool | None = None,
     board: str = "",
+    instance: str = "",
 ) -> str:
     """The value of the environment variable.
 
     master: pid of the master, by default this process. served: does it take signals; by default unless inline.
-    board: the name of its scoreboard, by default that pid.
+    board: the name of its scoreboard, by default that pid. instance: its name, by default that of `dev`, or a new one.
     """
     found = [(directory.path, directory.external) for directory, _ in directories]
     if served is None:
@@ -73,7 +78,7 @@ def describe(
         "run": (master or os.getppid()) if served else 0,  # a fork server describes itself: its parent is the run
         "board": board,
         # taken out: an instance started by this one is another
-        "instance": os.environ.pop(INSTANCE, "") or new_instance(),
+        "instance": instance or os.environ.pop(INSTANCE, "") or new_instance(),
     }
     return marshal.dumps(described, 2).hex()
 
@@ -93,14 +98,12 @@ def _described() -> dict[str, Any] | None:
     return None
 
 
-def instance() -> str:
+def instance(app: App) -> str:
     """The name of the instance this process belongs to: the described one, or its own, inherited by its forks."""
-    global _named
-    text = os.environ.get(VARIABLE, "")
-    if _named[0] != text:
+    if not app.instance:
         described = _described()
-        _named = (text, described["instance"] if described else _own)
-    return _named[1] if text else _own
+        app.instance = described["instance"] if described else _own
+    return app.instance
 
 
 def has_master(app: App) -> bool:

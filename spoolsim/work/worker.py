@@ -1,6 +1,6 @@
 """A spooler: scan, claim, run, settle; then wait. The same cycle runs in a worker process, inline and in tests.
 
-There is one way for a task: `take` claims it, `Worker.manage` begins it and calls its handler, `Worker.settle` ends it.
+There is one way for a task: `take` claims it, `Worker.manage` begins it and calls its handler, `Settler.finish` ends it.
 """
 
 from __future__ import annotations
@@ -59,37 +59,13 @@ class Worker:
     report: called with (KEPT, MOVED, DROPPED or STUCK, path, why) for each task that was not done, or is still there.
     """
 
+    # fmt: off
     __slots__ = (
-        "_began",
-        "_ended",
-        "_loud",
-        "_names",
-        "_options",
-        "_overflowed",
-        "_picky",
-        "_unusual",
-        "app",
-        "around",
-        "before",
-        "call",
-        "chdir",
-        "fresh",
-        "in_process",
-        "journal",
-        "notices",
-        "recorder",
-        "settler",
-        "share",
-        "spool",
-        "status",
-        "tried",
-        "unfinished",
-        "until",
-        "walk",
-        "who",
-        "woken",
-        "words",
+        "_began", "_ended", "_loud", "_names", "_options", "_overflowed", "_picky", "_unusual", "app", "around", "before",
+        "call", "chdir", "fresh", "in_process", "journal", "notices", "recorder", "settler", "share", "spool", "status",
+        "tried", "unfinished", "until", "walk", "who", "woken", "words",
     )
+    # fmt: on
 
     def __init__(
         self,
@@ -194,14 +170,7 @@ class Worker:
                     break
         finally:
             walk.close()
-            words[STATE] = IDLE
-            if tried is not None:
-                self.unfinished.update(tried.in_doubt())
-            if self.journal is not None:
-                self.journal.flush()
-            if self.recorder is not None:
-                self.recorder.flush()
-            self._ended = system.file_time()
+            self._end_scan()
         if alone and not count:  # as if it had not been
             self._began, self._ended = self.before, self.until
         return count
@@ -219,6 +188,17 @@ class Worker:
         self._names = self.app.names()
         self._picky = bool(options.max_attempts or options.max_retries) or self.settler.is_picky()
         return now
+
+    def _end_scan(self) -> None:
+        """Write what was kept for the end of a scan."""
+        self.words[STATE] = IDLE
+        if self.tried is not None:
+            self.unfinished.update(self.tried.in_doubt())
+        if self.journal is not None:
+            self.journal.flush()
+        if self.recorder is not None:
+            self.recorder.flush()
+        self._ended = system.file_time()
 
     def _names_to_try(self, alone: str) -> Generator[tuple[Level, str]]:
         """The names to try, in their order."""
@@ -259,13 +239,8 @@ class Worker:
         fault = run.read(claim, env)
         if (fault or self._picky) and not self._admits(claim, fault):
             return False
-        if self.chdir:
-            try:
-                _enter(claim.level.fd)
-            except OSError as error:
-                self.settler.end(claim, KEEP)
-                self.notices.not_entered(claim, error)
-                return False
+        if self.chdir and not self._enters(claim):
+            return False
         if self._loud:
             self._announce(claim)
         if self.before <= claim.mtime < self.until:
@@ -295,6 +270,16 @@ class Worker:
             if run.is_end(error):
                 raise
             self._struck(claim, outcome, fault, error)
+        return True
+
+    def _enters(self, claim: Claim) -> bool:
+        """Go into the task's own directory; where that cannot be, the task is kept."""
+        try:
+            _enter(claim.level.fd)
+        except OSError as error:
+            self.settler.end(claim, KEEP)
+            self.notices.not_entered(claim, error)
+            return False
         return True
 
     def _run_unusual(self, claim: Claim, handler: object, env: dict[str | bytes, bytes], fault: str) -> Outcome:

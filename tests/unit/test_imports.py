@@ -147,11 +147,6 @@ def test_no_modules_import_each_other():
     assert in_circles(graph()) == set()
 
 
-#: modules that still use private names of others; one that no longer does does not belong here
-PRYING = {
-    "spoolsim.testing.instance",
-    "spoolsim.testing.stage",
-}
 #: private by their spelling alone: documented, or with no public form
 OPEN = frozenset(
     (
@@ -196,7 +191,7 @@ def test_private_names_stay_in_their_module():
     assert pries(ast.parse("import a\na._b()"))
     assert pries(ast.parse("from spoolsim.log import _b"))
     assert not pries(ast.parse("class A:\n  def __init__(self): self._b = 1\n  def c(self, d): return d._b"))
-    assert {module for module, tree in modules() if pries(tree)} == PRYING
+    assert {module for module, tree in modules() if pries(tree)} == set()
 
 
 #: why `Any`
@@ -232,7 +227,7 @@ UNTYPED = {
     "spoolsim.testing.engine": APP,
     "spoolsim.testing.explore": APP,
     "spoolsim.testing.faults": APP,
-    "spoolsim.testing.instance": APP,
+    "spoolsim.testing.imports": APP,
     "spoolsim.testing.live": APP,
     "spoolsim.testing.plugin": FOREIGN,
     "spoolsim.testing.record": APP,

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from spoolsim.emulate import place, store
 from spoolsim.log import Log
 from spoolsim.options import Setting, build
 from spoolsim.spool.directory import SpoolDir
@@ -24,6 +23,7 @@ class Instance:
     def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._tmp_path, self._monkeypatch = tmp_path, monkeypatch
         self.said: list[str] = []
+        self.apps: list[App] = []
 
     def __call__(self, *flags: str, role: str = apps.WORKER, **options: str | list[str]) -> App:
         settings = [Setting(flag, True) for flag in flags]
@@ -36,6 +36,7 @@ class Instance:
         directory = SpoolDir(os.path.realpath(spool), bare=built.faithful)
         app = App(built, [(directory, -1)], Log(self._fd()), role=role)
         self._monkeypatch.setattr(installed, "current", app)
+        self.apps.append(app)
         return app
 
     def _fd(self) -> int:
@@ -49,8 +50,7 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.delenv(program.VARIABLE, raising=False)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(program, "_own", program.new_instance())
-    yield Instance(tmp_path, monkeypatch)
-    for opened in store._stores.values():
-        opened.close()
-    store._stores.clear()
-    place._made.clear()
+    instances = Instance(tmp_path, monkeypatch)
+    yield instances
+    for app in instances.apps:
+        app.close()

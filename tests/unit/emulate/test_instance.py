@@ -19,11 +19,6 @@ from spoolsim.spool.packet import encode
 from spoolsim.work import app as apps
 
 
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rpc, "_functions", {})
-
-
 def test_a_packet_in_a_file_is_read(instance: Any, tmp_path: Path):
     """parsefile gives the variables of a packet with modifier1 0 or 17, as bytes; else None, and a line in the log."""
     instance()

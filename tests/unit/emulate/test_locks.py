@@ -13,11 +13,6 @@ from spoolsim.emulate import locks
 from spoolsim.work import app as apps
 
 
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "_locks", None)
-
-
 def test_a_lock_is_taken_and_given(instance: Any):
     """lock, is_locked, unlock; an unlock too many does nothing; numbers beyond the option are refused."""
     instance(locks="2")

@@ -20,7 +20,6 @@ def test_without_a_spool_directory_it_is_in_the_temporary_place(
     """In a directory of this user's own, which is made."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.delenv(program.VARIABLE, raising=False)
-    monkeypatch.setattr(place, "_made", {})
-    path = place.shared(App(Options(), (), Log()), "db")
+    path = App(Options(), (), Log()).part(place.Place).file("db")
     assert Path(path).parent == tmp_path / f"spoolsim-{os.getuid()}" / ".spoolsim" / place.SHARED
     assert Path(path).parent.is_dir()

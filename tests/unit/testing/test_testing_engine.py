@@ -784,3 +784,73 @@ def test_a_task_of_an_async_test_has_no_event_loop(make: Callable[..., SpoolerHa
 
     asyncio.run(test())
     assert ran == ["task", "test"]
+
+
+TWO_APPS = """
+import uwsgi
+import uwsgidecorators
+
+ran = []
+
+@uwsgidecorators.spool
+def mail(arguments):
+    ran.append((arguments["to"], uwsgi.call(b"name"), uwsgi.cache_get("who"), uwsgi.opt["spooler"]))
+    if arguments["to"] == "ann":
+        mail.spool(to="bob")
+
+uwsgi.register_rpc("name", lambda: b"NAME")
+uwsgi.register_signal(5, "spooler", lambda number: ran.append("NAME"))
+"""
+
+
+def test_two_engines_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Each runs its own app, of whose functions some have the same names, in its own directory, with its own cache."""
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("two_of_one", "two_of_other"):
+        (tmp_path / f"{name}.py").write_text(TWO_APPS.replace("NAME", name))
+    options = {"cache2": "name=c,items=9"}
+    with (
+        SpoolerHarness("two_of_one", options, directory=tmp_path / "a") as one,
+        SpoolerHarness("two_of_other", options, directory=tmp_path / "b") as other,
+    ):
+        import two_of_one
+        import two_of_other
+        import uwsgi
+
+        uwsgi.cache_set("who", b"the last one made")
+        two_of_other.mail.spool(to="ann")
+        one.spool({"ud_spool_func": "mail", "ud_spool_ret": "-2", "to": "carol"})
+        assert [len(harness.drain()) for harness in (one, other, one)] == [1, 2, 0]
+        assert two_of_one.ran == [("carol", b"two_of_one", None, os.fsencode(tmp_path / "a"))]
+        second = (b"two_of_other", b"the last one made", os.fsencode(tmp_path / "b"))
+        assert two_of_other.ran == [("ann", *second), ("bob", *second)]
+        uwsgi.signal(5)
+        other.drain()
+        assert two_of_other.ran[2:] == ["two_of_other"]
+        assert [len(harness.spooled("mail")) for harness in (one, other)] == [1, 2]
+        other.close()
+        assert uwsgi.spoolers == (os.fsencode(tmp_path / "a"),)
+        assert uwsgi.call(b"name") == b"two_of_one"
+
+
+def test_an_engine_that_is_closed_first_takes_nothing_of_the_later_one(tmp_path: Path):
+    """What a test has set for the one that goes on stays."""
+    ran: list[bytes] = []
+    one = SpoolerHarness(lambda env: OK, directory=tmp_path / "a")
+    with SpoolerHarness(directory=tmp_path / "b") as other:
+        import uwsgi
+
+        uwsgi.spooler = lambda env: ran.append(env[b"n"]) or OK
+        one.close()
+        other.spool({"n": "1"})
+        other.drain()
+        assert ran == [b"1"]
+        assert program_of(os.environ["SPOOLSIM"]) == str(tmp_path / "b")
+
+
+def program_of(described: str) -> str:
+    """The directory of a described instance."""
+    import marshal
+
+    path: str = marshal.loads(bytes.fromhex(described))["directories"][0][0]
+    return path
