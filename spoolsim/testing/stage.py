@@ -22,7 +22,7 @@ from spoolsim.work import installed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import CodeType
     from typing import Any
 
@@ -39,6 +39,8 @@ test_modules: frozenset[str] = frozenset()
 #: those on the stage, and the one that `import uwsgi` means
 _speakers: list[_Speaker] = []
 _current: _Speaker | None = None
+#: the environment's variables that they have set, as nobody on the stage has set them
+_before: dict[str, str | None] = {}
 
 
 class _Speaker:
@@ -47,18 +49,27 @@ class _Speaker:
     path: directories put on sys.path. env: variables that are set. Both stay until the app leaves.
     """
 
-    __slots__ = ("_env", "_names", "_seen", "_tables", "_undo", "app")
+    __slots__ = ("_added", "_names", "_seen", "_tables", "app", "env")
 
     def __init__(self, app: App, path: list[str], env: Iterable[tuple[str, str]]) -> None:
         self.app = app
-        self._undo, self._env = _surroundings(path, env)
+        self._added = [entry for entry in path if entry not in sys.path]
+        sys.path[:0] = self._added
+        inherited = os.environ.get("PYTHONPATH", "")
+        self.env: dict[str, str | None] = {
+            "PYTHONPATH": os.pathsep.join(part for part in (apps.SHIM, inherited) if part),
+            **dict(env),
+        }
+        for key in self.env:
+            _before.setdefault(key, os.environ.get(key))
         self._names: dict[str, Any] | None = None
         self._tables: dict[str, Any] = {}
         self._seen = 0
 
     def begin(self) -> None:
         """It speaks from now on."""
-        os.environ.update(self._env)
+        for key, value in self.env.items():
+            _set(key, value)
         installed.install(self.app)
         module = _load(sys.modules.get("uwsgi"))
         names = module.__dict__
@@ -85,11 +96,24 @@ class _Speaker:
         self._names = {name: value for name, value in _module.__dict__.items() if not name.startswith("__")}
         self._tables = {kind: table.copy() for kind, table in imports.tables().items()}
         self._seen = len(imports.registrations)
-        self._env = {key: os.environ[key] for key in self._env if key in os.environ}
+        self.env = {key: os.environ.get(key) for key in self.env}
 
     def leave(self) -> None:
-        """Take its path and its variables back."""
-        self._undo()
+        """Take its path and its variables back; those that another one has set, too, are that one's."""
+        for entry in self._added:
+            if entry in sys.path:
+                sys.path.remove(entry)
+        for key in self.env:
+            other = next((speaker for speaker in reversed(_speakers) if key in speaker.env), None)
+            _set(key, _before.pop(key) if other is None else other.env[key])
+
+
+def _set(key: str, value: str | None) -> None:
+    """Set an environment variable; None: unset it."""
+    if value is None:
+        os.environ.pop(key, None)
+    else:
+        os.environ[key] = value
 
 
 def _speak(speaker: _Speaker | None) -> None:
@@ -222,25 +246,3 @@ def _load(there: ModuleType | None) -> ModuleType:
         _code = spec.loader.get_code("uwsgi")  # type: ignore[attr-defined]  # a file loader has it
         _module.__class__ = imports.Recording
     return _module
-
-
-def _surroundings(path: list[str], env: Iterable[tuple[str, str]]) -> tuple[Callable[[], None], dict[str, str]]:
-    """Add to sys.path and os.environ; returns the function that takes it back, and the variables."""
-    added = [entry for entry in path if entry not in sys.path]
-    sys.path[:0] = added
-    inherited = os.environ.get("PYTHONPATH", "")
-    wanted = {"PYTHONPATH": os.pathsep.join(part for part in (apps.SHIM, inherited) if part), **dict(env)}
-    before = {key: os.environ.get(key) for key in wanted}
-    os.environ.update(wanted)
-
-    def undo() -> None:
-        for entry in added:
-            if entry in sys.path:
-                sys.path.remove(entry)
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
-
-    return undo, wanted

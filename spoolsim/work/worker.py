@@ -1,6 +1,7 @@
 """A spooler: scan, claim, run, settle; then wait. The same cycle runs in a worker process, inline and in tests.
 
-There is one way for a task: `take` claims it, `Worker.manage` begins it and calls its handler, `Settler.finish` ends it.
+There is one way for a task: `take` claims it, `Worker.manage` begins it and calls its handler, `Settler.finish` ends
+it.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ class Worker:
 
     # fmt: off
     __slots__ = (
-        "_began", "_ended", "_loud", "_names", "_options", "_overflowed", "_picky", "_unusual", "app", "around", "before",
-        "call", "chdir", "fresh", "in_process", "journal", "notices", "recorder", "settler", "share", "spool", "status",
-        "tried", "unfinished", "until", "walk", "who", "woken", "words",
+        "_began", "_ended", "_loud", "_names", "_options", "_overflowed", "_picky", "_unusual", "app", "around",
+        "before", "call", "chdir", "fresh", "in_process", "journal", "notices", "recorder", "settler", "share", "spool",
+        "status", "tried", "unfinished", "until", "walk", "who", "woken", "words",
     )
     # fmt: on
 

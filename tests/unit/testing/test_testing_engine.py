@@ -834,7 +834,8 @@ def test_two_engines_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_engine_that_is_closed_first_takes_nothing_of_the_later_one(tmp_path: Path):
-    """What a test has set for the one that goes on stays."""
+    """What a test has set for the one that goes on stays; in the end all is as before."""
+    before = dict(os.environ), list(sys.path)
     ran: list[bytes] = []
     one = SpoolerHarness(lambda env: OK, directory=tmp_path / "a")
     with SpoolerHarness(directory=tmp_path / "b") as other:
@@ -846,6 +847,7 @@ def test_an_engine_that_is_closed_first_takes_nothing_of_the_later_one(tmp_path:
         other.drain()
         assert ran == [b"1"]
         assert program_of(os.environ["SPOOLSIM"]) == str(tmp_path / "b")
+    assert (dict(os.environ), sys.path) == before
 
 
 def program_of(described: str) -> str:
