@@ -25,7 +25,7 @@ from spoolsim.log import Log
 from spoolsim.options import Options
 from spoolsim.spool import settle
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.testing import SpoolerHarness, stage
+from spoolsim.testing import SpoolerHarness, swap
 from spoolsim.work.app import App
 from spoolsim.work.scoreboard import Scoreboard
 from spoolsim.work.status import Status
@@ -45,7 +45,7 @@ def _noop(env: object) -> int:
 def _app(room: Room) -> App:
     spool = SpoolDir.resolve(room.spool, start="/")
     app = App(Options(quiet=True, opt={"spooler": spool.bpath}), [(spool, 0)], Log())
-    stage.enter(app)
+    swap.enter(app)
     app.module().__dict__["spooler"] = _noop
     return app
 

@@ -55,5 +55,5 @@ class TaskTimeout(HarnessError):
     """A task, or a wait of a test, took longer than its time limit."""
 
 
-class StoryBroken(HarnessError, AssertionError):
-    """`explore` found a story of kills and orders in which the test fails; the message tells it."""
+class ScheduleBroken(HarnessError, AssertionError):
+    """`explore` found a fault schedule, of kills and orders, in which the test fails; the message tells it."""

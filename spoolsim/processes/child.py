@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.work.app import App
+    from spoolsim.work.attempt_ring import AttemptRing
     from spoolsim.work.attempted import Attempted
     from spoolsim.work.recorder import Box
-    from spoolsim.work.tried import Tried
     from spoolsim.work.unremoved import Unremoved
 
 #: how long a spooler waits for its directory to come back, between two looks, in seconds
@@ -75,7 +75,7 @@ class Spooler:
         place: memoryview,
         lifeline: int,
         share: tuple[int, int],
-        tried: Tried | None = None,
+        ring: AttemptRing | None = None,
         attempted: Attempted | None = None,
         reports: int = -1,
         unremoved: Unremoved | None = None,
@@ -92,7 +92,7 @@ class Spooler:
             spool,
             share=share,
             status=Status(app, words, place),
-            tried=tried,
+            ring=ring,
             attempted=attempted,
             unremoved=unremoved,
             box=box,
@@ -169,7 +169,7 @@ class Spooler:
         app = self.app
         try:
             self.wait = Wait(app, [self.spool], lifeline=self.lifeline)
-        except FileNotFoundError:  # under --faithful the bell is kept by the directory's own number
+        except FileNotFoundError:  # under --faithful the wake-up file is kept by the directory's own number
             return self._gone(437)
         intact.kept.remember()
         if not app.policy.wakes_while_busy:

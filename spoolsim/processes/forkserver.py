@@ -23,7 +23,7 @@ from spoolsim.processes.wire import Wire
 from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.tasks import people
-from spoolsim.work import atexits, attempted, handlers, program, said, tried
+from spoolsim.work import atexits, attempt_ring, attempted, handlers, program, said
 from spoolsim.work.app import App
 from spoolsim.work.installed import install
 from spoolsim.work.notices import KEPT
@@ -88,7 +88,7 @@ class ForkServer:
         self.rings: dict[str, memoryview] = {}
         if app.options.ordered and app.policy.shares_tries:
             counts = {spool.path: count for spool, _, count in places if count > 1}
-            self.rings = {path: tried.share(count) for path, count in counts.items()}
+            self.rings = {path: attempt_ring.share(count) for path, count in counts.items()}
         #: by path, what a drain has tried
         self.attempted: dict[str, memoryview] = {}
         if reports >= 0:
@@ -197,7 +197,7 @@ class ForkServer:
             place=place,
             lifeline=lifeline,
             share=(index, count),
-            tried=None if ring is None else tried.Tried(ring, index),
+            ring=None if ring is None else attempt_ring.AttemptRing(ring, index),
             attempted=None if trials is None else attempted.Attempted(trials, index),
             reports=self.reports,
             unremoved=Unremoved(self.board.unremoved),
@@ -288,7 +288,7 @@ class ForkServer:
                 spawned.box = None
             else:
                 # nobody is spawned for it: its successor has met the task as locked, and would leave it to the poll
-                wake.ring(spool)
+                wake.notify(spool)
         if spawned.box is not None:
             bury(self.app.options, self.places[spawned.number][0], spawned.box)
         self.say(("died", spawned.number, pid, code, worked))

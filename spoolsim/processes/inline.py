@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from spoolsim.log import Log
     from spoolsim.options import Options
-    from spoolsim.processes.striker import Striker
+    from spoolsim.processes.watchdog import Watchdog
     from spoolsim.spool.claim import Claim
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.work.outcome import Outcome
@@ -115,7 +115,7 @@ class Inline:
         #: what a drain did not get done
         self.remains = Remains()
         self.kept = 0
-        self.striker: Striker | None = None
+        self.watchdog: Watchdog | None = None
         self.done = 0
         #: Ctrl-C was pressed, where a signal cannot be told by a descriptor
         self.pressed = False
@@ -176,10 +176,10 @@ class Inline:
         if not system.POSIX:
             self.log.say("--inline-harakiri needs POSIX, which this system lacks: no task is ended", error=True)
             return None
-        from spoolsim.processes.striker import Striker
+        from spoolsim.processes.watchdog import Watchdog
 
-        self.striker = Striker(self.log)
-        return self.striker.words
+        self.watchdog = Watchdog(self.log)
+        return self.watchdog.words
 
     def _pass(self, workers: list[Foreground]) -> int:
         """One cycle of each; returns how many tasks were run."""
@@ -300,8 +300,8 @@ def run_inline(
         if system.POSIX:
             handlers.wake(-1)
         leave_streams()
-        if runner.striker:
-            runner.striker.close()
+        if runner.watchdog:
+            runner.watchdog.close()
         _flush()
 
 

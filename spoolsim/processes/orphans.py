@@ -127,7 +127,7 @@ class Orphans:
             self._loop.unwatch(handle)
             os.close(handle)
             if orphan.words[STARTED] and orphan.number < self._fleet.served and self._rings:
-                wake.ring(SpoolDir(self._fleet.path(orphan.number)))  # its task was met as locked
+                wake.notify(SpoolDir(self._fleet.path(orphan.number)))  # its task was met as locked
             if orphan.owed:
                 self._fleet.happen(orphan.number, Died(orphan.pid, True))
 

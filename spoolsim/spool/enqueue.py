@@ -191,7 +191,7 @@ class Producer:
         elif not self.quiet:
             self.log.line(f"[spooler] written {len(data) + len(body)} bytes to file {path}", "dim")
         if priority or not self.policy.watches_directory:
-            wake.ring(directory)
+            wake.notify(directory)
         return os.fsencode(path)
 
     def _priority(self, directory: SpoolDir, priority: bytes) -> str:

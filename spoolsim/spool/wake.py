@@ -1,9 +1,9 @@
-"""Waking an idle worker: the kernel's watch on the directory, and the bell.
+"""Waking an idle worker: the kernel's watch on the directory, and the wake-up file.
 
 An event is only a hint that something may have changed; the directory is the truth, and the poll finds what no
-event told. The put itself is the event, free for the producer. The bell, a file in the state directory written with one
-call, covers what the watch does not see: priority sub-directories, and everything under --faithful, where a file
-dropped by hand must wait for the poll.
+event told. The put itself is the event, free for the producer. The wake-up file, in the state directory and written
+with one call, covers what the watch does not see: priority sub-directories, and everything under --faithful, where a
+file dropped by hand must wait for the poll.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 
     from spoolsim.spool.directory import SpoolDir
 
-BELL = "bell"
+#: the name of the wake-up file in the state directory
+WAKE_FILE = "wake"
 #: bytes of events that are read at once; and so few that the last one is worth a try before the scan: the largest event
 _EVENTS, _FEW = 65536, 272
-_RING = os.O_WRONLY | system.O_NONBLOCK | system.O_CLOEXEC | system.O_NOFOLLOW
+_NOTIFY = os.O_WRONLY | system.O_NONBLOCK | system.O_CLOEXEC | system.O_NOFOLLOW
 
 
-def ring(spool: SpoolDir) -> None:
-    """Ring the bell of a directory, if a worker has hung one up."""
+def notify(spool: SpoolDir) -> None:
+    """Write to the wake-up file of a directory, if a worker watches one."""
     try:
-        fd = os.open(spool.state_dir(BELL), _RING)
+        fd = os.open(spool.state_dir(WAKE_FILE), _NOTIFY)
     except OSError:
         return  # nobody listens
     try:
@@ -54,7 +55,7 @@ class Watch:
 
     __slots__ = ("_identity", "_kept", "_kernel", "_lost", "_path", "fd", "newest", "why")
 
-    def __init__(self, spool: SpoolDir, *, bell_only: bool = False) -> None:
+    def __init__(self, spool: SpoolDir, *, wake_file_only: bool = False) -> None:
         self.fd = -1
         self.why = self.newest = ""
         self._kernel: Any = None
@@ -65,27 +66,27 @@ class Watch:
         self._path = spool.path
         self._identity = _identity(spool.path)
         try:
-            bell = _hang_bell(spool)
+            wake_file = _make_wake_file(spool)
         except OSError as error:
-            self.why = f"no bell in {spool.state_dir()}: {error.strerror}"
-            bell = ""
+            self.why = f"no wake-up file in {spool.state_dir()}: {error.strerror}"
+            wake_file = ""
         try:
-            self._watch(bell if bell_only else spool.path, bell)
+            self._watch(wake_file if wake_file_only else spool.path, wake_file)
         except FileNotFoundError:
             self._lost = True  # it is being removed: no event may come of it, as somebody's working directory it stays
         except OSError as error:
             self.why = f"no file events for {spool.path}: {error.strerror}"
 
-    def _watch(self, path: str, bell: str) -> None:
+    def _watch(self, path: str, wake_file: str) -> None:
         # Never OPEN, CLOSE or MODIFY of the spool directory: a claim opens read-write, so its own close would wake us.
         if sys.platform == "linux":
             self.fd = inotify.open()
-            if path != bell:
+            if path != wake_file:
                 inotify.add(self.fd, path, inotify.CREATE | inotify.MOVED_TO | inotify.ONLYDIR)
-            if bell:
-                inotify.add(self.fd, bell, inotify.MODIFY)
+            if wake_file:
+                inotify.add(self.fd, wake_file, inotify.MODIFY)
         elif hasattr(select, "kqueue"):
-            self._kernel, self.fd = _kqueue([path, bell] if bell else [path], self._kept)
+            self._kernel, self.fd = _kqueue([path, wake_file] if wake_file else [path], self._kept)
         else:
             self.why = "no file events on this system"
 
@@ -164,8 +165,8 @@ def _kqueue(paths: list[str], kept: list[int]) -> tuple[Any, int]:
     return kernel, kernel.fileno()
 
 
-def _hang_bell(spool: SpoolDir) -> str:
+def _make_wake_file(spool: SpoolDir) -> str:
     spool.make_state_dir()
-    path = spool.state_dir(BELL)
+    path = spool.state_dir(WAKE_FILE)
     os.close(open_regular(path, os.O_WRONLY | os.O_CREAT))
     return path

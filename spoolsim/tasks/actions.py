@@ -124,7 +124,7 @@ def retry(row: Row, now: float) -> Result:
         if row.state in (DELAYED, RETRY_DELAYED):
             with _gripped(row) as task:
                 task.stamp(now)
-            wake.ring(row.spool)
+            wake.notify(row.spool)
             return _did(row, "retry", "is due now", row.path)
         if row.state not in (FAILED, BROKEN):
             raise _Refused(f"is {row.state}{_HINTS.get(row.state, '')}")
@@ -219,7 +219,7 @@ def transfer(row: Row, target: SpoolDir) -> Result:
             if error.errno != errno.EXDEV:
                 raise
             _across(row, path)
-        wake.ring(target)
+        wake.notify(target)
         return _did(row, "mv", f"is in {target.path}", path)
 
     return _tried(row, "mv", act)
@@ -236,7 +236,7 @@ def edit(row: Row, change: Change) -> Result:
             path = _room(row.spool, os.path.join(change.priority, row.name))
         with _gripped(row) as task:
             move(task, path, None if change.at is None else change.at * 10**9, change.apply(task.read()))
-        wake.ring(row.spool)
+        wake.notify(row.spool)
         return _did(row, "edit", "is changed", path)
 
     return _tried(row, "edit", act)
@@ -257,7 +257,7 @@ def rerun(row: Row, change: Change, recorded: bytes | None = None) -> Result:
         home = _home(row.spool, priority)
         name = file.next_name()
         path = file.write(home, name, data, stamp=change.at or 0)
-        wake.ring(row.spool)
+        wake.notify(row.spool)
         return _did(row, "rerun", f"runs again, as #{digest(name)[:SHORT]}", path)
 
     return _tried(row, "rerun", act)
@@ -347,7 +347,7 @@ def _back(row: Row, task: str, mtime_ns: int | None) -> str:
         raise _Refused(f"cannot go back to {path}: its directory is gone; make it, or use `spoolsim mv`")
     move(_gripped(row), path, mtime_ns)
     _drop_note(row)
-    wake.ring(row.spool)
+    wake.notify(row.spool)
     return path
 
 

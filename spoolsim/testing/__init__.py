@@ -15,7 +15,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from spoolsim.errors import HarnessError, RetriedForever, StoryBroken, TaskTimeout
+    from spoolsim.errors import HarnessError, RetriedForever, ScheduleBroken, TaskTimeout
     from spoolsim.testing.engine import SpoolerHarness
     from spoolsim.testing.explore import Explored
     from spoolsim.testing.live import LiveSpooler
@@ -27,8 +27,8 @@ __all__ = [
     "LiveSpooler",
     "Ran",
     "RetriedForever",
+    "ScheduleBroken",
     "SpoolerHarness",
-    "StoryBroken",
     "Task",
     "TaskTimeout",
 ]

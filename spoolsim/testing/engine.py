@@ -12,9 +12,9 @@ from contextlib import contextmanager
 
 from spoolsim.errors import HarnessError
 from spoolsim.spool.look import UNREACHED
-from spoolsim.testing import clock, faults, imports, stage
+from spoolsim.testing import clock, imports, swap
 from spoolsim.testing.configured import configure
-from spoolsim.testing.faults import AFTER, BEFORE, Fault
+from spoolsim.testing.faults import AFTER, BEFORE, Fault, corrupt, places_of
 from spoolsim.testing.record import Record, RecordingProducer
 from spoolsim.testing.runner import RETRIES, TIMEOUT, Runner
 from spoolsim.testing.script import Script
@@ -24,7 +24,7 @@ from spoolsim.work.app import MASTER, SPOOLER, WORKER, App
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from spoolsim.testing.explore import Explored
@@ -80,7 +80,7 @@ class SpoolerHarness(Record):
         env = [(key, value) for key, _, value in (pair.partition("=") for pair in options.env)]
         self.app.instance = program.new_instance()
         described = program.describe(options, self.app.directories, served=False, instance=self.app.instance)
-        stage.enter(self.app, path=options.pythonpath, env=[*env, (program.VARIABLE, described)])
+        swap.enter(self.app, path=options.pythonpath, env=[*env, (program.VARIABLE, described)])
         try:
             self._load(app)
             self.app.become(SPOOLER)
@@ -101,7 +101,7 @@ class SpoolerHarness(Record):
             wanted = []
         names = [imports.import_once(kind, value) for kind, value in wanted]
         is_module = hasattr(app, "__spec__") and hasattr(app, "__dict__")
-        stage.apply(self.app, [app.__name__] if is_module else names)
+        swap.apply(self.app, [app.__name__] if is_module else names)
         if app is not None and not isinstance(app, str) and not is_module:
             if not callable(app):
                 raise HarnessError(f"app: expected a module, its name, a handler or None, got {app!r}")
@@ -112,7 +112,7 @@ class SpoolerHarness(Record):
         if self._runner.closed:
             return
         self._runner.closed = True
-        stage.leave(self.app)
+        swap.leave(self.app)
         self.app.close()
         if self._own is not None:
             import shutil
@@ -226,7 +226,7 @@ class SpoolerHarness(Record):
 
     def corrupt(self, task: Task | str | bytes, how: str = "garbage") -> None:
         """Damage a task's file as a crash or a bug may: "cut", "garbage" or "empty". Its mtime stays."""
-        faults.corrupt(task.path if isinstance(task, Task) else os.fsdecode(task), how)
+        corrupt(task.path if isinstance(task, Task) else os.fsdecode(task), how)
 
     def run_twice(self, task: Task | str | bytes | None = None) -> tuple[Ran, Ran]:
         """Run a task as uWSGI does after a crash: to the end of its handler, killed, and again by a new spooler.
@@ -252,16 +252,38 @@ class SpoolerHarness(Record):
                 script.only = None
         return self.outcomes[before], self.outcomes[-1]
 
-    def explore(self, test: Callable[..., Any], **limits: Any) -> Explored:
-        """Run a scenario under each kill, redelivery and order of its tasks; see `spoolsim.testing.explore`.
+    def explore(
+        self,
+        test: Callable[..., Any],
+        *,
+        max_runs: int = 1000,
+        faults: int = 1,
+        orders: bool = True,
+        kills: bool = True,
+        outside: Iterable[Any] = (),
+    ) -> Explored:
+        """Run `test` under every schedule of at most so many faults; returns what was done when none breaks it.
 
-        Raises StoryBroken with the shortest story in which the scenario fails.
+        test: the scenario, called with the harness if it takes an argument. It sets up its own state again, spools,
+            drains and asserts; it is run many times, each with an empty spool.
+        max_runs: of the scenario, at most; a warning tells when it was not enough. faults: in one schedule, at most.
+        orders, kills: whether to try other orders of a scan, and kills and redeliveries.
+        outside: modules, classes or functions that play the world outside (a bank, a mail server): nothing is killed
+            in the middle of them. Code of installed packages and of Python itself never is.
+
+        Raises ScheduleBroken, whose cause is the test's own error, with the shortest fault schedule with which the
+        scenario fails; the test's own error if it fails without any fault.
         """
         __tracebackhide__ = True
-        from spoolsim.testing.explore import explore
+        from spoolsim.testing.explore import Explorer
 
-        with stage.speaking(self.app):
-            return explore(self, self._script, self._begin_anew, test, **limits)
+        script = self._script
+        script.outside = places_of(outside)
+        try:
+            with swap.active(self.app):
+                return Explorer(self, script, self._begin_anew, test, max_runs, faults, orders, kills).explore()
+        finally:
+            script.outside = []
 
     def _begin_anew(self) -> None:
         """As new: nothing in the spool, nothing remembered; for the next run of a scenario."""

@@ -1,14 +1,14 @@
-"""Looking for the shortest story in which a scenario fails: kills, redeliveries and orders of its tasks.
+"""Looking for the shortest schedule in which a scenario fails: kills, redeliveries and orders of its tasks.
 
-A story is a set of accidents on the way of a run of the scenario:
+A schedule is a set of faults on the way of a run of the scenario:
 
-    accident       what happens
+    fault          what happens
     kill           the spooler dies in the N-th delivery, before a line of the app's code or before the handler
     redelivery     it dies after the handler and before the task's file is gone, so that the task comes again
     order          a scan meets the tasks in another order (never with spooler-ordered, where uWSGI promises one)
 
-Stories are tried from the shortest on, first without any accident, then with one, then with two. What fails is
-shrunk: each accident is left out, each kill is replaced by a plain redelivery, each order brought nearer to that of
+Schedules are tried from the shortest on, first without any fault, then with one, then with two. What fails is
+shrunk: each fault is left out, each kill is replaced by a plain redelivery, each order brought nearer to that of
 spooling, as long as the scenario still fails.
 """
 
@@ -20,13 +20,13 @@ import sys
 import warnings
 from itertools import combinations, permutations
 
-from spoolsim.errors import StoryBroken
-from spoolsim.testing.faults import AFTER, BEFORE, Fault, places_of
+from spoolsim.errors import ScheduleBroken
+from spoolsim.testing.faults import AFTER, BEFORE, Fault
 from spoolsim.work.app import NO_HANDLER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from spoolsim.testing.record import Record
@@ -39,8 +39,8 @@ _ALL_ORDERS = 4
 Point = tuple[str, int, str]
 
 
-class Accident:
-    """One accident. delivery: of which call of a handler, from 0 (-1: an order). what: BEFORE, AFTER, the number of a
+class PlannedFault:
+    """One fault. delivery: of which call of a handler, from 0 (-1: an order). what: BEFORE, AFTER, the number of a
     line, or the order as positions. text: in words."""
 
     __slots__ = ("delivery", "text", "what")
@@ -52,55 +52,29 @@ class Accident:
 
 
 class Explored:
-    """What `explore` did. runs: of the scenario. points: places at which a process was killed. stories: tried.
+    """What `explore` did. runs: of the scenario. points: places at which a process was killed. schedules: tried.
 
-    complete: False where `max_runs` ended it before all stories were tried.
+    complete: False where `max_runs` ended it before all schedules were tried.
     """
 
-    __slots__ = ("complete", "points", "runs", "stories")
+    __slots__ = ("complete", "points", "runs", "schedules")
 
     def __init__(self) -> None:
         self.runs = 0
         self.points = 0
-        self.stories = 0
+        self.schedules = 0
         self.complete = True
 
     def __repr__(self) -> str:
-        return f"Explored(runs={self.runs}, points={self.points}, stories={self.stories}, complete={self.complete})"
+        return f"Explored(runs={self.runs}, points={self.points}, schedules={self.schedules}, complete={self.complete})"
 
 
-def explore(
-    harness: Record,
-    script: Script,
-    begin_anew: Callable[[], None],
-    test: Callable[..., Any],
-    *,
-    max_runs: int = 1000,
-    accidents: int = 1,
-    orders: bool = True,
-    kills: bool = True,
-    outside: Iterable[Any] = (),
-) -> Explored:
-    """Run `test` under every story of at most so many accidents; returns what was done when none breaks it.
+class Explorer:
+    """Runs a scenario under one schedule after the other; the limits are those of `SpoolerHarness.explore`.
 
-    script: of the harness. begin_anew: empties the spool and forgets what was run.
-    test: the scenario, called with the harness if it takes an argument. It sets up its own state again, spools, drains
-        and asserts; it is run many times, each with an empty spool.
-    max_runs: of the scenario, at most; a warning tells when it was not enough. accidents: in one story, at most.
-    outside: modules, classes or functions that play the world outside (a bank, a mail server): nothing is killed in
-        the middle of them. Code of installed packages and of Python itself never is.
-
-    Raises StoryBroken, whose cause is the test's own error; the test's own error if it fails without any accident.
+    script: of the harness. begin_anew: empties the spool and forgets what was run. test: the scenario.
     """
-    __tracebackhide__ = True
-    script.outside = places_of(outside)
-    try:
-        return _Explorer(harness, script, begin_anew, test, max_runs, accidents, orders, kills).explore()
-    finally:
-        script.outside = []
 
-
-class _Explorer:
     def __init__(
         self,
         harness: Record,
@@ -108,7 +82,7 @@ class _Explorer:
         begin_anew: Callable[[], None],
         test: Callable[..., Any],
         max_runs: int,
-        accidents: int,
+        faults: int,
         orders: bool,
         kills: bool,
     ) -> None:
@@ -117,7 +91,7 @@ class _Explorer:
         self.begin_anew = begin_anew
         self.test = test
         self.max_runs = max_runs
-        self.accidents = accidents
+        self.faults = faults
         self.orders = orders and not harness.app.options.ordered
         self.kills = kills
         self.done = Explored()
@@ -129,59 +103,60 @@ class _Explorer:
         self.handler = harness.app.handler()
 
     def explore(self) -> Explored:
+        """Try all schedules, from the shortest on. Raises ScheduleBroken, or what fails without any fault."""
         __tracebackhide__ = True
         error = self.run((), follow=True)
         if error is not None:
             raise error
-        #: stories that do not break the scenario, and what may happen further on in each
-        held: list[tuple[tuple[Accident, ...], list[Accident]]] = [((), list(self.further(())))]
-        self.done.points = sum(1 for accident in held[0][1] if accident.delivery >= 0)
-        for size in range(1, self.accidents + 1):
-            longer: list[tuple[tuple[Accident, ...], list[Accident]]] = []
-            for story, further in held:
-                for accident in further:
+        #: schedules that do not break the scenario, and what may happen further on in each
+        held: list[tuple[tuple[PlannedFault, ...], list[PlannedFault]]] = [((), list(self.further(())))]
+        self.done.points = sum(1 for fault in held[0][1] if fault.delivery >= 0)
+        for size in range(1, self.faults + 1):
+            longer: list[tuple[tuple[PlannedFault, ...], list[PlannedFault]]] = []
+            for schedule, further in held:
+                for fault in further:
                     if self.done.runs >= self.max_runs:
                         self.done.complete = False
-                        warnings.warn(f"explore: max_runs={self.max_runs} ended it: {self.done!r}", stacklevel=4)
+                        warnings.warn(f"explore: max_runs={self.max_runs} ended it: {self.done!r}", stacklevel=3)
                         return self.done
-                    self.done.stories += 1
-                    found = (*story, accident)
-                    error = self.run(found, follow=size < self.accidents)
+                    self.done.schedules += 1
+                    found = (*schedule, fault)
+                    error = self.run(found, follow=size < self.faults)
                     if error is not None:
                         raise self.broken(*self.shrink(found, error)) from error
-                    if size < self.accidents:
+                    if size < self.faults:
                         longer.append((found, list(self.further(found))))
             held = longer
         return self.done
 
-    def further(self, story: tuple[Accident, ...]) -> Iterator[Accident]:
-        """Every accident that may come after those of a story, by the lines that its run met, the plainest first."""
-        begin = max((accident.delivery for accident in story), default=-1) + 1
+    def further(self, schedule: tuple[PlannedFault, ...]) -> Iterator[PlannedFault]:
+        """Every fault that may come after those of a schedule, by the lines that its run met, the plainest first."""
+        begin = max((fault.delivery for fault in schedule), default=-1) + 1
         if self.kills:
             for number in range(begin, len(self.points)):
-                yield Accident(number, AFTER, "killed after its handler returned, before its file was removed")
+                yield PlannedFault(number, AFTER, "killed after its handler returned, before its file was removed")
             for number, points in list(enumerate(self.points))[begin:]:
-                yield Accident(number, BEFORE, "killed before its handler began")
+                yield PlannedFault(number, BEFORE, "killed before its handler began")
                 met = set()
                 for at, (file, line, function) in enumerate(points, 1):
                     if (file, line) in met:
                         continue  # the same line again, in a loop
                     met.add((file, line))
                     where = f"{os.path.basename(file)}:{line}, in {function}"
-                    yield Accident(number, at, f"killed before line {where}")
-        if self.orders and self.widest > 1 and not story:
+                    yield PlannedFault(number, at, f"killed before line {where}")
+        if self.orders and self.widest > 1 and not schedule:
             for order in _orders(self.widest):
-                yield Accident(-1, order, f"a scan meets the tasks in the order {[place + 1 for place in order]}")
+                yield PlannedFault(-1, order, f"a scan meets the tasks in the order {[place + 1 for place in order]}")
 
-    def run(self, story: tuple[Accident, ...], *, follow: bool = False) -> BaseException | None:
+    def run(self, schedule: tuple[PlannedFault, ...], *, follow: bool = False) -> BaseException | None:
         """One run of the scenario; what it raised, or None."""
         harness = self.harness
         self.done.runs += 1
         self.begin_anew()
         if self.handler is not NO_HANDLER:
             harness.app.module().__dict__["spooler"] = self.handler
-        planned = {accident.delivery: accident for accident in story if accident.delivery >= 0}
-        order = next((accident.what for accident in story if accident.delivery < 0), None)
+        planned = {fault.delivery: fault for fault in schedule if fault.delivery >= 0}
+        order = next((fault.what for fault in schedule if fault.delivery < 0), None)
         delivery = -1
         if follow:
             self.points = []
@@ -189,10 +164,10 @@ class _Explorer:
         def plan(ran: Ran) -> Fault | None:
             nonlocal delivery
             delivery += 1
-            accident = planned.get(delivery)
-            if accident is None or isinstance(accident.what, tuple):
+            fault = planned.get(delivery)
+            if fault is None or isinstance(fault.what, tuple):
                 return None
-            return Fault(kill=accident.what, text=accident.text)
+            return Fault(kill=fault.what, text=fault.text)
 
         def shuffle(names: list[str]) -> list[str]:
             if follow:
@@ -220,23 +195,23 @@ class _Explorer:
         return None
 
     def shrink(
-        self, story: tuple[Accident, ...], error: BaseException
-    ) -> tuple[tuple[Accident, ...], BaseException, list[Ran]]:
-        """The simplest story near this one in which the scenario still fails, its error and what was run."""
+        self, schedule: tuple[PlannedFault, ...], error: BaseException
+    ) -> tuple[tuple[PlannedFault, ...], BaseException, list[Ran]]:
+        """The simplest schedule near this one in which the scenario still fails, its error and what was run."""
         history = self.history
         better = True
         while better:
             better = False
-            for simpler in _simpler(story):
+            for simpler in _simpler(schedule):
                 found = self.run(simpler)
                 if found is not None:
-                    story, error, history, better = simpler, found, self.history, True
+                    schedule, error, history, better = simpler, found, self.history, True
                     break
-        return story, error, history
+        return schedule, error, history
 
-    def broken(self, story: tuple[Accident, ...], error: BaseException, history: list[Ran]) -> StoryBroken:
-        lines = [f"found in run {self.done.runs} of the scenario; the shortest story in which it fails:"]
-        lines += [f"  - {accident.text}" for accident in story if accident.delivery < 0]
+    def broken(self, schedule: tuple[PlannedFault, ...], error: BaseException, history: list[Ran]) -> ScheduleBroken:
+        lines = [f"found in run {self.done.runs} of the scenario; the shortest schedule in which it fails:"]
+        lines += [f"  - {fault.text}" for fault in schedule if fault.delivery < 0]
         seen: set[str] = set()
         for number, ran in enumerate(history, 1):
             again = " again, by a new spooler," if ran.task.path in seen else ""
@@ -244,7 +219,7 @@ class _Explorer:
             became = ran.fault or (f"{ran.state}: {ran.why}" if ran.why else ran.state)
             lines.append(f"  {number}. {ran.task!r} is run{again} and {became}")
         lines.append(f"  {type(error).__name__}: {error}")
-        return StoryBroken("\n".join(lines))
+        return ScheduleBroken("\n".join(lines))
 
 
 def _failures() -> tuple[type[BaseException], ...]:
@@ -272,19 +247,19 @@ def _swapped(order: tuple[int, ...], place: int) -> tuple[int, ...]:
     return (*order[:place], order[place + 1], order[place], *order[place + 2 :])
 
 
-def _simpler(story: tuple[Accident, ...]) -> Iterator[tuple[Accident, ...]]:
-    for number, accident in enumerate(story):
-        others = story[:number], story[number + 1 :]
-        if len(story) > 1:
+def _simpler(schedule: tuple[PlannedFault, ...]) -> Iterator[tuple[PlannedFault, ...]]:
+    for number, fault in enumerate(schedule):
+        others = schedule[:number], schedule[number + 1 :]
+        if len(schedule) > 1:
             yield (*others[0], *others[1])
-        if isinstance(accident.what, tuple):
-            order = accident.what
+        if isinstance(fault.what, tuple):
+            order = fault.what
             for place in range(len(order) - 1):
                 if order[place] > order[place + 1]:
                     nearer = _swapped(order, place)
                     if _disorder(nearer):
                         text = f"a scan meets the tasks in the order {[place + 1 for place in nearer]}"
-                        yield (*others[0], Accident(-1, nearer, text), *others[1])
-        elif accident.what != AFTER:
+                        yield (*others[0], PlannedFault(-1, nearer, text), *others[1])
+        elif fault.what != AFTER:
             text = "killed after its handler returned, before its file was removed"
-            yield (*others[0], Accident(accident.delivery, AFTER, text), *others[1])
+            yield (*others[0], PlannedFault(fault.delivery, AFTER, text), *others[1])

@@ -17,7 +17,7 @@ from types import ModuleType
 from spoolsim.errors import HarnessError, TaskTimeout
 from spoolsim.options import BY_NAME, Options
 from spoolsim.spool.look import CLAIMED, WAITING
-from spoolsim.testing import clock, imports, stage
+from spoolsim.testing import clock, imports, swap
 from spoolsim.testing.configured import configure, settings_of
 from spoolsim.testing.record import Record, RecordingProducer
 from spoolsim.testing.script import Spooled
@@ -96,7 +96,7 @@ class LiveSpooler(Record):
         self.app.producer = _Producer(self.app.producer, self._places.aliases, spooled.add)
         self.process = self._start(databases)
         try:
-            self._enter_stage(app)
+            self._enter(app)
             self.wait(self._started, what="the spooler processes")
         except BaseException:
             self.stop()
@@ -149,14 +149,14 @@ class LiveSpooler(Record):
                 raise HarnessError(f"the instance does not start; {self.report()}")
         return self.output.count("spawned the uWSGI spooler on dir") >= len(self.served) * self.processes
 
-    def _enter_stage(self, app: Any) -> None:
+    def _enter(self, app: Any) -> None:
         self.app.instance = program.new_instance()
         described = program.describe(
             self.options, self.app.directories, master=self.process.pid, served=True, instance=self.app.instance
         )
-        stage.enter(self.app, path=self.options.pythonpath, env=[(program.VARIABLE, described)])
+        swap.enter(self.app, path=self.options.pythonpath, env=[(program.VARIABLE, described)])
         names = [imports.import_once("import", name) for name in self._imports]
-        stage.apply(self.app, names)
+        swap.apply(self.app, names)
         self.app.become(WORKER, worker_id=1)
         self.app.master_pid = self.process.pid
 
@@ -251,7 +251,7 @@ class LiveSpooler(Record):
 
     def stop(self, timeout: float | None = None) -> int:
         """Stop as Ctrl-C does, running tasks finish; after `timeout` seconds everything is killed. The exit status."""
-        stage.leave(self.app)
+        swap.leave(self.app)
         self.app.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)

@@ -44,7 +44,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         or early_config.getini("spoolsim")
         or early_config.getini("spoolsim_config")
     ):
-        _ground(early_config)
+        _make_session_module(early_config)
     return (yield)
 
 
@@ -62,24 +62,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         del config.stash[_standard_error]
 
 
-def _ground(config: pytest.Config) -> None:
+def _make_session_module(config: pytest.Config) -> None:
     """The `uwsgi` module of a run of pytest as a whole; tasks spooled while modules are imported are never run."""
     from spoolsim.system import another_python
 
     if why := another_python():
         raise pytest.UsageError(why)
-    from spoolsim.testing.ground import Ground
+    from spoolsim.testing.session import SessionModule
 
-    ground = Ground(_config_file(config))
-    config.add_cleanup(ground.close)
-    config.stash[_the_ground] = ground
+    module = SessionModule(_config_file(config))
+    config.add_cleanup(module.close)
+    config.stash[_session_module] = module
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """From here on tests run: one that spools without a fixture has forgotten it."""
-    ground = session.config.stash.get(_the_ground, None)
-    if ground is not None:
-        ground.refuse()
+    module = session.config.stash.get(_session_module, None)
+    if module is not None:
+        module.refuse()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -88,7 +88,7 @@ def pytest_make_collect_report(
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Say what to do where a test module imports an app that imports `uwsgi`, and nothing made that work."""
     report = yield
-    if report.failed and _NO_UWSGI in str(report.longrepr) and _the_ground not in collector.config.stash:
+    if report.failed and _NO_UWSGI in str(report.longrepr) and _session_module not in collector.config.stash:
         report.sections.append(("spoolsim", _HINT))
     return report
 
@@ -98,7 +98,7 @@ _HINT = (
     "The app imports uwsgi while tests are collected. Say so in pytest's configuration: `spoolsim_config = uwsgi.ini`, "
     "or `spoolsim = true` where there is no configuration file.\n"
 )
-_the_ground: pytest.StashKey[Any] = pytest.StashKey()
+_session_module: pytest.StashKey[Any] = pytest.StashKey()
 _standard_error: pytest.StashKey[int] = pytest.StashKey()
 
 
@@ -170,14 +170,14 @@ def live_spooler(request: pytest.FixtureRequest, spool_dir: Path) -> Iterator[Li
 
 def _tell_modules(request: pytest.FixtureRequest) -> None:
     """Handlers that test modules set themselves, when they are imported, are each their own."""
-    from spoolsim.testing import stage
+    from spoolsim.testing import swap
 
     stash = request.session.stash
     if _modules not in stash:
         modules = (getattr(item, "module", None) for item in request.session.items)
         stash[_modules] = frozenset(module.__name__ for module in modules if module is not None)
-    stage.test_modules = stash[_modules]
-    stage.test_module = getattr(getattr(request.node, "module", None), "__name__", "")
+    swap.test_modules = stash[_modules]
+    swap.test_module = getattr(getattr(request.node, "module", None), "__name__", "")
 
 
 _modules: pytest.StashKey[frozenset[str]] = pytest.StashKey()

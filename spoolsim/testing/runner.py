@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from spoolsim.errors import HarnessError, RetriedForever, TaskTimeout
 from spoolsim.testing import clock
 from spoolsim.testing.limit import Interrupted, Limit
-from spoolsim.testing.stage import speaking
+from spoolsim.testing.script import stays
+from spoolsim.testing.swap import active
 from spoolsim.testing.worker import Died, TestingWorker
 from spoolsim.work import outcome as outcomes
 from spoolsim.work.app import SPOOLER, WORKER
@@ -99,7 +100,7 @@ class Runner:
                 break
             if max_tasks is not None:
                 continue
-            fruitless = fruitless + 1 if ran and all(one.stays for one in ran) else 0
+            fruitless = fruitless + 1 if ran and all(map(stays, ran)) else 0
             if fruitless >= retries or (fruitless and self.script.alone):
                 raise self._forever(ran)
 
@@ -192,7 +193,7 @@ class Runner:
         with Limit(self.timeout if timeout is None else timeout) as limit:
             script.limit = limit
             try:
-                with speaking(self.app):
+                with active(self.app):
                     yield
             finally:
                 script.limit = None
@@ -236,12 +237,12 @@ class Runner:
                 len(self.script.spooled.tasks) == before or not self.app.policy.wakes_while_busy
             ):
                 return
-            fruitless = fruitless + 1 if ran and all(one.stays for one in ran) else 0
+            fruitless = fruitless + 1 if ran and all(map(stays, ran)) else 0
             if fruitless >= RETRIES:
                 raise self._forever(ran)
 
     def _forever(self, ran: list[Ran]) -> RetriedForever:
-        one = next(one for one in ran if one.stays)
+        one = next(one for one in ran if stays(one))
         if self.script.alone is not None:
             why, advice = self.script.alone
         else:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from spoolsim.testing.task import Ran
 
 
+def stays(ran: Ran) -> bool:
+    """Whether the task's file is kept by what the task itself did, so that it runs again."""
+    return ran.state in (outcomes.RETRY, outcomes.IGNORED) and not ran.fault
+
+
 class Spooled:
     """The tasks that were spooled in a test, in order."""
 

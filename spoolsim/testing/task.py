@@ -6,7 +6,6 @@ import os
 
 from spoolsim.errors import PacketError
 from spoolsim.spool.packet import decode
-from spoolsim.work.outcome import IGNORED, RETRY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,11 +157,6 @@ class Ran:
         if self.task.function or self.handler is None:
             return self.task.function
         return getattr(self.handler, "__qualname__", "") or type(self.handler).__name__
-
-    @property
-    def stays(self) -> bool:
-        """Is its file kept, by what the task itself did, so that it runs again?"""
-        return self.state in (RETRY, IGNORED) and not self.fault
 
     def __repr__(self) -> str:
         return f"<{self.task!r}: {self.state}{': ' + self.why if self.why else ''}>"

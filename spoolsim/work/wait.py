@@ -50,7 +50,7 @@ class Wait:
             return
         self._poll = select.poll()
         for spool in spools:
-            watch = Watch(spool, bell_only=not app.policy.watches_directory)
+            watch = Watch(spool, wake_file_only=not app.policy.watches_directory)
             if watch.why and app.policy.explains and app.said.first("polling", watch.why):
                 app.log.say(f"{watch.why}: new tasks are found by polling, every {self.frequency():g} s")
             if watch.fd >= 0:

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.spool.scan import Level
     from spoolsim.work.app import App
+    from spoolsim.work.attempt_ring import AttemptRing
     from spoolsim.work.attempted import Attempted
     from spoolsim.work.outcome import Outcome
     from spoolsim.work.recorder import Box
-    from spoolsim.work.tried import Tried
 
 OVERFLOW = "OverflowError: Python int too large to convert to C long"
 _enter = os.fchdir if system.AT else system.enter_directory
@@ -52,7 +52,7 @@ class Worker:
     share: (index, count), which worker of how many on the directory.
     status: its slot of the scoreboard; memory of its own, by default.
     unremoved: what is done and could not be removed, as all processes of the instance know it.
-    tried: what the other workers of the directory have tried, where they walk it in the same order.
+    ring: what the other workers of the directory have tried, where they walk it in the same order.
     in_process: it is not a process of its own (inline, tests): working directory stays, SystemExit is an outcome.
     settled: called with (path, Outcome) after each task; for drain, journal and tests.
     attempted: which tasks were tried, when each is to be tried once (drain).
@@ -63,8 +63,8 @@ class Worker:
     # fmt: off
     __slots__ = (
         "_began", "_ended", "_loud", "_names", "_options", "_overflowed", "_picky", "_unusual", "app", "around",
-        "before", "call", "chdir", "fresh", "in_process", "journal", "notices", "recorder", "settler", "share", "spool",
-        "status", "tried", "unfinished", "until", "walk", "who", "woken", "words",
+        "before", "call", "chdir", "fresh", "in_process", "journal", "notices", "recorder", "ring", "settler", "share",
+        "spool", "status", "unfinished", "until", "walk", "who", "woken", "words",
     )
     # fmt: on
 
@@ -75,7 +75,7 @@ class Worker:
         *,
         share: tuple[int, int] | None = None,
         status: Status | None = None,
-        tried: Tried | None = None,
+        ring: AttemptRing | None = None,
         unremoved: Unremoved | None = None,
         in_process: bool = False,
         settled: Callable[[str, Outcome], None] | None = None,
@@ -90,7 +90,7 @@ class Worker:
         self.share = share
         self.status = Status(app) if status is None else status
         self.words = self.status.words
-        self.tried = tried
+        self.ring = ring
         self.in_process = in_process
         self.chdir = not in_process or not policy.keeps_own_directory
         #: how uWSGI's log lines name it
@@ -143,19 +143,19 @@ class Worker:
         record = not policy.keeps_lock
         limit = options.max_body
         picky = only is not None or but
-        tried = self.tried
+        ring = self.ring
         late, settler, manage = run.late, self.settler, self.manage
         words[STATE] = SCANNING
         self.unfinished.clear()
         now = self._begin_scan()
-        if tried is not None:
-            tried.begin()
+        if ring is not None:
+            ring.begin()
         walk = self._names_to_try(alone)
         try:
             for level, name in walk:
                 if picky and (name == but or (only is not None and name not in only)):
                     continue
-                if tried is not None and tried.by_another(level.below, name):
+                if ring is not None and ring.by_another(level.below, name):
                     continue
                 claim = take(level, name, now, record, limit)
                 if claim is claims.FUTURE:  # the clock is asked again about those alone
@@ -193,8 +193,8 @@ class Worker:
     def _end_scan(self) -> None:
         """Write what was kept for the end of a scan."""
         self.words[STATE] = IDLE
-        if self.tried is not None:
-            self.unfinished.update(self.tried.in_doubt())
+        if self.ring is not None:
+            self.unfinished.update(self.ring.to_recheck())
         if self.journal is not None:
             self.journal.flush()
         if self.recorder is not None:
@@ -223,8 +223,8 @@ class Worker:
             raise Ended(1, self.notices.descriptors_gone("a task"))
         elif self.app.policy.explains and name != alone:  # what an event told of may be no file at all
             self._skipped(f"{level.path}/{name}", "unreadable, or not writable, for this user")
-        if self.tried is not None:
-            self.tried.in_vain()
+        if self.ring is not None:
+            self.ring.failed()
 
     def _skipped(self, path: str, why: str) -> None:
         self.settler.check_identity()

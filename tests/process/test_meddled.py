@@ -23,7 +23,7 @@ from tests.process.conftest import Start, environment, put
 AFTER = "note('after')"
 
 
-@pytest.mark.parametrize("name", ["journal", "journal.1", "bell"])
+@pytest.mark.parametrize("name", ["journal", "journal.1", "wake"])
 @pytest.mark.parametrize("read", [False, True], ids=["alone", "with a reader"])
 def test_a_fifo_in_our_state_directory(start: Start, home: Path, name: str, read: bool) -> None:
     """Tasks run, and what they enqueue does, too; `spoolsim ls` answers."""

@@ -225,7 +225,7 @@ def test_a_priority_of_the_command_line(start: Start, home: Path) -> None:
 
 
 def test_the_poll_finds_what_no_event_told(start: Start) -> None:
-    """A file dropped into a priority directory by hand, without a bell, is found by the poll."""
+    """A file dropped into a priority directory by hand, without a notice, is found by the poll."""
     it = start("--spooler-ordered", "--spooler-frequency", "1")
     (it.spool / "4").mkdir()
     it.wait_workers(1)

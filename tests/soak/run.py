@@ -364,7 +364,7 @@ class Soak:
         if broken:
             self.report.wrong.append(f"{broken} broken files were not set aside")
         state = self.spool / ".spoolsim"
-        known = {".gitignore", "bell", "journal", "journal.1", "history"}
+        known = {".gitignore", "wake", "journal", "journal.1", "history"}
         there = {str(path.relative_to(state)) for path in state.rglob("*") if path.is_file()}
         older = {name for name in there if re.fullmatch(r"history\.\d+", name)}
         if len(older) > 2 * PARTS:  # bounded by their size; each has room for less than the batch that came next

@@ -19,7 +19,6 @@ import pytest
 
 from spoolsim import testing
 from spoolsim.testing import LiveSpooler, SpoolerHarness, plugin
-from spoolsim.testing.explore import explore
 
 ROOT = Path(__file__).parents[2]
 PROJECT = ROOT / "examples" / "pytest_project"
@@ -87,9 +86,8 @@ def _nodes(*kinds: type[ast.AST]) -> Iterator[Any]:
 
 
 def _parameters(function: Callable[..., Any]) -> list[str]:
-    """Of a method, less what it is called on; those of the function behind it where it hands them on."""
-    behind = {SpoolerHarness.explore: explore}
-    return list(inspect.signature(behind.get(function, function)).parameters)[1:]
+    """Of a method, less what it is called on."""
+    return list(inspect.signature(function).parameters)[1:]
 
 
 def _passed(call: ast.Call, parameters: list[str]) -> set[str]:

@@ -231,7 +231,7 @@ UNTYPED = {
     "spoolsim.testing.live": APP,
     "spoolsim.testing.plugin": FOREIGN,
     "spoolsim.testing.record": APP,
-    "spoolsim.testing.stage": APP,
+    "spoolsim.testing.swap": APP,
     "spoolsim.testing.task": APP,
     "spoolsim.testing.worker": APP,
     "spoolsim.work.app": APP,

@@ -3,7 +3,7 @@
 import pytest
 from shop import bank, tasks
 
-from spoolsim.testing import Explored, StoryBroken
+from spoolsim.testing import Explored, ScheduleBroken
 
 
 def test_a_failure_is_retried(spooler):
@@ -71,7 +71,7 @@ def scenario(charge):
 
 
 def test_explore_finds_the_double_charge(spooler):
-    with pytest.raises(StoryBroken) as found:
+    with pytest.raises(ScheduleBroken) as found:
         spooler.explore(scenario(bank.charge), outside=[bank.Bank])
     story = str(found.value)
     assert "killed before line bank.py:" in story
@@ -82,12 +82,12 @@ def test_explore_passes_the_idempotent_one(spooler):
     explored = spooler.explore(scenario(bank.charge_once), outside=[bank.Bank])
     assert isinstance(explored, Explored)
     assert explored.points >= 10
-    assert explored.runs > explored.stories >= explored.points
+    assert explored.runs > explored.schedules >= explored.points
     assert explored.complete
 
 
-def test_explore_orders_and_pairs_of_accidents(spooler):
+def test_explore_orders_and_pairs_of_faults(spooler):
     explored = spooler.explore(
-        scenario(bank.charge_once), accidents=2, kills=False, orders=True, max_runs=50, outside=[bank.Bank]
+        scenario(bank.charge_once), faults=2, kills=False, orders=True, max_runs=50, outside=[bank.Bank]
     )
     assert explored.points == 0 and explored.complete

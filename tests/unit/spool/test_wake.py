@@ -1,4 +1,4 @@
-"""The kernel's watch on a directory, and the bell."""
+"""The kernel's watch on a directory, and the wake-up file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rings(watch: wake.Watch) -> bool:
 
 @pytest.fixture
 def watched(spool: SpoolDir) -> Iterator[Callable[..., wake.Watch]]:
-    """`watched(bell_only=)`: a watch on the spool directory."""
+    """`watched(wake_file_only=)`: a watch on the spool directory."""
     made: list[wake.Watch] = []
 
     def watch(**how: bool) -> wake.Watch:
@@ -60,7 +60,7 @@ def test_a_put_is_the_event(spool: SpoolDir, watched: Callable[..., wake.Watch])
 
 
 def test_the_newest_name_is_known_where_few_events_came(spool: SpoolDir, watched: Callable[..., wake.Watch]):
-    """The last one, at any length a name can have; after many, as after none and after the bell, it is not."""
+    """The last one, at any length a name can have; after many, as after none and after the wake-up file, it is not."""
     watch = watched()
     for name in ("short", "é" * 127, "n" * 255):
         Path(spool.path, name).touch()
@@ -73,7 +73,7 @@ def test_the_newest_name_is_known_where_few_events_came(spool: SpoolDir, watched
         Path(spool.path, str(number)).touch()
     assert watch.drain()
     assert watch.newest == ""
-    wake.ring(spool)
+    wake.notify(spool)
     assert watch.drain()
     assert watch.newest == ""
 
@@ -106,40 +106,40 @@ def test_what_a_worker_does_wakes_nobody(spool: SpoolDir, level: Level, watched:
     assert not rings(watch)
 
 
-def test_the_bell_covers_what_the_watch_does_not_see(spool: SpoolDir, watched: Callable[..., wake.Watch]):
-    """A put into a priority directory is no event of the watched one; ringing the bell is one, for all."""
+def test_the_wake_file_covers_what_the_watch_does_not_see(spool: SpoolDir, watched: Callable[..., wake.Watch]):
+    """A put into a priority directory is no event of the watched one; writing to the wake-up file is one, for all."""
     os.mkdir(f"{spool.path}/5")
     watches = [watched(), watched()]
     file.write(f"{spool.path}/5", file.next_name(), packet())
     assert not rings(watches[0])
-    wake.ring(spool)
+    wake.notify(spool)
     assert [rings(watch) for watch in watches] == [True, True]
 
 
-def test_with_the_bell_alone_a_dropped_file_is_no_event(spool: SpoolDir, watched: Callable[..., wake.Watch]):
-    """Under faithful only the bell wakes: a file dropped by hand waits for the poll, as in uWSGI."""
-    watch = watched(bell_only=True)
+def test_with_the_wake_file_alone_a_dropped_file_is_no_event(spool: SpoolDir, watched: Callable[..., wake.Watch]):
+    """Under faithful only the wake-up file wakes: a file dropped by hand waits for the poll, as in uWSGI."""
+    watch = watched(wake_file_only=True)
     file.write(spool.path, file.next_name(), packet())
     assert not rings(watch)
-    wake.ring(spool)
+    wake.notify(spool)
     assert rings(watch)
 
 
 def test_ringing_where_nobody_listens_makes_nothing(spool: SpoolDir):
     """A producer alone leaves nothing of ours in the directory, and does not mind a directory that is gone."""
-    wake.ring(spool)
+    wake.notify(spool)
     assert os.listdir(spool.path) == []
     os.rmdir(spool.path)
-    wake.ring(spool)
+    wake.notify(spool)
 
 
-def test_a_bell_that_is_a_link_is_not_followed(spool: SpoolDir, tmp_path: Path):
-    """I5: a link in the bell's place is not written through."""
+def test_a_wake_file_that_is_a_link_is_not_followed(spool: SpoolDir, tmp_path: Path):
+    """I5: a link in the wake-up file's place is not written through."""
     target = tmp_path / "target"
     target.touch()
     spool.make_state_dir()
-    os.symlink(target, spool.state_dir(wake.BELL))
-    wake.ring(spool)
+    os.symlink(target, spool.state_dir(wake.WAKE_FILE))
+    wake.notify(spool)
     assert target.read_bytes() == b""
 
 
@@ -167,8 +167,8 @@ def test_a_directory_made_again_is_noticed(spool: SpoolDir, watched: Callable[..
 def test_a_watch_that_begins_amid_a_removal_is_not_trusted(
     spool: SpoolDir, watched: Callable[..., wake.Watch], monkeypatch: pytest.MonkeyPatch
 ):
-    """The bell went between its hanging and its watch. The directory may stay, as somebody's working directory."""
-    monkeypatch.setattr(wake, "_hang_bell", lambda spool: spool.state_dir("no-bell"))
+    """The wake-up file went before its watch. The directory may stay, as somebody's working directory."""
+    monkeypatch.setattr(wake, "_make_wake_file", lambda spool: spool.state_dir("no-wake-file"))
     watch = watched()
     assert watch.moved()
     assert not watch.why

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from spoolsim.errors import HarnessError, StoryBroken
+from spoolsim.errors import HarnessError, ScheduleBroken
 from spoolsim.testing import SpoolerHarness
 from spoolsim.testing.faults import Lines
 
@@ -61,7 +61,7 @@ def test_explore_traces_no_more_than_it_needs(harness: SpoolerHarness) -> None:
             harness.spool({"n": number})
         harness.drain()
 
-    assert harness.explore(scenario).stories > 0
+    assert harness.explore(scenario).schedules > 0
     assert set(traced) == {True, False}
 
 
@@ -377,7 +377,7 @@ def paying(method: Callable[[Shop, dict[Any, Any]], int], tmp_path: Path) -> Any
 def test_explore_finds_the_double_charge(tmp_path: Path) -> None:
     """The shortest story is one kill between the charge and its note, of one task, told in words with its line."""
     harness, scenario = paying(Shop.wrong, tmp_path)
-    with harness, pytest.raises(StoryBroken) as caught:
+    with harness, pytest.raises(ScheduleBroken) as caught:
         harness.explore(scenario, outside=[Bank])
     lines = str(caught.value).splitlines()
     source = Path(__file__).read_text().splitlines()
@@ -389,20 +389,20 @@ def test_explore_finds_the_double_charge(tmp_path: Path) -> None:
 
 
 def test_explore_passes_the_idempotent_one(tmp_path: Path) -> None:
-    """The idempotent handler survives every kill, redelivery and order, of one accident and of two."""
+    """The idempotent handler survives every kill, redelivery and order, of one fault and of two."""
     harness, scenario = paying(Shop.right, tmp_path)
     with harness:
         once = harness.explore(scenario, outside=[Bank])
         assert once.points >= 3 * 6  # three deliveries: before, after, and each line of the handler
-        assert once.runs == 1 + once.stories
+        assert once.runs == 1 + once.schedules
         with pytest.warns(UserWarning, match="max_runs=300"):
-            twice = harness.explore(scenario, outside=[Bank], accidents=2, max_runs=300)
+            twice = harness.explore(scenario, outside=[Bank], faults=2, max_runs=300)
         assert once.runs < twice.runs <= 300
         assert harness.tasks() == []
 
 
-def test_explore_finds_what_needs_two_accidents(tmp_path: Path) -> None:
-    """A handler that gives up at the third delivery fails only in a story of two kills; `accidents=2` finds it."""
+def test_explore_finds_what_needs_two_faults(tmp_path: Path) -> None:
+    """A handler that gives up at the third delivery fails only in a schedule of two kills; `faults=2` finds it."""
     tries: dict[bytes, int] = {}
 
     def handler(env: dict[Any, Any]) -> int:
@@ -417,9 +417,9 @@ def test_explore_finds_what_needs_two_accidents(tmp_path: Path) -> None:
             harness.drain()
             assert max(tries.values()) < 3
 
-        assert harness.explore(scenario).stories > 0
-        with pytest.raises(StoryBroken) as caught:
-            harness.explore(scenario, accidents=2)
+        assert harness.explore(scenario).schedules > 0
+        with pytest.raises(ScheduleBroken) as caught:
+            harness.explore(scenario, faults=2)
         assert str(caught.value).count("killed") == 2
 
 
@@ -435,14 +435,14 @@ def test_explore_finds_an_order(tmp_path: Path) -> None:
             spooler.drain()
             assert seen.index(b"1") < seen.index(b"4")
 
-        with pytest.raises(StoryBroken, match="in the order") as caught:
+        with pytest.raises(ScheduleBroken, match="in the order") as caught:
             harness.explore(scenario, kills=False)
         assert "[4, 1, 2, 3]" in str(caught.value) or "[2, 3, 4, 1]" in str(caught.value)
-        assert harness.explore(scenario, kills=False, orders=False).stories == 0
+        assert harness.explore(scenario, kills=False, orders=False).schedules == 0
     with SpoolerHarness(
         lambda env: seen.append(env[b"n"]) or OK, {"spooler_ordered": True}, directory=tmp_path / "ordered"
     ) as harness:
-        assert harness.explore(scenario, kills=False).stories == 0
+        assert harness.explore(scenario, kills=False).schedules == 0
 
 
 def test_explore_takes_pytest_fail_for_a_failure(harness: SpoolerHarness) -> None:
@@ -455,14 +455,14 @@ def test_explore_takes_pytest_fail_for_a_failure(harness: SpoolerHarness) -> Non
         if effects.count("a") > 1:
             pytest.fail("twice")
 
-    with pytest.raises(StoryBroken, match="twice"):
+    with pytest.raises(ScheduleBroken, match="twice"):
         harness.explore(scenario)
     with pytest.raises(pytest.skip.Exception):
         harness.explore(lambda: pytest.skip("not here"))
 
 
 def test_explore_that_is_cut_off_says_so(harness: SpoolerHarness) -> None:
-    """An exploration that `max_runs` ends before all stories were tried warns, and is not complete."""
+    """An exploration that `max_runs` ends before all schedules were tried warns, and is not complete."""
 
     def scenario() -> None:
         harness.spool({"n": "1"})
@@ -475,7 +475,7 @@ def test_explore_that_is_cut_off_says_so(harness: SpoolerHarness) -> None:
     assert harness.explore(scenario).complete
 
 
-def test_explore_raises_what_fails_without_accident(tmp_path: Path) -> None:
+def test_explore_raises_what_fails_without_fault(tmp_path: Path) -> None:
     """A scenario that fails by itself raises its own error: there is no story to tell."""
     with SpoolerHarness(careful, directory=tmp_path / "spool") as harness, pytest.raises(ZeroDivisionError):
         harness.explore(lambda: 1 / 0)

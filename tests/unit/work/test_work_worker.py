@@ -19,8 +19,8 @@ from spoolsim.spool import claim, file, lock, settle
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work import installed
 from spoolsim.work.app import SPOOLER, App
+from spoolsim.work.attempt_ring import AttemptRing, share
 from spoolsim.work.installed import install
-from spoolsim.work.tried import Tried, share
 from spoolsim.work.worker import Worker
 from tests.oracle.packets import packet
 
@@ -132,7 +132,7 @@ def test_the_quickest_handler_that_puts_another_file_in_the_place_of_its_own(
             assert left(worker) == [name]
 
 
-def test_what_another_tried_in_vain_is_looked_at_again(worker: Worker) -> None:
+def test_what_another_could_not_have_is_looked_at_again(worker: Worker) -> None:
     """Ordered, a task that is still being written is passed over by who sees that another has tried it; but the other
     may have found itself a long task since, so both look again soon.
     """
@@ -144,7 +144,7 @@ def test_what_another_tried_in_vain_is_looked_at_again(worker: Worker) -> None:
     assert lock.try_lock(producer)
     app = App(Options(quiet=True, ordered=True), [(worker.spool, 0)], Log())
     words = share(2)
-    one, other = (Worker(app, worker.spool, tried=Tried(words, index)) for index in (0, 1))
+    one, other = (Worker(app, worker.spool, ring=AttemptRing(words, index)) for index in (0, 1))
     ran: list[int] = []
 
     def handler(env: dict[Any, bytes]) -> int:

@@ -5,7 +5,7 @@ them locked or gone. Unordered, each begins with a share of its own and needs no
 
 Each worker has a ring of the last tasks it tried, in memory that all of one fork server share, and reads the others'
 before it tries one itself: a few words of memory in place of three system calls. What falls out of a ring before it
-was read is tried as ever. And what another one tried in vain (still being written, no descriptors left) is not left to
+was read is tried as ever. And what another one could not have (still being written, no descriptors left) is not left to
 that one alone, which may be busy by now: it is counted, and who passed over a name then looks again.
 """
 
@@ -15,8 +15,8 @@ import mmap
 
 #: tasks in the ring of one worker
 SIZE = 1024
-#: before the ring: how many tasks its worker has tried so far, and how many of them in vain
-_COUNT, _VAIN, _HEAD = 0, 1, 2
+#: before the ring: how many tasks its worker has tried so far, and how many of them could not be had
+_COUNT, _FAILED, _HEAD = 0, 1, 2
 _WIDTH = _HEAD + SIZE
 _MASK = 2**64 - 1
 
@@ -27,9 +27,9 @@ def share(count: int) -> memoryview:
 
 
 class _Other:
-    """The ring of another worker, as far as it was read, and what it had tried in vain before our scan."""
+    """The ring of another worker, as far as it was read, and what it could not have before our scan."""
 
-    __slots__ = ("read", "vain", "words")
+    __slots__ = ("failed", "read", "words")
 
     def __init__(self, words: memoryview) -> None:
         self.words = words
@@ -37,10 +37,10 @@ class _Other:
 
     def begin(self) -> None:
         self.read = self.words[_COUNT]
-        self.vain = self.words[_VAIN]
+        self.failed = self.words[_FAILED]
 
 
-class Tried:
+class AttemptRing:
     """One worker's view. words: of all rings. index: which is ours; the others are read."""
 
     __slots__ = ("_marks", "_others", "_passed", "_words")
@@ -59,13 +59,13 @@ class Tried:
         for other in self._others:
             other.begin()
 
-    def in_vain(self) -> None:
+    def failed(self) -> None:
         """What we tried last could not be had, for the time being."""
-        self._words[_VAIN] += 1
+        self._words[_FAILED] += 1
 
-    def in_doubt(self) -> list[str]:
+    def to_recheck(self) -> list[str]:
         """The names that were passed over in this scan, if some that others tried could not be had."""
-        return self._passed if any(other.words[_VAIN] != other.vain for other in self._others) else []
+        return self._passed if any(other.words[_FAILED] != other.failed for other in self._others) else []
 
     def by_another(self, below: str, name: str) -> bool:
         """Has another worker tried this task since the scan began? If not, we are the one who does.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 
-from spoolsim.work.tried import SIZE, Tried, share
+from spoolsim.work.attempt_ring import SIZE, AttemptRing, share
 
 
 def test_a_task_is_tried_by_the_first_who_comes_to_it() -> None:
     """Both walk the same names; each tries what the other has not tried."""
     words = share(2)
-    one, other = Tried(words, 0), Tried(words, 1)
-    for tried in (one, other):
-        tried.begin()
+    one, other = AttemptRing(words, 0), AttemptRing(words, 1)
+    for ring in (one, other):
+        ring.begin()
     assert not one.by_another("", "a")
     assert other.by_another("", "a")
     assert not other.by_another("", "b")
@@ -23,7 +23,7 @@ def test_a_task_is_tried_by_the_first_who_comes_to_it() -> None:
 def test_a_name_is_one_of_its_directory() -> None:
     """The same name at two priorities is two tasks."""
     words = share(2)
-    one, other = Tried(words, 0), Tried(words, 1)
+    one, other = AttemptRing(words, 0), AttemptRing(words, 1)
     other.begin()
     assert not one.by_another("5/", "a")
     assert not other.by_another("7/", "a")
@@ -34,7 +34,7 @@ def test_a_name_is_one_of_its_directory() -> None:
 def test_what_was_tried_before_a_scan_is_tried_again_in_it() -> None:
     """A task that stays is one of the next scan, whoever tried it; also one that was passed over."""
     words = share(2)
-    one, other = Tried(words, 0), Tried(words, 1)
+    one, other = AttemptRing(words, 0), AttemptRing(words, 1)
     other.begin()
     assert not one.by_another("", "kept")
     assert not one.by_another("", "left")
@@ -47,9 +47,9 @@ def test_what_was_tried_before_a_scan_is_tried_again_in_it() -> None:
 def test_a_process_that_takes_a_place_over_knows_nothing_of_before() -> None:
     """Its ring goes on where that of the process before it ended."""
     words = share(2)
-    one = Tried(words, 0)
+    one = AttemptRing(words, 0)
     assert not one.by_another("", "a")
-    successor, other = Tried(words, 0), Tried(words, 1)
+    successor, other = AttemptRing(words, 0), AttemptRing(words, 1)
     other.begin()
     assert not successor.by_another("", "a")
     assert other.by_another("", "a")
@@ -58,22 +58,22 @@ def test_a_process_that_takes_a_place_over_knows_nothing_of_before() -> None:
 def test_what_could_not_be_had_puts_what_was_passed_over_in_doubt() -> None:
     """Until the next scan begins."""
     words = share(2)
-    one, other = Tried(words, 0), Tried(words, 1)
+    one, other = AttemptRing(words, 0), AttemptRing(words, 1)
     other.begin()
     assert not one.by_another("", "a")
     assert other.by_another("", "a")
-    assert other.in_doubt() == []
-    one.in_vain()
-    assert one.in_doubt() == []
-    assert other.in_doubt() == ["a"]
+    assert other.to_recheck() == []
+    one.failed()
+    assert one.to_recheck() == []
+    assert other.to_recheck() == ["a"]
     other.begin()
-    assert other.in_doubt() == []
+    assert other.to_recheck() == []
 
 
 def test_who_reads_too_late_tries_for_itself() -> None:
     """The ring has the last ones; those before them are tried, and nothing worse."""
     words = share(2)
-    one, other = Tried(words, 0), Tried(words, 1)
+    one, other = AttemptRing(words, 0), AttemptRing(words, 1)
     other.begin()
     names = [str(number) for number in range(SIZE + 10)]
     assert not any(one.by_another("", name) for name in names)
@@ -88,7 +88,7 @@ def test_together_they_try_each_task_once() -> None:
         words = share(count)
         names = [str(number) for number in range(draw.randint(1, 300))]
         done: list[str] = []
-        workers = [Tried(words, index) for index in range(count)]
+        workers = [AttemptRing(words, index) for index in range(count)]
         walks = [iter(names) for _ in range(count)]
         for tried in workers:
             tried.begin()

@@ -27,7 +27,7 @@ _LOOK = 1.0
 _TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)
 
 
-class Striker:
+class Watchdog:
     """Kills this process once a deadline in `words` has passed, until it is closed or this process is gone.
 
     words: those of a worker, shared with the process beside.

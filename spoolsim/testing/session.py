@@ -7,7 +7,7 @@ import tempfile
 
 from spoolsim.errors import HarnessError
 from spoolsim.spool.enqueue import Producer
-from spoolsim.testing import imports, stage
+from spoolsim.testing import imports, swap
 from spoolsim.testing.configured import configure
 from spoolsim.testing.record import MemoryLog
 from spoolsim.work.app import MASTER, App
@@ -25,7 +25,7 @@ class _Refusing(Producer):
         )
 
 
-class Ground:
+class SessionModule:
     """An app with the configured options and a temporary directory in place of the configured ones.
 
     config: path of a configuration file, or None. What is spooled here, at import time, is never run.
@@ -39,7 +39,7 @@ class Ground:
             self.app = App(options, places.entries, log, role=MASTER, stamp=True)
             self.app.signals = imports.RecordingSignals(log, self.app.notes, crew=self.app.signals.crew)
             env = [(key, value) for key, _, value in (pair.partition("=") for pair in options.env)]
-            stage.enter(self.app, path=options.pythonpath, env=env)
+            swap.enter(self.app, path=options.pythonpath, env=env)
         except BaseException:
             shutil.rmtree(self.directory, ignore_errors=True)
             raise
@@ -50,6 +50,6 @@ class Ground:
 
     def close(self) -> None:
         """Take it back."""
-        stage.leave(self.app)
+        swap.leave(self.app)
         self.app.close()
         shutil.rmtree(self.directory, ignore_errors=True)

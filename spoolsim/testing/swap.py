@@ -1,10 +1,10 @@
-"""The `uwsgi` module inside a test process: one module object, made to speak for one harness after the other.
+"""The `uwsgi` module inside a test process: one module object, whose content is swapped for each harness.
 
 Modules of the user's app hold the module object that they imported, and pytest imports each of them once. So the
-object stays the same, and its content is that of the harness which speaks: the one made last, or the one that runs
-tasks. What modules assigned to it or registered with it *while they were imported* (uwsgi.spooler, hooks, signals,
-functions) is remembered and given to each harness that follows, since no second import will do it. What a test assigns
-is gone with its harness.
+object stays the same, and its content is that of the active harness: the one made last, or the one that runs tasks.
+What modules assigned to it or registered with it *while they were imported* (uwsgi.spooler, hooks, signals, functions)
+is remembered and given to each harness that follows, since no second import will do it. What a test assigns is gone
+with its harness.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ _code: CodeType | None = None
 #: the test module that runs now, and all of them; the plugin knows
 test_module = ""
 test_modules: frozenset[str] = frozenset()
-#: those on the stage, and the one that `import uwsgi` means
-_speakers: list[_Speaker] = []
-_current: _Speaker | None = None
-#: the environment's variables that they have set, as nobody on the stage has set them
+#: those that have entered, and the active one, which `import uwsgi` means
+_instances: list[_Instance] = []
+_current: _Instance | None = None
+#: what the environment variables that they set were before any of them
 _before: dict[str, str | None] = {}
 
 
-class _Speaker:
-    """One app on the stage, with its content of the modules: kept here while another one speaks.
+class _Instance:
+    """One app that has entered, with its content of the modules: kept here while another one is active.
 
     path: directories put on sys.path. env: variables that are set. Both stay until the app leaves.
     """
@@ -67,7 +67,7 @@ class _Speaker:
         self._seen = 0
 
     def begin(self) -> None:
-        """It speaks from now on."""
+        """It is active from now on."""
         for key, value in self.env.items():
             _set(key, value)
         installed.install(self.app)
@@ -91,7 +91,7 @@ class _Speaker:
             sys.modules.setdefault(imports.DECORATORS, decorators)
 
     def pause(self) -> None:
-        """Another one speaks from now on."""
+        """Another one is active from now on."""
         assert _module is not None
         self._names = {name: value for name, value in _module.__dict__.items() if not name.startswith("__")}
         self._tables = {kind: table.copy() for kind, table in imports.tables().items()}
@@ -104,7 +104,7 @@ class _Speaker:
             if entry in sys.path:
                 sys.path.remove(entry)
         for key in self.env:
-            other = next((speaker for speaker in reversed(_speakers) if key in speaker.env), None)
+            other = next((instance for instance in reversed(_instances) if key in instance.env), None)
             _set(key, _before.pop(key) if other is None else other.env[key])
 
 
@@ -116,14 +116,14 @@ def _set(key: str, value: str | None) -> None:
         os.environ[key] = value
 
 
-def _speak(speaker: _Speaker | None) -> None:
-    """Let this one speak; nobody: then there is no `uwsgi` any more."""
+def _activate(instance: _Instance | None) -> None:
+    """Let this one be active; None: then there is no `uwsgi` any more."""
     global _current
     if _current is not None:
         _current.pause()
-    _current = speaker
-    if speaker is not None:
-        speaker.begin()
+    _current = instance
+    if instance is not None:
+        instance.begin()
         return
     installed.current = None
     for name, module in (("uwsgi", _module), (imports.DECORATORS, imports.decorators())):
@@ -132,17 +132,17 @@ def _speak(speaker: _Speaker | None) -> None:
 
 
 @contextmanager
-def speaking(app: App) -> Iterator[None]:
-    """A context in which `import uwsgi` means this app, which is on the stage, also where another one entered later."""
+def active(app: App) -> Iterator[None]:
+    """A context in which `import uwsgi` means this app, also where another one has entered later."""
     before = _current
     if before is None or before.app is app:
         yield
         return
-    _speak(next(speaker for speaker in _speakers if speaker.app is app))
+    _activate(next(instance for instance in _instances if instance.app is app))
     try:
         yield
     finally:
-        _speak(before if before in _speakers else _speakers[-1] if _speakers else None)
+        _activate(before if before in _instances else _instances[-1] if _instances else None)
 
 
 def enter(app: App, *, path: Iterable[str] = (), env: Iterable[tuple[str, str]] = ()) -> None:
@@ -154,11 +154,11 @@ def enter(app: App, *, path: Iterable[str] = (), env: Iterable[tuple[str, str]] 
     there = sys.modules.get("uwsgi")
     if there is not None and not hasattr(there, "_spoolsim"):
         where = getattr(there, "__file__", None) or type(there).__name__
-        raise HarnessError(f"sys.modules['uwsgi'] is {where}, not spoolsim's module; a harness cannot speak for it")
-    speaker = _Speaker(app, [apps.SHIM, *path], env)
-    _speakers.append(speaker)
+        raise HarnessError(f"sys.modules['uwsgi'] is {where}, not spoolsim's module; a harness cannot take its place")
+    instance = _Instance(app, [apps.SHIM, *path], env)
+    _instances.append(instance)
     app.parts[rpc.Functions] = imports.RecordingFunctions(app)
-    _speak(speaker)
+    _activate(instance)
     imports.watch_decorators()
 
 
@@ -221,17 +221,17 @@ def _put(app: App, registration: imports.Registration, *, over: bool = True) -> 
 
 
 def leave(app: App) -> None:
-    """Take the app off the stage; the one before it speaks again, or there is no `uwsgi` any more."""
+    """Take the app out; the one before it is active again, or there is no `uwsgi` any more."""
     global _current
-    speaker = next((speaker for speaker in _speakers if speaker.app is app), None)
-    if speaker is None:
+    instance = next((instance for instance in _instances if instance.app is app), None)
+    if instance is None:
         return
-    _speakers.remove(speaker)
+    _instances.remove(instance)
     current, _current = _current, None
     if current is not None:
         current.pause()
-    speaker.leave()
-    _speak(current if current in _speakers else _speakers[-1] if _speakers else None)
+    instance.leave()
+    _activate(current if current in _instances else _instances[-1] if _instances else None)
 
 
 def _load(there: ModuleType | None) -> ModuleType:
