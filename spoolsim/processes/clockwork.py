@@ -12,8 +12,7 @@ from spoolsim.work.signals import Crew, SignalRouter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Iterable
 
     from spoolsim.log import Log
     from spoolsim.options import Options
@@ -25,6 +24,11 @@ if TYPE_CHECKING:
     from spoolsim.processes.reload import Touch
     from spoolsim.processes.schedule import Schedule
     from spoolsim.processes.watch import FileWatch
+    from spoolsim.work.signals import Spec
+
+
+def _numbers(spec: Iterable[Spec]) -> list[int]:
+    return [one for one in spec if isinstance(one, int)]
 
 
 class Clockwork:
@@ -71,11 +75,11 @@ class Clockwork:
             return
         from spoolsim.processes.schedule import Registration, Schedule
 
-        schedule = Schedule([Registration(kind, number, spec) for kind, number, _, *spec in timed if kind != "file"])
+        schedule = Schedule(Registration(kind, n, _numbers(spec)) for kind, n, _, *spec in timed if kind != "file")
         if self.schedule is not None:
             schedule.carry(self.schedule)
         self._before, self.schedule = self.schedule, schedule
-        self._watch_files([(number, spec[0]) for kind, number, _, *spec in timed if kind == "file"])
+        self._watch_files([(number, str(spec[0])) for kind, number, _, *spec in timed if kind == "file"])
 
     def _watch_files(self, monitors: list[tuple[int, str]]) -> None:
         self.close()
@@ -111,20 +115,22 @@ class Clockwork:
         self._happened.add(path)
         self._loop.wake()
 
-    def register(self, kind: str, number: int, target: str, *spec: Any) -> None:
+    def register(self, kind: str, number: int, target: str, *spec: Spec) -> None:
         """A forked process registers something: a worker that has loaded its own app, or a task."""
         from spoolsim.processes.schedule import Registration, Schedule
 
         self._targets[number] = target
         if kind == "file":
-            if number not in self._files.get(spec[0], ()):
+            path = str(spec[0])
+            if number not in self._files.get(path, ()):
                 known = [(other, path) for path, numbers in self._files.items() for other in numbers]
-                self._watch_files([*known, (number, spec[0])])
+                self._watch_files([*known, (number, path)])
             return
         if self.schedule is None:
             self.schedule = Schedule([])
         # a worker that was respawned says it again; in uWSGI that makes two
-        self.schedule.add(Registration(kind, number, spec), self._before, again=not self._policy.counts_timers_once)
+        again = not self._policy.counts_timers_once
+        self.schedule.add(Registration(kind, number, _numbers(spec)), self._before, again=again)
 
     def next_deadline(self) -> float | None:
         """When to tick."""

@@ -9,8 +9,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal, TypeAlias, TypedDict
 
+    from spoolsim.work.signals import Reported
+
     #: a timer, cron or file monitor: its kind, signal number, target, and what its registration says
-    Timed: TypeAlias = tuple[Any, ...]
+    Timed: TypeAlias = Reported
 
     class Setup(TypedDict):
         """The first message to a fork server: what it is to load, and what it inherits.

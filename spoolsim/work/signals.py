@@ -15,7 +15,14 @@ from spoolsim.work.scoreboard import DROPPED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import TypeAlias
+
+    #: what a registration says: of a timer or cron numbers, of a file monitor its path
+    Spec: TypeAlias = int | str
+    #: a timer, cron or file monitor: its kind, signal number and what its registration says
+    Timed: TypeAlias = tuple[str, int, *tuple[Spec, ...]]
+    #: the same, with the target of its signal
+    Reported: TypeAlias = tuple[str, int, str, *tuple[Spec, ...]]
 
     from spoolsim.diagnose import Notes
     from spoolsim.log import Log
@@ -245,8 +252,8 @@ class Signals(SignalRouter):
         super().__init__(log, crew=crew)
         self._policy = policy
         self._notes = notes
-        self.handlers: dict[int, tuple[str, Callable[[int], Any]]] = {}
-        self.timed: list[tuple[Any, ...]] = []
+        self.handlers: dict[int, tuple[str, Callable[[int], object]]] = {}
+        self.timed: list[Timed] = []
         #: while the app is imported; a forked process registers for itself, a spooler no signal at all
         self.in_master = True
         self.worker_id = 0
@@ -265,7 +272,7 @@ class Signals(SignalRouter):
             raise ValueError(UNABLE)
         return number % 256
 
-    def register(self, number: int, target: str, handler: Callable[[int], Any]) -> None:
+    def register(self, number: int, target: str, handler: Callable[[int], object]) -> None:
         """uwsgi.register_signal(). Raises ValueError with uWSGI's sentence."""
         number = self.number(number)
         if not self.in_master and not self.worker_id:
@@ -294,7 +301,7 @@ class Signals(SignalRouter):
         """Would uWSGI start a process for this target? `route` sends all of them to the stand-in worker."""
         return self.crew.web or route(0, target, self.crew)[0] == ELSEWHERE
 
-    def add(self, kind: str, number: int, *spec: Any) -> None:
+    def add(self, kind: str, number: int, *spec: Spec) -> None:
         """Fire a signal by time or by a file: "timer", "rb_timer", "ms_timer", "cron" or "file". Raises ValueError."""
         number = self.number(number)
         one, many = _KINDS[kind]
@@ -308,11 +315,11 @@ class Signals(SignalRouter):
             except OSError:
                 pass  # the master is gone
 
-    def report(self) -> list[tuple[Any, ...]]:
+    def report(self) -> list[Reported]:
         """What fires signals, as (kind, number, target, ...), for the master."""
         return [self._reported(*row) for row in self.timed]
 
-    def _reported(self, kind: str, number: int, *spec: Any) -> tuple[Any, ...]:
+    def _reported(self, kind: str, number: int, *spec: Spec) -> Reported:
         return (kind, number, self.handlers.get(number, ("", None))[0], *spec)
 
     def send(self, number: int) -> None:

@@ -244,12 +244,7 @@ UNTYPED = {
     "spoolsim.work.program": DATA,
     "spoolsim.work.run": APP,
     "spoolsim.work.signature": APP,
-}
-#: modules that still hold `Any` where a type would do; one that no longer does does not belong here
-LOOSE = {
-    "spoolsim.processes.clockwork",
-    "spoolsim.work.signals",
-    "spoolsim.work.trace",
+    "spoolsim.work.trace": FOREIGN,
 }
 
 
@@ -260,8 +255,7 @@ def test_any_stands_where_no_type_can():
         for module, tree in modules()
         if any(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(tree))
     }
-    assert not UNTYPED.keys() & LOOSE
-    assert found == UNTYPED.keys() | LOOSE
+    assert found == UNTYPED.keys()
 
 
 @pytest.mark.parametrize("room", PURE)
