@@ -58,6 +58,8 @@ class _Late:
 late = _Late()
 #: tries to see what a handler has returned while exceptions strike
 _STRIKES = 200
+#: the class of what a handler of a signal has raised may have anything under this name
+_traceback = BaseException.__dict__["__traceback__"].__get__
 #: a task before may have broken the builtins: this one is called all the same
 _callable, _type = callable, type
 #: what a handler has returned before it has
@@ -109,7 +111,7 @@ def is_end(error: BaseException) -> bool:
 
 def is_ours(error: BaseException) -> bool:
     """Whether it was raised in our own code, and not by the app's handler of a signal that came amid it."""
-    trace = error.__traceback__
+    trace = _traceback(error)
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is None or trace.tb_frame.f_code.co_filename.startswith(OURS)

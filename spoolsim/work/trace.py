@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 #: causes and contexts of an exception that are compared with those of another one
 _CHAIN = 8
+#: what Python itself looks at: a class of the app's may have anything under these names
+_trace, _cause, _context, _hides = (
+    BaseException.__dict__[f"__{name}__"].__get__ for name in ("traceback", "cause", "context", "suppress_context")
+)
 #: characters of an error's text that are repeated
 _LONG = 200
 
@@ -97,9 +101,10 @@ def _hooked(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     except SystemExit:
         raise  # it ends the process, as in Python
     except BaseException as failure:
-        ours = failure.__traceback__
-        failure.__context__ = None
-        gathered.write(f"Error in sys.excepthook:\n{_plainly(failure.with_traceback(ours and ours.tb_next))}")
+        ours = _trace(failure)
+        BaseException.__dict__["__context__"].__set__(failure, None)
+        BaseException.with_traceback(failure, ours and ours.tb_next)
+        gathered.write(f"Error in sys.excepthook:\n{_plainly(failure)}")
         gathered.write(f"\nOriginal exception was:\n{_plainly(error)}")
     finally:
         if sys.stderr is gathered:
@@ -126,11 +131,12 @@ def _signature(error: BaseException) -> str:
         if one is None:
             break
         parts.append(class_name(one))
-        trace = one.__traceback__
+        trace = _trace(one)
         while trace is not None:
             parts.append(f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}")
             trace = trace.tb_next
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+        cause = _cause(one)
+        one = cause if cause is not None or _hides(one) else _context(one)
     return "\n".join(parts)
 
 

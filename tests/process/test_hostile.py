@@ -37,6 +37,13 @@ RETRIED = {
         " '__hash__': None})(5)"
     ),
     "variables that were changed": "names['env'][b'ud_spool_func'] = 7; raise ValueError",
+    **{
+        f"an error whose {name} raises": f"raise type('E', (Exception,), {{{name!r}: property(lambda self: 1 / 0)}})()"
+        for name in ("__traceback__", "__cause__", "__context__", "__suppress_context__", "__notes__")
+    },
+    "an error whose traceback ends the process": (
+        "raise type('E', (Exception,), {'__traceback__': property(lambda self: sys.exit(3))})()"
+    ),
     "an excepthook that fails": "sys.excepthook = lambda *a: 1 / 0; raise ValueError('seen')",
     "no standard error": "sys.stderr = None; raise ValueError('seen')",
     "a closed standard error": "sys.stderr.close(); raise ValueError('seen')",
