@@ -13,7 +13,7 @@ slot changes, and a reader that meets that reads again.
     STATE       worker        IDLE, SCANNING, BUSY; DRAINED when it found nothing more to try, and ends
     SERIAL      worker        number of the task; odd while the words below change
     TASKS       worker        tasks that counted, in this process
-    STARTED     worker        CLOCK_MONOTONIC nanoseconds; 0 when no task runs
+    STARTED     worker        CLOCK_MONOTONIC nanoseconds; 0 when no task runs or is being settled
     HARAKIRI    worker        deadline, the same clock; 0 for none
     USER        worker        set_user_harakiri's deadline; 0 for none
     OUTCOME     worker        the last outcome: 1 done, 2 retry, 3 ignored

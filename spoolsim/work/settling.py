@@ -140,6 +140,7 @@ class Settler:
                 settle.apply(claim, found, self._glimpse or took)
             except (settle.Lost, OSError) as error:
                 ended = self._not_so(claim, found, error, fault)
+        words[STARTED] = 0
         if self.journal is not None:
             self._record_done(claim, self.journal, took)
         words[OUTCOME] = _DONE
@@ -175,6 +176,7 @@ class Settler:
             attempts_so_far = self.journal.attempts(claim.task) if self.journal is not None else 0
             self.notices.kept(claim, outcome, found, took, attempts_so_far)
         self.end(claim, found)
+        self.words[STARTED] = 0
         if not isinstance(found, Aside):
             self.notices.tell(KEPT, claim.path, outcome.why or verdict.ASKED)
         self.words[OUTCOME] = LAST_OUTCOME[outcome.state]
@@ -386,3 +388,4 @@ class Settler:
                     removed = True
                     error = again if isinstance(again, OSError) else OSError(0, f"{again!r:.80}")
                     self._not_removed(claim, error)
+        self.words[STARTED] = 0

@@ -79,12 +79,14 @@ class Status:
         words[SERIAL] = serial
 
     def end(self) -> int:
-        """Nothing runs any more, and the scan goes on; returns how many nanoseconds it took."""
+        """The handler has returned, and the scan goes on; returns how many nanoseconds it took.
+
+        Until whoever settles the task clears STARTED, a death of this process is still the task's.
+        """
         now = _clock(_MONOTONIC)
         words = self.words
         if self._harakiri:
             words[HARAKIRI] = 0
-        words[STARTED] = 0
         words[STATE] = SCANNING
         if words[USER]:
             self.app.notes.give("user-harakiri-armed")
@@ -110,6 +112,7 @@ class Status:
             call()
         finally:
             self.end()
+            self.words[STARTED] = 0
             self.words[STATE] = IDLE
 
     def arm_user(self, seconds: int) -> None:

@@ -24,7 +24,7 @@ from spoolsim.work.installed import print_error
 from spoolsim.work.notices import Notices, nobody
 from spoolsim.work.recorder import recorder_for
 from spoolsim.work.run import Ended
-from spoolsim.work.scoreboard import IDLE, LEAVE, SCANNING, STATE
+from spoolsim.work.scoreboard import IDLE, LEAVE, SCANNING, STARTED, STATE
 from spoolsim.work.settling import Settler
 from spoolsim.work.status import Status
 from spoolsim.work.unremoved import Unremoved
@@ -358,6 +358,7 @@ class Worker:
         settle.abandon()
         print_error()
         self.status.end()
+        self.words[STARTED] = 0
         self.words[STATE] = IDLE
 
     def _change_directory(self, level: Level, path: str) -> None:
