@@ -47,6 +47,17 @@ else:
         return _monotonic_ns()
 
 
+if hasattr(time, "CLOCK_REALTIME"):
+    _CLOCK_REALTIME = time.CLOCK_REALTIME
+
+    def real_time() -> float:
+        """Now, in epoch seconds, also where a library that stops clocks has replaced those of `time`."""
+        return clock_gettime(_CLOCK_REALTIME)
+
+else:
+    real_time = time.time
+
+
 #: Linux stamps files by CLOCK_REALTIME_COARSE, whose ticks are up to 10 ms long; Python has no name for it
 _FILES = 5
 
@@ -55,7 +66,7 @@ def file_time() -> float:
     """Now, in epoch seconds, no later than the time of a file that is written from now on."""
     if sys.platform != "linux" or not hasattr(time, "clock_gettime"):
         return time.time()
-    return time.clock_gettime(_FILES) - 1e-6  # two floats of one time may differ
+    return clock_gettime(_FILES) - 1e-6  # two floats of one time may differ
 
 
 def another_python() -> str:

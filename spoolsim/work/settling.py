@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 
 from spoolsim import system
 from spoolsim.spool import claim as claims
@@ -51,11 +50,12 @@ class Settler:
 
     who: how uWSGI's log lines name it. status: of its slot. unremoved: what is done and could not be removed, as all
     processes of the instance know it. attempted: which tasks were tried, when each is to be tried once (drain).
-    settled: called with (path, Outcome) after each task.
+    settled: called with (path, Outcome) after each task. clock: gives epoch seconds.
     """
 
     __slots__ = (
         "_app",
+        "_clock",
         "_followed",
         "_glimpse",
         "_loud",
@@ -86,6 +86,7 @@ class Settler:
         unremoved: Unremoved,
         attempted: Attempted | None = None,
         settled: Callable[[str, Outcome], None] | None = None,
+        clock: Callable[[], float] = system.real_time,
     ) -> None:
         self._app = app
         self._options = app.options
@@ -104,6 +105,7 @@ class Settler:
         self.unremoved = unremoved
         self.attempted = attempted
         self.settled = settled
+        self._clock = clock
         #: that counted, in this process
         self.tasks = 0
         self._most = app.options.max_tasks if app.options.max_tasks > 0 else sys.maxsize
@@ -171,7 +173,7 @@ class Settler:
             attempts = self.journal.row(claim.task)
             if self._recorder is not None:
                 self._recorder.kept(claim, outcome, number, took, self.journal.at)
-        found = after(outcome, "", attempts, self._options, time.time())
+        found = after(outcome, "", attempts, self._options, self._clock())
         if self._app.log.story is not None:
             attempts_so_far = self.journal.attempts(claim.task) if self.journal is not None else 0
             self.notices.kept(claim, outcome, found, took, attempts_so_far)

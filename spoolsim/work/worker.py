@@ -63,8 +63,8 @@ class Worker:
     # fmt: off
     __slots__ = (
         "_began", "_ended", "_loud", "_names", "_options", "_overflowed", "_picky", "_unusual", "app", "around",
-        "before", "call", "chdir", "fresh", "in_process", "journal", "notices", "recorder", "ring", "settler", "share",
-        "spool", "status", "unfinished", "until", "walk", "who", "woken", "words",
+        "before", "call", "chdir", "clock", "fresh", "in_process", "journal", "notices", "recorder", "ring", "settler",
+        "share", "spool", "status", "unfinished", "until", "walk", "who", "woken", "words",
     )
     # fmt: on
 
@@ -92,6 +92,8 @@ class Worker:
         self.words = self.status.words
         self.ring = ring
         self.in_process = in_process
+        #: a clock that a test, or a debugged program, has stopped counts; one that a task has stopped does not
+        self.clock = _now if in_process else system.real_time
         self.chdir = not in_process or not policy.keeps_own_directory
         #: how uWSGI's log lines name it
         self.who = f"[spooler {spool.path} pid: {os.getpid()}]"
@@ -108,6 +110,7 @@ class Worker:
             unremoved=Unremoved() if unremoved is None else unremoved,
             attempted=attempted,
             settled=settled,
+            clock=self.clock,
         )
         #: finds the names, in the order to try them; tests put in one whose order is certain
         self.walk = scan
@@ -159,7 +162,7 @@ class Worker:
                     continue
                 claim = take(level, name, now, record, limit)
                 if claim is claims.FUTURE:  # the clock is asked again about those alone
-                    now = time.time()
+                    now = self.clock()
                     claim = take(level, name, now, record, limit)
                 if isinstance(claim, str):
                     self._not_had(level, name, claim, alone)
@@ -179,7 +182,7 @@ class Worker:
     def _begin_scan(self) -> float:
         """Look at once at what is the same for all tasks of a scan; returns the time, in epoch seconds."""
         options = self._options
-        now = time.time()
+        now = self.clock()
         self.fresh = False
         if self.recorder is not None:
             self.recorder.begin()
@@ -208,7 +211,7 @@ class Worker:
             ordered=self._options.ordered,
             share=self.share,
             alone=alone,
-            now=_now,
+            now=self.clock,
             skipped=self._skipped if self.app.policy.explains else None,
             failed=self._unscanned,
         )

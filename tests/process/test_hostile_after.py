@@ -4,9 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.process.conftest import Start
 
 AFTER = "note('after')"
+
+STOPPED = {
+    "freezegun": "import freezegun\nfreezegun.freeze_time('2020-01-01').start()",
+    "a function of the app's": "time.time = lambda: 0",
+}
+
+
+@pytest.mark.parametrize("options", [["--spooler-ordered"], ["--retry-delay", "1"]], ids=["ordered", "delayed"])
+@pytest.mark.parametrize("how", STOPPED)
+def test_a_task_that_stops_the_clock(start: Start, how: str, options: list[str]) -> None:
+    """A test helper that is never undone: tasks enqueued later are due all the same, in the same process."""
+    i = start("--spooler-quiet", "--spooler-frequency", "1", *options)
+    (before,) = i.wait_workers(1)
+    i.put(f"note('stopped')\n{STOPPED[how]}")
+    i.wait_runs("stopped")
+    i.put(f"{AFTER}; result = -1 if open(os.environ['RUNS']).read().count('after') < 2 else -2", priority="1")
+    i.put(f"{AFTER}; result = -1 if open(os.environ['RUNS']).read().count('after') < 2 else -2")
+    i.wait_count(3)
+    i.wait_empty() if "--spooler-ordered" in options else None
+    assert i.workers() == [before]
 
 
 def test_a_task_whose_process_dies_while_it_is_settled(start: Start) -> None:
