@@ -55,6 +55,21 @@ def command() -> None:
     commands(prog_name="spoolsim")
 
 
+def hold_standard_streams() -> None:
+    """Open what was closed (`>&-`) on /dev/null: else a file of ours takes its number, and what is printed.
+
+    Raises OSError.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the least number that is free: this one
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 # for as long as the process lives
+
+
 def main() -> None:
     """As `command`; nothing but a line reaches whoever typed it: the system's refusals and Ctrl-C have no traceback."""
     first = os.getpid() == 1
@@ -68,6 +83,7 @@ def main() -> None:
         from spoolsim.cli.ends import end_of  # before there is perhaps no descriptor left to read it
 
         try:
+            hold_standard_streams()
             command()
         except OSError as error:
             sys.exit(end_of(error))

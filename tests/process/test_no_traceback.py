@@ -53,6 +53,31 @@ def test_a_standard_output_without_room(tmp_path: Path, command: str) -> None:
     ended_well(shell(f"S {command} > /dev/full", tmp_path), 1)
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("name", ["run", "ls", "enqueue", "exec", "config"])
+def test_standard_streams_that_are_closed(tmp_path: Path, name: str, closed: str) -> None:
+    """The command does its work, and no file of ours takes their place."""
+    (tmp_path / "spool").mkdir()
+    command = COMMANDS[name].format(spool=shlex.quote(str(tmp_path / "spool")))
+    done = shell(f"S {command} {closed}", tmp_path)
+    ended_well(done, 0)
+    assert len(list((tmp_path / "spool").glob("uwsgi_*"))) == (name == "enqueue")
+
+
+def test_a_task_that_prints_where_all_is_closed(tmp_path: Path) -> None:
+    """What it writes to descriptors 1 and 2 gets into no file."""
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "app.py").write_text(
+        "import os, uwsgi\ndef spooler(env):\n    os.write(1, b'stray'), os.write(2, b'stray')\n    return -1\n"
+        "uwsgi.spooler = spooler\n"
+    )
+    assert shell("S enqueue --spooler spool a=b", tmp_path).returncode == 0
+    for how in ("", "--inline"):
+        assert shell(f"S run --drain --spooler spool --import app {how} <&- >&- 2>&-", tmp_path).returncode == 1
+    assert shell("grep -rl stray spool", tmp_path).stdout == b""
+    assert shell("S log --spooler spool", tmp_path).stdout.count(b" retry ") == 2
+
+
 @pytest.mark.parametrize("limit", ["-n 10", "-f 0"], ids=["descriptors", "file sizes"])
 def test_limits_that_leave_nothing(tmp_path: Path, limit: str) -> None:
     """A run that cannot start says why."""
