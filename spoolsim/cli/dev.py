@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from spoolsim.log import Log
     from spoolsim.options import Options
 
+#: at these the two are ended, each in its own way
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 #: names of the two in the log, and their colours
 _SPOOLER, _COLOURS = "spooler", ("36", "33")
 #: the option of run that we act on
@@ -125,7 +127,7 @@ class Dev:
     def run(self) -> int:
         """Until the command has ended, or the spooler cannot run; returns the exit status."""
         signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGCONT):
+        for number in (*_ENDS, signal.SIGCHLD, signal.SIGCONT):
             signal.signal(number, _queued)
         shared = program.new_instance()
         environment = {**os.environ, **self._shown(), program.INSTANCE: shared}
@@ -212,7 +214,7 @@ class Dev:
                 self.foreground.resume()
             elif number == signal.SIGINT and self.failed:
                 pass  # the herald tells of our own
-            elif number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            elif number in _ENDS:
                 self.interrupted = True
                 self._stop()
                 spooler.send(signal.SIGINT)  # SIGHUP would reload it

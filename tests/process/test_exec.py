@@ -454,9 +454,9 @@ except KeyboardInterrupt: print("interrupted", flush=True); sys.exit(3)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_dev_ends_on_a_signal(spawn: Any, tmp_path: Path, number: int):
-    """Ctrl-C, or SIGTERM, ends the command and the spooler, and nothing is left."""
+    """Ctrl-C, or another signal that ends a program, ends the command and the spooler, and nothing is left."""
     process = dev(spawn, tmp_path, WAITING)
     process.wait_output("waiting")
     process.wait_output("spawned the uWSGI spooler")
