@@ -63,7 +63,7 @@ class Worker:
     # fmt: off
     __slots__ = (
         "_began", "_ended", "_loud", "_names", "_options", "_overflowed", "_picky", "_unusual", "app", "around",
-        "before", "call", "chdir", "clock", "fresh", "in_process", "journal", "notices", "recorder", "ring", "settler",
+        "before", "call", "chdir", "fresh", "in_process", "journal", "notices", "recorder", "ring", "settler",
         "share", "spool", "status", "unfinished", "until", "walk", "who", "woken", "words",
     )
     # fmt: on
@@ -86,14 +86,11 @@ class Worker:
         self.app = app
         policy = app.policy
         self._options = app.options
-        self.spool = spool
-        self.share = share
+        self.spool, self.share = spool, share
         self.status = Status(app) if status is None else status
         self.words = self.status.words
         self.ring = ring
         self.in_process = in_process
-        #: a clock that a test, or a debugged program, has stopped counts; one that a task has stopped does not
-        self.clock = _now if in_process else system.real_time
         self.chdir = not in_process or not policy.keeps_own_directory
         #: how uWSGI's log lines name it
         self.who = f"[spooler {spool.path} pid: {os.getpid()}]"
@@ -131,6 +128,10 @@ class Worker:
         self._loud = self._picky = self._unusual = False
         #: the names of the app's `uwsgi` module
         self._names: dict[str, object] = {}
+
+    def clock(self) -> float:
+        """Now, in epoch seconds; one that a test or a debugged program has stopped counts, one that a task has, not."""
+        return time.time() if self.in_process else system.real_time()
 
     def cycle(self, only: Container[str] | None = None, alone: str = "", but: str = "") -> int:
         """One scan of the directory, each task that can be had run and settled; returns how many were run.
@@ -379,7 +380,3 @@ class Worker:
     def renew(self) -> None:
         """Where a process of its own would end, and another one take its place."""
         self.settler.renew()
-
-
-def _now() -> float:
-    return time.time()
