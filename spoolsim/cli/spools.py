@@ -11,6 +11,7 @@ import click
 from spoolsim.cli import complete
 from spoolsim.cli.out import out
 from spoolsim.errors import SpoolDirError, UsageError
+from spoolsim.log import Log
 from spoolsim.spool.names import PREFIX
 from spoolsim.tasks.history import Attempts, attempts_of
 from spoolsim.tasks.listing import Filter, Row, seconds_of, survey
@@ -75,12 +76,27 @@ def spool_options(command: Callable[..., None]) -> Callable[..., None]:
         for spool in where.spools:
             if not os.access(spool.path, os.R_OK | os.X_OK):  # nothing would be listed, as if nothing was there
                 raise SpoolDirError(f"spooler directory {spool.path}: Permission denied: this user cannot read it")
+            _warn_of_what_is_hidden(spool)
         command(Look(where, as_json=as_json, quiet=quiet, verbose=verbose), **rest)
 
     wrapped: Callable[..., None] = update_wrapper(call, command)
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
     return wrapped
+
+
+def _warn_of_what_is_hidden(spool: SpoolDir) -> None:
+    """Say that what another user's spooler has recorded and set aside is missing here, not that there was none."""
+    try:
+        state = spool.state_dir()
+    except OSError:
+        return  # gone meanwhile
+    if os.path.isdir(state) and not os.access(state, os.R_OK | os.X_OK):
+        Log().say(
+            f"this user cannot read {state}: past attempts, and tasks that were set aside, are missing here; "
+            "run the command as its owner",
+            error=True,
+        )
 
 
 def file_argument(command: Callable[..., None]) -> Callable[..., None]:

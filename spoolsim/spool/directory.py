@@ -108,7 +108,7 @@ class SpoolDir:
     def make_state_dir(self, *parts: str) -> str:
         """The same, as a directory that exists, readable by its owner only.
 
-        Raises PermissionError when it is a link, or another user's.
+        Raises PermissionError when it is a link or a file, or another user's.
         """
         path, *steps = self._way()  # never the spool directory itself, which somebody has perhaps removed just now
         for step in (*steps, *parts):
@@ -145,8 +145,11 @@ def own(path: str, *, root_may: bool) -> None:
     """
     status = os.lstat(path)
     ours = system.getuid() in ((status.st_uid, 0) if root_may else (status.st_uid,))
-    if not ours or not stat.S_ISDIR(status.st_mode):
-        raise PermissionError(errno.EPERM, f"{path} is not a directory of ours")
+    if not stat.S_ISDIR(status.st_mode):
+        raise PermissionError(errno.EPERM, f"{path} is not a directory of ours, but a file or a link; move it away")
+    if not ours:
+        whose = f"{path} is not a directory of ours, but of user {status.st_uid}"
+        raise PermissionError(errno.EPERM, f"{whose}; run this as that user, or chown -R it")
 
 
 def _why_not(full: str, error: OSError, *, absolute: bool) -> str:

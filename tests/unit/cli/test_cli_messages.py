@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from spoolsim.cli.commands import COMMANDS, SECTIONS, commands
 from spoolsim.cli.manual import topics
 from spoolsim.diagnose import BY_CODE
 from spoolsim.spool.directory import SpoolDir
+from spoolsim.spool.names import PREFIX
 
 
 def call(*words: str) -> Result:
@@ -97,3 +99,18 @@ def test_a_command_without_all_does_not_advise_it(spool: SpoolDir) -> None:
 def test_stats_of_an_empty_directory(spool: SpoolDir) -> None:
     """A sentence, and no table without rows."""
     assert call("stats", "--spooler", spool.path).stdout == "no task waits, and no attempt is recorded\n"
+
+
+@pytest.mark.parametrize("command", ["ls", "log", "show 1"])
+def test_what_another_user_keeps_secret_is_not_there_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: str
+):
+    """Past attempts and tasks set aside (root may read anything, so the answer of the system is replaced)."""
+    (tmp_path / ".spoolsim").mkdir(mode=0o700)
+    (tmp_path / f"{PREFIX}1").write_bytes(b"\x11\0\0\0")
+    monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith(".spoolsim"))
+    words = command.replace("1", f"{PREFIX}1").split()
+    assert CliRunner().invoke(commands, [*words, "--spooler", str(tmp_path)]).exit_code == 0
+    error = capfd.readouterr().err
+    assert f"[spoolsim] this user cannot read {tmp_path}/.spoolsim: past attempts" in error
+    assert error.endswith("are missing here; run the command as its owner\n")

@@ -251,7 +251,7 @@ def test_a_state_directory_that_somebody_else_laid_out_is_refused(spool: SpoolDi
     else:
         state.mkdir(0o700)
         (state / "broken").symlink_to(outside)
-    with pytest.raises(OSError, match=r"not a directory of ours"):
+    with pytest.raises(OSError, match=r"not a directory of ours, but a file or a link; move it away$"):
         spool.make_state_dir("broken")
     assert os.listdir(outside) == []
     assert not (tmp_path / "nowhere").exists()
@@ -267,7 +267,8 @@ def test_a_state_directory_of_another_user_is_refused(
         spool.make_state_dir("broken")
     pretend_owners({".spoolsim": 1001, "broken": 1001, name: 1002}, monkeypatch)
     monkeypatch.setattr(os, "getuid", lambda: 1001)
-    with pytest.raises(PermissionError, match=rf"{name} is not a directory of ours") as caught:
+    whose = rf"{name} is not a directory of ours, but of user 1002; run this as that user, or chown -R it$"
+    with pytest.raises(PermissionError, match=whose) as caught:
         spool.make_state_dir("broken")
     assert caught.value.errno == errno.EPERM
     monkeypatch.setattr(os, "getuid", lambda: 0)
