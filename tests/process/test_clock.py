@@ -1,6 +1,6 @@
 """The clock jumps, forwards and backwards: no task is lost, no deadline strikes for it, no spooler stops.
 
-The spoolers' clock is shifted by the app, as frozen time does it; file times stay the kernel's.
+The spoolers' clock is shifted by the app; file times stay the kernel's.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from tests.conftest import poll_until
 from tests.process.conftest import APP, Instance, Start
 
 SHIFTED = """
+import spoolsim.system
 _now = time.time
 def shifted():
     with open(os.environ["SHIFT"]) as file:
         return _now() + int(file.read() or 0)
-time.time = shifted
+time.time = spoolsim.system.real_time = shifted
 """
 
 
