@@ -8,7 +8,7 @@ from __future__ import annotations
 from spoolsim.processes import lifecycle
 from spoolsim.processes.boardfile import BoardFile
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work.scoreboard import DONE, FREQUENCY, HEAD, KEPT, LEAVE, PID, STARTED, read_task
+from spoolsim.work.scoreboard import DONE, FREQUENCY, HEAD, KEPT, LEAVE, PID, STARTED, read_task, runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Fleet:
 
     def running(self) -> int:
         """How many tasks and signal handlers are running now."""
-        return sum(1 for seat in self._seats() if self.board.slot(seat)[STARTED])
+        return sum(1 for seat in self._seats() if runs(self.board.slot(seat)))
 
     def tally(self) -> tuple[int, int]:
         """Tasks done and kept so far."""

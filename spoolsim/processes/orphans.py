@@ -15,7 +15,7 @@ from spoolsim.processes.events import Died
 from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.work.alive import alive
-from spoolsim.work.scoreboard import HARAKIRI, PID, STARTED, USER
+from spoolsim.work.scoreboard import HARAKIRI, PID, STARTED, USER, runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Orphans:
 
     def running(self) -> int:
         """How many are in a task, and are on no scoreboard of ours any more."""
-        return sum(1 for orphan in self._living.values() if orphan.words[STARTED] and not orphan.owed)
+        return sum(1 for orphan in self._living.values() if runs(orphan.words) and not orphan.owed)
 
     def stop(self, kill_at: float) -> None:
         """They have until then, on the master's clock."""

@@ -148,6 +148,11 @@ def count(fd: int) -> int:
     return slots if status.st_size == size(slots) else -1
 
 
+def runs(words: memoryview) -> bool:
+    """Whether a handler runs in this slot: not any more while its task is settled."""
+    return words[STARTED] != 0 and words[STATE] == BUSY
+
+
 def deadline(words: memoryview) -> int:
     """The nearer of the two deadlines of a worker, in monotonic nanoseconds; 0 for none."""
     harakiri, user = words[HARAKIRI], words[USER]

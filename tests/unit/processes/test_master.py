@@ -19,7 +19,7 @@ from spoolsim.processes.generation import Generation
 from spoolsim.processes.loop import Loop
 from spoolsim.processes.master import Master
 from spoolsim.spool.directory import SpoolDir
-from spoolsim.work.scoreboard import PID, STARTED
+from spoolsim.work.scoreboard import BUSY, PID, SCANNING, STARTED, STATE
 
 #: no process has such a number
 NOBODY = 1 << 30
@@ -143,6 +143,7 @@ class Run:
         """A spooler has a task."""
         seat = self.master.fleet.seat_of(0, pid)
         self.master.fleet.board.slot(seat)[STARTED] = 1
+        self.master.fleet.board.slot(seat)[STATE] = BUSY
 
     @property
     def state(self) -> str:
@@ -334,6 +335,19 @@ def test_the_second_signal_ends_at_once(begin: Callable[..., Run], capfd: pytest
     assert run.master.over()
     assert run.master.ending.status == 128 + signal.SIGINT
     assert capfd.readouterr().err.count("SIGINT again") == 1
+
+
+def test_a_task_that_is_being_settled_is_not_waited_for(
+    begin: Callable[..., Run], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is done, and was said to be; a death now would still be the task's."""
+    run = begin()
+    pid = run.serves()
+    run.works(pid)
+    run.master.fleet.board.slot(run.master.fleet.seat_of(0, pid))[STATE] = SCANNING
+    run.turn(signal.SIGINT)
+    assert capfd.readouterr().err.count("running") == 0
+    assert run.orders() == [("leave", pid), ("retire",)]
 
 
 def test_a_task_that_does_not_end_in_its_grace(begin: Callable[..., Run], capfd: pytest.CaptureFixture[str]) -> None:
