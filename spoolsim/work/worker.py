@@ -168,6 +168,9 @@ class Worker:
                 if isinstance(claim, str):
                     self._not_had(level, name, claim, alone)
                     continue
+                if words[LEAVE]:  # looked at once it is ours: what came after newer code serves is that one's
+                    settle.apply(claim, KEEP)
+                    break
                 count += manage(claim)
                 if late.error is not None:
                     self.notices.late()

@@ -21,6 +21,7 @@ from spoolsim.work import installed
 from spoolsim.work.app import SPOOLER, App
 from spoolsim.work.attempt_ring import AttemptRing, share
 from spoolsim.work.installed import install
+from spoolsim.work.scoreboard import LEAVE
 from spoolsim.work.worker import Worker
 from tests.oracle.packets import packet
 
@@ -233,3 +234,21 @@ def test_a_task_that_comes_amid_a_scan_waited_for_it(worker: Worker) -> None:
     assert not worker.fresh
     worker.cycle()
     assert worker.fresh
+
+
+def test_who_is_to_leave_takes_no_more_tasks(worker: Worker) -> None:
+    """Though it had begun to scan: a task that came after newer code serves is that one's, and not locked by us."""
+    (name,) = left(worker)
+    begin, worker.walk = worker.walk, lambda *args, **options: leaves(begin(*args, **options))
+
+    def leaves(names: Iterator[Any]) -> Iterator[Any]:
+        for found in names:
+            worker.words[LEAVE] = 1  # just before it is claimed
+            yield found
+
+    assert worker.cycle() == 0
+    with open(f"{worker.spool.path}/{name}", "r+b") as task:
+        assert lock.try_lock(task.fileno())
+    worker.words[LEAVE] = 0
+    worker.walk = begin
+    assert worker.cycle() == 1
