@@ -45,7 +45,7 @@ def test_a_task_that_kills_is_named_and_slowed_and_others_run(start: Start) -> N
     other = i.put("note('other')")
     i.wait_runs("other")
     i.spawned.wait_output("(poison-task)")
-    assert not os.path.exists(other)
+    poll_until(lambda: not os.path.exists(other), 30, "the end of the other task")
     assert path.read_bytes() == before
     poll_until(lambda: path.stat().st_mtime > time.time(), 60, "the task to wait")
     assert f"the spooler of task {path.name} exited with status 9 while it ran (3x); the task stays" in i.output()
