@@ -11,7 +11,7 @@ import time
 
 from spoolsim import system
 from spoolsim.spool import claim as claims
-from spoolsim.spool import settle
+from spoolsim.spool import settle, wake
 from spoolsim.spool.claim import take
 from spoolsim.spool.journal import Journal
 from spoolsim.spool.packet import HEADER
@@ -170,6 +170,7 @@ class Worker:
                     continue
                 if words[LEAVE]:  # looked at once it is ours: what came after newer code serves is that one's
                     settle.apply(claim, KEEP)
+                    wake.notify(self.spool)  # who has met it locked looks again
                     break
                 count += manage(claim)
                 if late.error is not None:
