@@ -8,11 +8,18 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import contextmanager
 
 import click
 
 from spoolsim.errors import SpoolsimError
 from spoolsim.printable import lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.text import Text
 
 #: the cursor at the top of an empty screen
 _CLEAR = "\x1b[H\x1b[J"
@@ -42,6 +49,21 @@ def out(text: object, *, nl: bool = True, colour: str = "") -> None:
 def screen(text: str) -> None:
     """A text in place of what is on the terminal. Raises SpoolsimError as `out`."""
     _write(_CLEAR + lines(text), True)
+
+
+@contextmanager
+def screens() -> Iterator[Callable[[Sequence[Text]], None]]:
+    """Take the whole terminal, and give back at the end what was on it; what is called shows lines in place of others.
+
+    The lines are printable already, and no longer than the terminal is wide.
+    """
+    from rich.console import Console, Group
+    from rich.live import Live
+
+    console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
+    live = Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+    with live:
+        yield lambda lines: live.update(Group(*lines), refresh=True)
 
 
 def page(text: str) -> None:

@@ -14,7 +14,7 @@ from spoolsim.errors import SpoolDirError, UsageError
 from spoolsim.log import Log
 from spoolsim.spool.names import PREFIX
 from spoolsim.tasks.history import Attempts, attempts_of
-from spoolsim.tasks.listing import Filter, Row, seconds_of, survey
+from spoolsim.tasks.listing import Calls, Filter, Row, seconds_of, survey
 from spoolsim.tasks.states import DONE, STATES
 from spoolsim.tasks.where import Where, find
 
@@ -39,6 +39,7 @@ class Look:
         self.verbose = verbose
         self.now = time.time()
         self._attempts: dict[str, Attempts] = {}
+        self._calls = Calls()
 
     def attempts(self, spool: SpoolDir) -> Attempts:
         """What is recorded of the attempts at a directory's tasks; read once."""
@@ -48,7 +49,14 @@ class Look:
         """All tasks as they are now."""
         self.now = time.time()
         ordered = self.where.setting.ordered
-        return survey(self.where.spools, ordered=ordered, now=self.now, finished=finished, source=self.attempts)
+        return survey(
+            self.where.spools,
+            ordered=ordered,
+            now=self.now,
+            finished=finished,
+            source=self.attempts,
+            calls=self._calls,
+        )
 
     def recall(self, rows: Iterable[Row]) -> None:
         """Give tasks that are done, whose files are gone, the call that the history holds of them."""

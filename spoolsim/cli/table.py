@@ -17,6 +17,7 @@ COMMANDS = {
     "why": ("spoolsim.cli.ls", "why", "Say why a task has not run, and what to do."),
     "log": ("spoolsim.cli.ls", "log", "List past attempts."),
     "stats": ("spoolsim.cli.ls", "stats", "Count runs, failures and times of each function."),
+    "top": ("spoolsim.cli.top", "top", "Watch spoolers, rates, what waits and what fails."),
     "retry": ("spoolsim.cli.act", "retry", "Make tasks that failed or are delayed due now."),
     "rerun": ("spoolsim.cli.act", "rerun", "Enqueue a new task with the bytes of another."),
     "hold": ("spoolsim.cli.act", "hold", "Take tasks out of the queue for a while."),
@@ -37,7 +38,7 @@ COMMANDS = {
 #: heading -> commands, as the help lists them
 SECTIONS = {
     "Run tasks": ("run", "dev", "exec", "enqueue"),
-    "See tasks": ("ls", "show", "why", "log", "stats"),
+    "See tasks": ("ls", "show", "why", "log", "stats", "top"),
     "Change tasks": ("retry", "rerun", "hold", "release", "edit", "rm", "undo", "mv", "sweep"),
     "Configuration and help": ("check", "config", "completion", "help"),
 }

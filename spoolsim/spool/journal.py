@@ -87,6 +87,28 @@ class Line:
         self.why = why
 
 
+class Tail:
+    """Reads what was added to the journal of one directory since it read last; the first time, all that is there."""
+
+    __slots__ = ("_inode", "_offset", "_spool")
+
+    def __init__(self, spool: SpoolDir) -> None:
+        self._spool = spool
+        #: how far the file has been read
+        self._inode = 0
+        self._offset = 0
+
+    def lines(self) -> Iterator[Line]:
+        """The new lines, oldest first; what is no whole line is passed over, and one without an end is left."""
+        inode, data = _added(self._spool.state_dir(NAME), self._inode, self._offset)
+        if inode != self._inode:  # what was added to the one before has another name now
+            yield from _whole(_added(self._spool.state_dir(OLDER), self._inode, self._offset)[1])[1]
+            self._inode, self._offset = inode, 0
+        size, found = _whole(data)
+        self._offset += size
+        yield from found
+
+
 class Journal:
     """Writes the journal of one directory, for one process.
 
@@ -94,7 +116,7 @@ class Journal:
         in one go: whoever adds to it flushes when it holds GATHERED.
     """
 
-    __slots__ = ("_attempts", "_inode", "_offset", "_pid", "_spool", "at", "gathered")
+    __slots__ = ("_attempts", "_pid", "_spool", "_tail", "at", "gathered")
 
     def __init__(self, spool: SpoolDir) -> None:
         self._spool = spool
@@ -104,9 +126,8 @@ class Journal:
         self._pid = os.getpid()
         #: task -> what is known of its attempts, of tasks that stayed
         self._attempts: dict[str, _Row] = {}
-        #: how far the file has been read back
-        self._inode = 0
-        self._offset = 0
+        #: reads back what other processes write
+        self._tail = Tail(spool)
 
     def done(self, task: str, took: int) -> None:
         """A task is done, after `took` nanoseconds."""
@@ -142,20 +163,8 @@ class Journal:
 
     def _read_on(self) -> None:
         """Take in what other processes have written since."""
-        inode, data = _added(self._spool.state_dir(NAME), self._inode, self._offset)
-        if inode != self._inode:  # what was added to the one before has another name now
-            self._take_all(_added(self._spool.state_dir(OLDER), self._inode, self._offset)[1])
-            self._inode, self._offset = inode, 0
-        self._offset += self._take_all(data)
-
-    def _take_all(self, data: bytes) -> int:
-        """Take in the whole lines; returns how many bytes they are."""
-        whole = data[: data.rfind(b"\n") + 1]
-        for text in whole.decode("utf-8", "surrogateescape").split("\n"):
-            found = parse(text)
-            if found is not None:
-                self._take(found)
-        return len(whole)
+        for line in self._tail.lines():
+            self._take(line)
 
     def _take(self, line: Line) -> None:
         if line.outcome in ("done", FAILED):
@@ -272,6 +281,13 @@ def _added(path: str, inode: int, offset: int) -> tuple[int, bytes]:
             return found, file.read()
     except OSError:
         return -1, b""
+
+
+def _whole(data: bytes) -> tuple[int, list[Line]]:
+    """How many bytes the whole lines are, and these lines."""
+    size = data.rfind(b"\n") + 1
+    texts = data[:size].decode("utf-8", "surrogateescape").split("\n")
+    return size, [line for text in texts if (line := parse(text)) is not None]
 
 
 def _lines_of(path: str) -> Iterator[Line]:

@@ -25,16 +25,21 @@ WAITING, FUTURE, CLAIMED, UNFINISHED, UNREACHED = "waiting", "future", "claimed"
 
 
 class Found:
-    """One task. path: absolute. state: one of the words above. mtime: epoch seconds. size: bytes. why: in words."""
+    """One task.
 
-    __slots__ = ("mtime", "path", "size", "state", "why")
+    path: absolute. state: one of the words above. mtime: epoch seconds. size: bytes. why: in words. inode: of its file,
+    0 where that could not be opened.
+    """
 
-    def __init__(self, path: str, state: str, mtime: float, size: int, why: str = "") -> None:
+    __slots__ = ("inode", "mtime", "path", "size", "state", "why")
+
+    def __init__(self, path: str, state: str, mtime: float, size: int, why: str = "", inode: int = 0) -> None:
         self.path = path
         self.state = state
         self.mtime = mtime
         self.size = size
         self.why = why
+        self.inode = inode
 
 
 def look(spool: SpoolDir, *, ordered: bool, now: float) -> Iterator[Found]:
@@ -114,17 +119,19 @@ def _task(path: str, name: str, ordered: bool, now: float, unreached: str) -> Fo
         status = os.fstat(fd)
         if not S_ISREG(status.st_mode):
             return None
-        size, mtime = status.st_size, status.st_mtime
+        found = Found(path, WAITING, status.st_mtime, status.st_size, inode=status.st_ino)
         if unreached:
-            return Found(path, UNREACHED, mtime, size, unreached)
-        if held(fd):
-            return Found(path, CLAIMED, mtime, size, "locked: a spooler runs it, or a producer writes it")
-        if size < HEADER:
-            return Found(path, UNFINISHED, mtime, size, f"{counted(size, 'byte')}: being written, or its producer died")
-        if not names.due(mtime, now):
-            return Found(path, FUTURE, mtime, size)
-        mine = os.access(path, os.W_OK)
-        return Found(path, WAITING, mtime, size, "" if mine else "a spooler must write to it, and this user may not")
+            found.state, found.why = UNREACHED, unreached
+        elif held(fd):
+            found.state, found.why = CLAIMED, "locked: a spooler runs it, or a producer writes it"
+        elif found.size < HEADER:
+            found.state = UNFINISHED
+            found.why = f"{counted(found.size, 'byte')}: being written, or its producer died"
+        elif not names.due(found.mtime, now):
+            found.state = FUTURE
+        elif not os.access(path, os.W_OK):
+            found.why = "a spooler must write to it, and this user may not"
+        return found
     except OSError as error:  # a disk's error, or a time after 2038 where the C library has 32 bits for it
         return Found(path, UNREACHED, 0, 0, f"cannot be looked at: {error.strerror}")
     finally:

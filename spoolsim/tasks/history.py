@@ -18,7 +18,7 @@ from spoolsim.tasks.describe import UNREADABLE, Call, call_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.spool.history import Record
@@ -140,6 +140,39 @@ class Attempts:
             pass
         whole = [record for (name, _), record in self._records.items() if name == task and _is_whole(record)]
         return max(whole, key=lambda record: record.at).data if whole else None
+
+
+class Recent:
+    """The journal of one directory, read on as it grows, for whoever looks again and again.
+
+    Remembers the last attempt at each task that stayed, as long as the task is there.
+    """
+
+    def __init__(self, spool: SpoolDir) -> None:
+        self._spool = spool.path
+        self._tail = journal.Tail(spool)
+        self._last: dict[str, Attempt] = {}
+
+    def added(self) -> list[Attempt]:
+        """Those that were recorded since this was asked last, oldest first."""
+        found = [_of_line(self._spool, line) for line in self._tail.lines()]
+        for attempt in found:
+            self._last.pop(attempt.task, None)
+            if attempt.outcome != DONE:
+                self._last[attempt.task] = attempt
+        return found
+
+    def latest(self) -> Iterator[Attempt]:
+        """The last attempt at each task that stayed."""
+        return iter(self._last.values())
+
+    def all(self) -> Iterator[Attempt]:
+        """The same: no more is remembered."""
+        return self.latest()
+
+    def keep(self, tasks: Container[str]) -> None:
+        """Forget the tasks that are not among these, which are paths below the directory."""
+        self._last = {task: attempt for task, attempt in self._last.items() if task in tasks}
 
 
 def _when(found: tuple[int, Record | Line]) -> int:

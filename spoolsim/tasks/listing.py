@@ -23,12 +23,23 @@ from spoolsim.tasks.states import ASIDE, DELAYED, DONE, LIVE, NEVER, QUEUED, RET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Protocol
 
     from spoolsim.spool.directory import SpoolDir
     from spoolsim.tasks.attempts import Attempt
-    from spoolsim.tasks.history import Attempts
     from spoolsim.tasks.processes import Process
+
+    class Known(Protocol):
+        """Where past attempts come from."""
+
+        def latest(self) -> Iterator[Attempt]:
+            """Those that are quickly had, oldest first; the last one of each task that is there among them."""
+            ...
+
+        def all(self) -> Iterator[Attempt]:
+            """Every one, oldest first."""
+            ...
 
 
 @dataclass(slots=True)
@@ -91,25 +102,49 @@ def named_time(name: str) -> float:
     return 0
 
 
+class Calls:
+    """What tasks call. Each file is read once, and again when another one has its name, or its time or size changed."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, tuple[tuple[int, float, int], Call]] = {}
+        self._now: dict[str, tuple[tuple[int, float, int], Call]] = {}
+
+    def of(self, path: str, inode: int, mtime: float, size: int) -> Call:
+        """What the file with these marks calls."""
+        marks = (inode, mtime, size)
+        known = self._before.get(path)
+        if known is None or known[0] != marks:
+            known = marks, call_in(path)
+        self._now[path] = known
+        return known[1]
+
+    def forget(self) -> None:
+        """Forget those that were not asked for since this was called last."""
+        self._before, self._now = self._now, {}
+
+
 def survey(
     spools: Iterable[SpoolDir],
     *,
     ordered: bool,
     now: float,
     finished: bool = False,
-    source: Callable[[SpoolDir], Attempts] = attempts_of,
+    source: Callable[[SpoolDir], Known] = attempts_of,
+    calls: Calls | None = None,
 ) -> list[Row]:
     """Every task of these directories at `now` (epoch seconds), newest first, with their ids.
 
-    ordered: as spooler-ordered. finished: also those that are gone and known from past attempts.
+    ordered: as spooler-ordered. finished: also those that are gone and known from past attempts. calls: what was read
+    the last time, for whoever asks again and again.
     """
     rows: list[Row] = []
+    calls = calls or Calls()
     for spool in spools:
         past: dict[str, list[Attempt]] = {}
         known = source(spool)
         for attempt in known.all() if finished else known.latest():
             past.setdefault(attempt.task, []).append(attempt)
-        there = [*_queue(spool, ordered, now), *_aside(spool)]
+        there = [*_queue(spool, ordered, now, calls), *_aside(spool, calls)]
         for row in there:
             row.attempts = _since_done(past.get(row.task, []))
             _settle_state(row, now)
@@ -123,6 +158,7 @@ def survey(
                 if task not in have and found[-1].outcome == DONE
             ]
         rows += there
+    calls.forget()
     running = holders(row.path for row in rows if row.state in (RUNNING, UNFINISHED))
     for row in rows:
         row.holder = running.get(row.path)
@@ -156,7 +192,7 @@ _STATES = {
 }
 
 
-def _queue(spool: SpoolDir, ordered: bool, now: float) -> list[Row]:
+def _queue(spool: SpoolDir, ordered: bool, now: float, calls: Calls) -> list[Row]:
     rows = []
     for found in look(spool, ordered=ordered, now=now):
         task = os.path.relpath(found.path, spool.path)
@@ -164,12 +200,12 @@ def _queue(spool: SpoolDir, ordered: bool, now: float) -> list[Row]:
         if row.state == RUNNING and found.size < HEADER:
             row.state, row.why = UNFINISHED, "a producer is writing it"
         if found.size >= HEADER:
-            row.call = call_in(found.path)
+            row.call = calls.of(found.path, found.inode, found.mtime, found.size)
         rows.append(row)
     return rows
 
 
-def _aside(spool: SpoolDir) -> list[Row]:
+def _aside(spool: SpoolDir, calls: Calls) -> list[Row]:
     rows = []
     for state, home in ASIDE.items():
         for name in names_aside(spool, home):
@@ -180,9 +216,8 @@ def _aside(spool: SpoolDir) -> list[Row]:
                 continue  # gone meanwhile
             note = note_of(spool, home, name)
             task = os.path.relpath(note.origin, spool.path)
-            rows.append(
-                Row(spool, path, task, state, status.st_mtime, status.st_size, note.reason, call_in(path), note=note)
-            )
+            call = calls.of(path, status.st_ino, status.st_mtime, status.st_size)
+            rows.append(Row(spool, path, task, state, status.st_mtime, status.st_size, note.reason, call, note=note))
     return rows
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from spoolsim.tasks.describe import BODY, value_of
+from spoolsim.tasks.states import LIVE, STATES
 from spoolsim.tasks.stats import BUCKETS, spread
 
 TYPE_CHECKING = False
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from spoolsim.tasks.actions import Result
     from spoolsim.tasks.attempts import Attempt
     from spoolsim.tasks.listing import Row
+    from spoolsim.tasks.spoolers import Spooler
     from spoolsim.tasks.stats import Function
+    from spoolsim.tasks.top import Top, Trouble
     from spoolsim.tasks.why import Reason
 
 SCHEMAS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schemas")
@@ -118,4 +121,43 @@ def function(found: Function) -> dict[str, Any]:
         "seconds": spread(found.times),
         "waited": spread(found.waits),
         "waiting": {name: count for (_, name), count in zip(BUCKETS, found.waiting, strict=True)},
+    }
+
+
+def top(found: Top) -> dict[str, Any]:
+    """What is going on, as `top` shows it (schemas/top.json)."""
+    return {
+        "time": found.now,
+        "spoolers": None if found.spoolers is None else [_spooler(found, each) for each in found.spoolers],
+        "rates": {name: round(rate, 3) for name, rate in found.rates().items()},
+        "waiting": {state: found.counts[state] for state in STATES if state in LIVE},
+        "failed_or_delayed": [_trouble(each) for each in found.troubles],
+    }
+
+
+def _spooler(found: Top, spooler: Spooler) -> dict[str, Any]:
+    run = found.run_of(spooler)
+    return {
+        "spooler": text_of(spooler.spool),
+        "pid": spooler.pid,
+        "kind": spooler.kind,
+        "state": spooler.state,
+        "id": run.id if run else None,
+        "call": text_of(run.call) if run else None,
+        "seconds": None if spooler.seconds is None else round(spooler.seconds, 3),
+        "harakiri": spooler.limit,
+    }
+
+
+def _trouble(found: Trouble) -> dict[str, Any]:
+    return {
+        "id": found.id,
+        "call": text_of(found.call),
+        "spooler": text_of(found.key[0]),
+        "task": text_of(found.key[1]),
+        "state": found.state,
+        "attempts": found.tries,
+        "time": found.at,
+        "next_run": found.next_run,
+        "why": text_of(found.why),
     }
