@@ -25,6 +25,7 @@ ORDER = (
     "faq",
     "tasks",
     "commands",
+    "exit-codes",
     "differences",
     "production-notes",
     "options",
