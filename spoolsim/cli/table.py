@@ -32,6 +32,7 @@ COMMANDS = {
     "config": ("spoolsim.cli.config", "config", "Show or export the effective configuration."),
     "check": ("spoolsim.cli.config", "check", "Find what would go wrong in production."),
     "completion": ("spoolsim.cli.complete", "completion", "Print a script that completes commands and task ids."),
+    "man": ("spoolsim.cli.man", "man", "Write pages for man: `man spoolsim`."),
     "help": ("spoolsim.cli.manual", "help_command", "Print a page of the manual."),
 }
 
@@ -40,7 +41,7 @@ SECTIONS = {
     "Run tasks": ("run", "dev", "exec", "enqueue"),
     "See tasks": ("ls", "show", "why", "log", "stats", "top"),
     "Change tasks": ("retry", "rerun", "hold", "release", "edit", "rm", "undo", "mv", "sweep"),
-    "Configuration and help": ("check", "config", "completion", "help"),
+    "Configuration and help": ("check", "config", "completion", "man", "help"),
 }
 
 
