@@ -101,25 +101,24 @@ def sweep(run: str) -> None:
             if not signal_fifo.is_read(path):
                 _unlink(path)
         elif name.endswith(_LOCK):
-            if _is_free(path):
-                _unlink(path.removesuffix(_LOCK))
+            _remove_unheld(path, path.removesuffix(_LOCK), path)
+        elif name.replace("-", "").isdigit() and not os.path.lexists(path + _LOCK):
+            if os.path.islink(path):
                 _unlink(path)
-        elif (
-            name.replace("-", "").isdigit()
-            and not os.path.lexists(path + _LOCK)
-            and (os.path.islink(path) or _is_free(path))
-        ):
-            _unlink(path)
+            else:
+                _remove_unheld(path, path)
 
 
-def _is_free(path: str) -> bool:
-    """Whether nobody holds the lock of a file, which is let go again at once."""
+def _remove_unheld(held: str, *paths: str) -> None:
+    """Remove files if nobody holds the lock of `held`. We hold it meanwhile: who starts may take the name otherwise."""
     try:
-        fd = open_regular(path, os.O_RDWR)
+        fd = open_regular(held, os.O_RDWR)
     except OSError:
-        return False
+        return
     try:
-        return try_lock(fd, record=True)
+        if try_lock(fd, record=True):
+            for path in paths:
+                _unlink(path)
     finally:
         os.close(fd)
 
