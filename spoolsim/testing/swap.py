@@ -39,8 +39,9 @@ test_modules: frozenset[str] = frozenset()
 #: those that have entered, and the active one, which `import uwsgi` means
 _instances: list[_Instance] = []
 _current: _Instance | None = None
-#: what the environment variables that they set were before any of them
+#: what the environment variables that they set were before any of them, and what they have put on sys.path
 _before: dict[str, str | None] = {}
+_added: set[str] = set()
 
 
 class _Instance:
@@ -49,12 +50,16 @@ class _Instance:
     path: directories put on sys.path. env: variables that are set. Both stay until the app leaves.
     """
 
-    __slots__ = ("_added", "_names", "_seen", "_tables", "app", "env")
+    __slots__ = ("_names", "_seen", "_tables", "app", "env", "modules", "path")
 
     def __init__(self, app: App, path: list[str], env: Iterable[tuple[str, str]]) -> None:
         self.app = app
-        self._added = [entry for entry in path if entry not in sys.path]
-        sys.path[:0] = self._added
+        #: the app's, where the harness names one
+        self.modules: set[str] = set()
+        self.path = path
+        added = [entry for entry in path if entry not in sys.path]
+        sys.path[:0] = added
+        _added.update(added)
         inherited = os.environ.get("PYTHONPATH", "")
         self.env: dict[str, str | None] = {
             "PYTHONPATH": os.pathsep.join(part for part in (apps.SHIM, inherited) if part),
@@ -84,8 +89,7 @@ class _Instance:
             exec(_code, names)
         else:
             names.update(self._names)
-            for registration in imports.registrations[self._seen :]:
-                _put(self.app, registration, over=False)
+            _take(self.app, self.modules, imports.registrations[self._seen :], over=False)
         sys.modules["uwsgi"] = module
         if (decorators := imports.decorators()) is not None:
             sys.modules.setdefault(imports.DECORATORS, decorators)
@@ -100,7 +104,9 @@ class _Instance:
 
     def leave(self) -> None:
         """Take its path and its variables back; those that another one has set, too, are that one's."""
-        for entry in self._added:
+        kept = {entry for instance in _instances for entry in instance.path}
+        for entry in _added.intersection(self.path) - kept:
+            _added.remove(entry)
             if entry in sys.path:
                 sys.path.remove(entry)
         for key in self.env:
@@ -173,6 +179,23 @@ def apply(app: App, modules: Sequence[str] = ()) -> None:
     """
     wanted = set(modules)
     _apps.update(wanted)
+    for instance in _instances:
+        if instance.app is app:
+            instance.modules = wanted
+    app.signals.handlers.clear()
+    app.signals.timed.clear()
+    for table in imports.tables().values():
+        table.clear()
+    _take(app, wanted, imports.registrations)
+
+
+def _take(app: App, wanted: set[str], done: Sequence[imports.Registration], *, over: bool = True) -> None:
+    """Of what imports did, do again what concerns an app, so that the nearest wins.
+
+    wanted: the app's modules; none where its harness does not name one.
+    """
+    if not done:
+        return
     used = imports.uses(wanted) if wanted else set()
     # without a name everything that the test imported counts; a file that a harness ran, nobody imported
     others = _apps - wanted - used if wanted else {name for name in _apps if not imports.was_imported(name)}
@@ -186,13 +209,9 @@ def apply(app: App, modules: Sequence[str] = ()) -> None:
             return 2
         return 0 if others.intersection(registration.owners) else 1
 
-    app.signals.handlers.clear()
-    app.signals.timed.clear()
-    for table in imports.tables().values():
-        table.clear()
-    for registration in sorted(imports.registrations, key=place):
+    for registration in sorted(done, key=place, reverse=not over):
         if place(registration) or registration.kind in (*imports.TABLES, "rpc"):
-            _put(app, registration)
+            _put(app, registration, over=over)
 
 
 def _put(app: App, registration: imports.Registration, *, over: bool = True) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 import spoolsim
 from spoolsim.errors import HarnessError, RetriedForever, TaskTimeout
-from spoolsim.testing import SpoolerHarness
+from spoolsim.testing import SpoolerHarness, imports
 from spoolsim.testing.limit import Interrupted, Limit
 from spoolsim.work.app import SHIM
 from tests.conftest import poll_until
@@ -800,12 +800,15 @@ def mail(arguments):
 
 uwsgi.register_rpc("name", lambda: b"NAME")
 uwsgi.register_signal(5, "spooler", lambda number: ran.append("NAME"))
+uwsgi.add_timer(5, 3)
 """
 
 
 def test_two_engines_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Each runs its own app, of whose functions some have the same names, in its own directory, with its own cache."""
     monkeypatch.syspath_prepend(tmp_path)
+    # what a harness without an app's name takes, too: not in the tests that follow
+    monkeypatch.setattr(imports, "registrations", list(imports.registrations))
     for name in ("two_of_one", "two_of_other"):
         (tmp_path / f"{name}.py").write_text(TWO_APPS.replace("NAME", name))
     options = {"cache2": "name=c,items=9"}
@@ -828,6 +831,7 @@ def test_two_engines_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         other.drain()
         assert two_of_other.ran[2:] == ["two_of_other"]
         assert [len(harness.spooled("mail")) for harness in (one, other)] == [1, 2]
+        assert [len(harness.app.signals.timed) for harness in (one, other)] == [1, 1]
         other.close()
         assert uwsgi.spoolers == (os.fsencode(tmp_path / "a"),)
         assert uwsgi.call(b"name") == b"two_of_one"
@@ -847,6 +851,7 @@ def test_an_engine_that_is_closed_first_takes_nothing_of_the_later_one(tmp_path:
         other.drain()
         assert ran == [b"1"]
         assert program_of(os.environ["SPOOLSIM"]) == str(tmp_path / "b")
+        assert SHIM in sys.path  # which both need
     assert (dict(os.environ), sys.path) == before
 
 
