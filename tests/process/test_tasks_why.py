@@ -109,7 +109,8 @@ def test_a_function_that_the_app_does_not_have(start: Start, home: Path) -> None
     i = start("--spooler-frequency", "1", app=app)
     path = file.write(str(i.spool), file.next_name(), packet({b"ud_spool_func": b"mial", b"ud_spool_ret": b"-2"}))
     poll_until(lambda: len(records(i.spool, "log")) >= 1, 30, "an attempt")
-    (reason,) = why(i.spool, path, cwd=home)
+    # it runs each second: a look may meet it running
+    (reason,) = poll_until(lambda: len(found := why(i.spool, path, cwd=home)) == 1 and found, 30, "one reason")
     assert reason["code"] == "function-missing"
     assert "It has: mail. The closest is mail." in reason["text"]
     spoolsim(i.spool, "edit", path, "--set", "ud_spool_func=mail")

@@ -65,6 +65,7 @@ def test_waiting_in_vain_shows_the_state(app: str, tmp_path: Path) -> None:
     """A wait that ends at its limit raises an error that holds the tasks that are left and the log."""
     with LiveSpooler(app, directory=tmp_path / "spool") as live:
         live.spool({"n": "1", "wait": "30"})
+        live.wait_log("managing request")
         with pytest.raises(TaskTimeout, match=r"(?s)in vain for the end of all tasks.*task\(n='1'.*managing request"):
             live.drain(timeout=0.5)
         live.stop(timeout=0)

@@ -203,6 +203,8 @@ def stopcase(h, sig, opts=(), who="master", secs=9):
     h.give_time(.5)
     r = {"master_exited": not i.alive(), "exit_status": i.p.poll(), "spooler_still_there_after_3s": spalive(), "task_started_again": len(i.obs("task")) > 1}
     i.wait(lambda: i.obs("done") or not sessions.members(i.p.pid, i.mark), secs - (time.time() - t0))
+    if i.obs("done"):
+        h.wait_left(d, 0)
     r.update(task_finished=bool(i.obs("done")), left_at_end=h.ls(d), log=i.shapes("killing", "goodbye", "reload", "OOOPS", "gracefully", "brutally", "annihil", "SIGINT", "stop"))
     with contextlib.suppress(ProcessLookupError):  # it may end in this moment
         if spalive():
