@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NAMES = {b"\x1b[A": "up", b"\x1b[B": "down", b"\x1bOA": "up", b"\x1bOB": "down", b"k": "up", b"j": "down"}
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _HEARD = (*_ENDS, signal.SIGWINCH, signal.SIGTSTP)
-#: the program was stopped, or the terminal has another size: what is on it is to be drawn anew
+#: the program was stopped, or the terminal has another size: the screen must be drawn again
 REDRAW = "redraw"
 STOP = "stop"
 

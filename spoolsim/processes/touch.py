@@ -25,7 +25,7 @@ def touched(before: Seen, now: Seen, *, every: bool) -> bool:
 
 #: an editor writes several times: seconds without a change before a reload
 _QUIET = 0.1
-#: but some programs never stop writing: so many seconds after the first change it comes in any case
+#: but some programs never stop writing: seconds from the first change until the reload in any case
 _LOUD = 2.0
 
 

@@ -40,7 +40,7 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a spooler runs. exact: False where it runs for at least so many seconds."""
+    """What a spooler runs. exact: False where `seconds` is the least that it has run."""
 
     call: str
     id: str

@@ -137,7 +137,7 @@ class SpoolerHarness(Record):
     def drain(self, max_tasks: int | None = None, timeout: float | None = None, *, retries: int = RETRIES) -> list[Ran]:
         """Run tasks, and uwsgi signals that were raised, until nothing is due; returns the runs.
 
-        max_tasks: stop after so many runs. timeout: seconds. retries: passes without a task done before it gives up.
+        max_tasks: stop after this many runs. timeout: seconds. retries: passes without a task done before it gives up.
         Raises what a task raised (errors="raise"), RetriedForever, TaskTimeout.
         """
         __tracebackhide__ = True
@@ -262,7 +262,7 @@ class SpoolerHarness(Record):
         kills: bool = True,
         outside: Iterable[Any] = (),
     ) -> Explored:
-        """Run `test` under every schedule of at most so many faults; returns what was done when none breaks it.
+        """Run `test` under every schedule of at most `faults` faults; returns what was done when none breaks it.
 
         test: the scenario, called with the harness if it takes an argument. It sets up its own state again, spools,
             drains and asserts; it is run many times, each with an empty spool.

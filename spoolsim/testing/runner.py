@@ -86,7 +86,7 @@ class Runner:
         self._workers = [TestingWorker(self.app, spool, self.script) for spool in self.served]
 
     def drain(self, max_tasks: int | None, retries: int) -> None:
-        """Run tasks, and uwsgi signals that were raised, until nothing is due; at most so many runs.
+        """Run tasks, and uwsgi signals that were raised, until nothing is due; at most `max_tasks` runs.
 
         retries: passes without a task done before it gives up. Raises what a task raised, RetriedForever, TaskTimeout.
         """
@@ -183,7 +183,7 @@ class Runner:
 
     @contextmanager
     def limited(self, timeout: float | None = None) -> Iterator[None]:
-        """A context in which tasks run, for so many seconds at most. Raises HarnessError when the harness is closed."""
+        """A context in which tasks run, for `timeout` seconds at most. Raises HarnessError when the harness is closed."""
         if self.closed:
             raise HarnessError("this harness is closed")
         script = self.script

@@ -6,7 +6,7 @@ import os
 
 
 def create(size: int) -> int:
-    """The descriptor of a file of so many zero bytes, which goes with the last process that has it open.
+    """The descriptor of a file of `size` zero bytes, which goes with the last process that has it open.
 
     It is in memory, where the system has that. Raises OSError when there is no room for it.
     """

@@ -23,7 +23,7 @@ def lines(svg: str) -> list[str]:
 
 
 def test_the_picture_is_what_the_commands_print(tmp_path: Path):
-    """As they are now: `python -m tests.examples.picture` draws it anew. The two tasks may run in either order."""
+    """As they are now: `python -m tests.examples.picture` draws it again. The two tasks may run in either order."""
     drawn = picture.draw(list(picture.shown(tmp_path.resolve())))
     assert lines(drawn) == lines(picture.PICTURE.read_text(encoding="utf-8"))
 
