@@ -40,6 +40,11 @@ def strace() -> str:
     return f"strace cannot trace here: {' '.join(probe.stderr.split())}" if probe.returncode else ""
 
 
+def groff() -> str:
+    """groff is there, which renders manual pages."""
+    return "" if shutil.which("groff") else "groff is not installed: apt-get install groff-base"
+
+
 def compiler() -> str:
     """A C compiler is there."""
     return "" if any(map(shutil.which, ("cc", "gcc", "clang"))) else "there is no C compiler: install gcc or clang"
@@ -114,6 +119,7 @@ def _built_with(what: str, *flags: str) -> Callable[[], str]:
 NEEDS: dict[str, Callable[[], str]] = {
     "strace": strace,
     "compiler": compiler,
+    "groff": groff,
     "root": root,
     "not-root": not_root,
     "proc": proc,

@@ -183,7 +183,7 @@ class Runner:
 
     @contextmanager
     def limited(self, timeout: float | None = None) -> Iterator[None]:
-        """A context in which tasks run, for `timeout` seconds at most. Raises HarnessError when the harness is closed."""
+        """A context in which tasks run, for `timeout` seconds at most. Raises HarnessError for a closed harness."""
         if self.closed:
             raise HarnessError("this harness is closed")
         script = self.script

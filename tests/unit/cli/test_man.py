@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def test_a_page_uses_few_macros_and_those_well(name: str) -> None:
     assert lines.count(".nf") == lines.count(".fi")
 
 
-@pytest.mark.skipif(shutil.which("groff") is None, reason="needs groff")
+@pytest.mark.needs("groff")
 def test_groff_has_nothing_to_complain_of() -> None:
     """With all of its warnings but that of a line which cannot be filled."""
     text = "".join(pages(commands).values())
