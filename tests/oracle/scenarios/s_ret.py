@@ -152,4 +152,4 @@ def max_tasks_one_frequency_60(h):
         h.drop(d, PREFIX + "t%d" % n)
     i = h.start([("spooler", d), ("spooler-frequency", 60), ("spooler-max-tasks", 1)], "import uwsgi\nfrom oracleobs import *\ndef h(env):\n    obs('task'); return -2\nuwsgi.spooler = h\n")
     ok = i.wait_obs("task", 3, 15)
-    return {"all_ran": ok, "processes": len({t["pid"] for t in i.obs("task")}), "left": h.ls(d)}
+    return {"all_ran": ok, "processes": len({t["pid"] for t in i.obs("task")}), "left": h.wait_left(d, 0)}
