@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -126,7 +126,6 @@ def judge(it: Instance) -> None:
         if "HARAKIRI" in line:
             said = json.loads(line)
             kills[said["text"].split("pid: ")[1].split(")")[0]] = said["time"]
-    # a second run is quick: only the first can be over its deadline, so each task is killed once at most
     assert kills, "no task was ever killed: these were no races"
     assert len(kills) < RACES, "every task was killed: these were no races"
     struck = []
@@ -139,10 +138,8 @@ def judge(it: Instance) -> None:
         assert killed > deadline - 0.1, f"killed in a task that ran for {killed - begin:.3f} s: {name}"
         assert begun[pid][-1] == last, "a killed process went on"
         struck.append(name)
-    assert len(set(struck)) == len(struck)
-    # who is killed during its task runs again; who is not, does not
-    assert {name for name, count in runs.items() if count == 2} == set(struck)
-    assert set(runs.values()) <= {1, 2}
+    # who is killed during its task runs again, also on a machine so busy that its quick second run is over the deadline
+    assert {name: count - 1 for name, count in runs.items() if count > 1} == Counter(struck)
 
 
 def test_user_harakiri_kills(start: Start, wait_for: WaitFor) -> None:

@@ -18,7 +18,7 @@ from spoolsim.processes.boardfile import BoardFile
 from spoolsim.spool.directory import SpoolDir
 from tests.conftest import poll_until
 from tests.needs import PROCESS_ONE
-from tests.process.conftest import Start, environment, put
+from tests.process.conftest import Start, environment, noted, put
 
 AFTER = "note('after')"
 
@@ -110,7 +110,7 @@ def test_two_process_ones_of_two_containers(home: Path) -> None:
     runs = [subprocess.Popen([*PROCESS_ONE, *words], cwd=home, env=environment(home), stdout=log, stderr=log)]
     try:
         put(home / "spool", "note('in'); time.sleep(600)")
-        poll_until((home / "runs").exists, what="the task that hangs")
+        poll_until(lambda: noted(home), what="the task that hangs")
         runs.append(subprocess.Popen([*PROCESS_ONE, *words], cwd=home, env=environment(home), stdout=log, stderr=log))
 
         def struck() -> bool:

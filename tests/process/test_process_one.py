@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Spawn, Spawned, poll_until
 from tests.needs import PROCESS_ONE
-from tests.process.conftest import children, environment, put
+from tests.process.conftest import children, environment, noted, put
 
 pytestmark = pytest.mark.needs("pid-namespace")
 
@@ -69,7 +69,7 @@ def test_inline_ends_in_a_task(spawn: Spawn, home: Path, number: int) -> None:
     put(home / "spool", "note('in'); gate('never')")
     words = ["run", "--inline", "--spooler", "spool", "--import", "app"]
     spawned = spawn([*PROCESS_ONE, sys.executable, "-m", "spoolsim", *words], cwd=home, env=environment(home))
-    poll_until((home / "runs").exists, what="the task")
+    poll_until(lambda: noted(home), what="the task")
     os.kill(process_one(spawned), number)
     assert spawned.wait_exit() == 128 + number, spawned.output()
     spawned.assert_nothing_left()

@@ -161,7 +161,7 @@ def test_real_uwsgi_runs_it(uwsgi: Callable[..., Spawned], home: Path) -> None:
     uwsgi("--spooler-frequency", "1")
     spool = home / "spool"
     path = put(spool, GATED)
-    poll_until((home / "runs").exists, 30, "the task to begin")
+    poll_until(lambda: noted(home), 30, "the task to begin")
     (reason,) = why(spool, path)
     assert reason["code"] == "running"
     assert "(uWSGI) has it locked" in reason["text"]
@@ -207,7 +207,7 @@ def test_real_uwsgi_runs_no_held_task(uwsgi: Callable[..., Spawned], home: Path)
     spool = home / "spool"
     uwsgi("--spooler-frequency", "1")
     put(spool, GATED)
-    poll_until((home / "runs").exists, 30, "the task to begin")
+    poll_until(lambda: noted(home), 30, "the task to begin")
     held, removed, edited = (put(spool, f"note('{name}')") for name in ("held", "removed", "edited"))
     spoolsim(spool, "hold", held)
     spoolsim(spool, "rm", "--yes", removed)
