@@ -128,6 +128,8 @@ class Orphans:
             os.close(handle)
             if orphan.words[STARTED] and orphan.number < self._fleet.served and self._rings:
                 wake.notify(SpoolDir(self._fleet.path(orphan.number)))  # its task was met as locked
+            if orphan.words[PID] == orphan.pid:  # its fork server would have said so, and is gone
+                orphan.words[PID] = orphan.words[STARTED] = 0
             if orphan.owed:
                 self._fleet.happen(orphan.number, Died(orphan.pid, True))
 

@@ -376,6 +376,24 @@ def test_a_fork_server_that_is_stopped_does_not_keep_the_master(start: Start, ag
     assert len(i.tasks()) == 1
 
 
+def test_a_fork_server_that_is_stopped_when_new_code_comes(start: Start) -> None:
+    """It is killed with its spooler when the mercy is over; nothing speaks of that spooler any more, its task runs."""
+    i = start("--spooler-quiet", "--reload-mercy", "1", "--touch-spoolers-reload", "touched", "--spooler-frequency", "600")
+    i.put("note('in', os.getpid()); gate('open')")
+    i.wait_count(1)
+    (old,) = i.workers()
+    (server,) = i.fork_servers()
+    os.kill(server, signal.SIGSTOP)
+    (i.home / "touched").touch()
+    i.spawned.wait_output("does not end: it is killed, and 1 of its spoolers")
+    i.wait_count(2)
+    i.open_gate("open")
+    i.wait_empty()
+    poll_until(lambda: len(i.workers()) == 1, what="the end of what the scoreboard says of the old one")
+    assert i.workers() != [old]
+    assert [pid for _, pid in map(str.split, i.runs())] == [str(old), str(i.workers()[0])]
+
+
 def test_an_end_that_hangs_does_not_keep_the_place_of_the_next(start: Start, home_app: str) -> None:
     """What the app does at the end of a process (atexit) has the time of a stop; then another spooler comes."""
     app = home_app + "import atexit\natexit.register(lambda: (note('hangs'), time.sleep(600)))\n"

@@ -50,7 +50,12 @@ def settled(it: Instance, processes: int) -> None:
         right = len(living) == processes and sorted(living) == sorted(it.workers())
         return right and all(state(pid) in "SR" for pid in (*living, *servers))
 
-    poll_until(found, 30, f"one fork server and {processes} spoolers")
+    try:
+        poll_until(found, 30, f"one fork server and {processes} spoolers")
+    except pytest.fail.Exception as error:
+        servers = it.fork_servers()
+        living = [(pid, state(pid)) for server in servers for pid in children(server)]
+        pytest.fail(f"{error}; {servers=}, {living=}, {it.workers()=}; the output was:\n{it.output()[-3000:]}")
 
 
 def test_an_idle_spooler_answers_a_touch(start: Start, home_app: str) -> None:
@@ -361,18 +366,19 @@ def test_a_storm_of_reloads(start: Start, home_app: str) -> None:
     tasks = {*range(TASKS), last}
     long = {n for n in tasks if n % LONG == 7}
     said = re.findall(r"spooler (\d+) is killed, reload-mercy \(1 s\) is over; its task (\S+) stays", it.output())
-    killed = {(files_of[file], pid) for pid, file in said}
+    # on a busy machine one may be killed before its handler's first line
+    killed = {(files_of[file], pid) for pid, file in said} & set(begins)
     assert {n for n, _ in ends} == tasks
     again: set[tuple[int, str]] = set()
     for n in tasks:
         runners = [pid for number, pid in begins if number == n]
         assert len(set(runners)) == len(runners), (n, runners)
         again |= {(n, pid) for pid in runners[:-1]}
-    assert len(said) == len(killed)
+    assert len({*said}) == len(said)
     # of one that sleeps; or of one whose removal a busy machine held up for all of the mercy, and which perhaps went
     assert again <= killed and killed - again <= set(ends) and again
     unfinished = set(begins) - set(ends)  # a process that was killed in its sleep noted a begin and no end
-    assert {n for n, _ in unfinished} <= long and len(unfinished) >= 1
+    assert unfinished <= killed and {n for n, _ in unfinished} & long
     assert it.output().count("has been touched") >= TOUCHES / 10
     assert it.output().count("still serving the old code") >= 1
     assert [state(pid) for pid in children(it.pid)] == ["S"]
