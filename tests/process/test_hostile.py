@@ -378,7 +378,9 @@ def test_a_fork_server_that_is_stopped_does_not_keep_the_master(start: Start, ag
 
 def test_a_fork_server_that_is_stopped_when_new_code_comes(start: Start) -> None:
     """It is killed with its spooler when the mercy is over; nothing speaks of that spooler any more, its task runs."""
-    i = start("--spooler-quiet", "--reload-mercy", "1", "--touch-spoolers-reload", "touched", "--spooler-frequency", "600")
+    i = start(
+        "--spooler-quiet", "--reload-mercy", "1", "--touch-spoolers-reload", "touched", "--spooler-frequency", "600"
+    )
     i.put("note('in', os.getpid()); gate('open')")
     i.wait_count(1)
     (old,) = i.workers()

@@ -15,6 +15,7 @@ import pytest
 
 from spoolsim.spool import file
 from tests.conftest import Spawn, poll_until
+from tests.oracle import sessions
 from tests.oracle.packets import packet
 from tests.process.conftest import Start, environment, noted, put
 
@@ -33,14 +34,15 @@ def terminal() -> Iterator[Terminal]:
     environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
     def start(spool: Path, *words: str, size: tuple[int, int] = (24, 80)) -> pexpect.spawn[str]:
-        child = pexpect.spawn(
-            sys.executable,
-            ["-m", "spoolsim", "top", "--spooler", str(spool), "--interval", "0.2", *words],
-            env={**environ, "NO_COLOR": "1", "TERM": "xterm"},
-            dimensions=size,
-            encoding="utf-8",
-            timeout=90,
-        )
+        with sessions.signals_not_ignored():
+            child = pexpect.spawn(
+                sys.executable,
+                ["-m", "spoolsim", "top", "--spooler", str(spool), "--interval", "0.2", *words],
+                env={**environ, "NO_COLOR": "1", "TERM": "xterm"},
+                dimensions=size,
+                encoding="utf-8",
+                timeout=90,
+            )
         started.append(child)
         return child
 

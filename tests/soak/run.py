@@ -196,6 +196,7 @@ class Soak:
         begin = time.monotonic()
         next_deadline = next_garbage = next_retry = begin
         next_reload = begin + self.reload
+        done_before = 0
         tasks = self.report.tasks
         while (done := self.ledger.count(self.ledger.done)) < tasks and self._dare(begin, done):
             now = time.monotonic()
@@ -204,7 +205,8 @@ class Soak:
             if now >= next_deadline:
                 self._sample()
                 next_deadline = now + self.every
-            if now >= next_reload:
+            if now >= next_reload and done > done_before:  # a slow machine would do nothing but reload
+                done_before = done
                 os.utime(self.touched)
                 self.report.events["touch reloads"] += 1
                 next_reload = now + self.reload * (0.5 + self.draw.random())
