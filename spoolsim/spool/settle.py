@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: takes five microseconds where calling a handler takes one
 GLIMPSE = 1_500
 
+#: in the place of the nanoseconds: whatever lies at the task's name is removed, as uWSGI does
+UNCHECKED = -1
 
 #: bytes that a name may have, so that `.why`, and a number before it, fit behind it
 _LONGEST = 240
@@ -42,14 +44,14 @@ class Lost(Exception):
 def apply(claim: Claim, verdict: Verdict, took: int = GLIMPSE) -> str:
     """End a claim; returns the new path of a task that is set aside, '' otherwise.
 
-    took: nanoseconds that its handler ran.
+    took: nanoseconds that its handler ran, or UNCHECKED.
     Raises Lost when the claim has ended, but this process must end, too. Raises OSError when the verdict cannot be
     carried out: Replaced when another file has taken the task's name, which is then left alone, FileNotFoundError when
     the handler removed the file itself. The claim is still ours then, for another verdict.
     """
     if verdict is REMOVE:
         try:
-            if took >= GLIMPSE and not claim.record:
+            if took >= GLIMPSE:
                 _check_identity(claim)
             if system.AT:
                 os.unlink(claim.name, dir_fd=claim.level.fd)
@@ -57,7 +59,7 @@ def apply(claim: Claim, verdict: Verdict, took: int = GLIMPSE) -> str:
                 _give_up(claim)  # an open file cannot be removed there
                 os.unlink(claim.path)
         except OSError as error:
-            _unlink_by_path(claim, error)
+            _unlink_by_path(claim, error, took)
             _give_up(claim)
             raise Lost from None
         _give_up(claim)
@@ -74,11 +76,11 @@ def apply(claim: Claim, verdict: Verdict, took: int = GLIMPSE) -> str:
     return ""
 
 
-def _unlink_by_path(claim: Claim, refused: OSError) -> None:
+def _unlink_by_path(claim: Claim, refused: OSError, took: int) -> None:
     """Remove the file of a task where our own descriptor of its directory is gone, as the handler has closed it."""
     if not system.AT or not lost(claim.level):
         raise refused
-    if not claim.record and os.lstat(claim.path).st_ino != claim.inode:
+    if took > UNCHECKED and os.lstat(claim.path).st_ino != claim.inode:
         raise Replaced(errno.EEXIST, os.strerror(errno.EEXIST), claim.path) from None
     os.unlink(claim.path)
 

@@ -97,6 +97,8 @@ class Settler:
         self.identity: tuple[int, int, int, int] | None = None
         #: where lines are written before a task is removed, another file may well have taken its place
         self._glimpse = settle.GLIMPSE if self._loud else 0
+        if not app.policy.keeps_replacing_file:
+            self._glimpse = settle.UNCHECKED
         self._who = who
         self.words = status.words
         self.notices = notices
@@ -233,7 +235,7 @@ class Settler:
         self.tasks = self.words[USER] = 0
 
     def end(
-        self, claim: Claim, found: Verdict, took: int = settle.GLIMPSE, fault: str = "", code: str = "broken-file"
+        self, claim: Claim, found: Verdict, took: int = 0, fault: str = "", code: str = "broken-file"
     ) -> Ended | None:
         """End a claim as the verdict says, and see to what follows; returns why this process must end now, if it must.
 
@@ -248,7 +250,7 @@ class Settler:
             self._forget(claim, fault)
             return ended
         try:
-            target = settle.apply(claim, found, took)
+            target = settle.apply(claim, found, took or self._glimpse or settle.GLIMPSE)
         except (settle.Lost, OSError) as error:
             return self._not_so(claim, found, error, fault)
         self._left(claim, found, target, fault, code)

@@ -217,7 +217,7 @@ def test_a_file_in_the_place_of_the_task_is_left_alone(level: Level, tmp_path: P
         (tmp_path / "other").write_bytes(b"another task")
         os.rename(tmp_path / "other", claim.path)
         if record:
-            settle.apply(claim, REMOVE)
+            settle.apply(claim, REMOVE, settle.UNCHECKED)
         else:
             with pytest.raises(settle.Replaced):
                 settle.apply(claim, REMOVE)
