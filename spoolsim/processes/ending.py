@@ -57,6 +57,18 @@ class Ending:
         self.status = self.status or FAILED
         self.remains.stopped = why or self.remains.stopped
 
+    def exited(self, status: int) -> None:
+        """The app called sys.exit while it was imported: the run ends with its status, as uWSGI does."""
+        self.remains.stopped = "the app called sys.exit while it was imported"
+        self.status = status
+        self.begun = True
+
+    def unable(self, why: str) -> None:
+        """The system, or a limit, does not let the fork server load any app: the run ends, as uWSGI does."""
+        self._log.say(why, error=True)
+        self.failed("the fork server could not start")
+        self.begun = True
+
     def outlived(self, orphan: str, then: str) -> None:
         """A spooler without a fork server had its time to end, and did not."""
         self._log.say(f"{orphan}, of the killed fork server, {then}", error=True)

@@ -12,18 +12,17 @@ import signal
 import sys
 import time
 
-from spoolsim.errors import SpoolsimError
+from spoolsim.errors import OptionError
 from spoolsim.log import Log
 from spoolsim.options import Options
-from spoolsim.processes import bytecode, child, forked, harakiri, imported, webworker
+from spoolsim.processes import child, forked, harakiri, imported, webworker
 from spoolsim.processes.lifecycle import DRAINED
-from spoolsim.processes.lifeline import DieWithParent
 from spoolsim.processes.poison import Poison, ended
 from spoolsim.processes.wire import Wire
 from spoolsim.spool import wake
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.tasks import people
-from spoolsim.work import atexits, attempt_ring, attempted, handlers, program, said
+from spoolsim.work import attempt_ring, attempted, handlers, limits, program, said
 from spoolsim.work.app import App
 from spoolsim.work.installed import install
 from spoolsim.work.notices import KEPT
@@ -375,24 +374,13 @@ def main(wire_fd: int, board_fd: int) -> None:
     if setup["worker_pipe"]:
         app.signals.workers = Pipe(*setup["worker_pipe"])
     os.environ[program.VARIABLE] = program.describe(options, directories, board=setup["board"])
-    before = list(sys.modules)
-    descriptors = imported.open_descriptors()
-    if app.policy.runs_atexit:
-        atexits.watch()
-    bytecode.distrust()
     try:
-        with DieWithParent(wire.fd):
-            app.prepare()
-            failures = app.loader.load_in_master()
-    except SpoolsimError as error:
-        failures = [str(error)]
-    except SystemExit as end:
-        wire.send("exit", forked.exit_status(end))
+        ready = imported.load(app, wire)
+        places = child.places_of([directory for directory, slot in directories if slot >= 0])
+        server = ForkServer(wire, board, app, places, setup["reports"])
+    except (MemoryError, OSError, OptionError) as error:
+        wire.send("unable", limits.explain(options, error))
         forked.leave(0)
-    imported.warn_of_shared(app, descriptors)
-    targets = {number: target for number, (target, _) in app.signals.handlers.items()}
-    sources = imported.source_files(app, before)
-    wire.send("ready", app.signals.report(), failures, sources, targets, imported.functions())
-    places = child.places_of([directory for directory, slot in directories if slot >= 0])
-    ForkServer(wire, board, app, places, setup["reports"]).serve()
+    wire.send(*ready)
+    server.serve()
     forked.leave(0)

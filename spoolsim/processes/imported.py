@@ -6,11 +6,17 @@ import os
 import stat
 import sys
 
+from spoolsim.errors import OptionError, SpoolsimError
+from spoolsim.processes import bytecode, forked
+from spoolsim.processes.lifeline import DieWithParent
+from spoolsim.work import atexits
 from spoolsim.work.capture import replacement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from spoolsim.log import Story
+    from spoolsim.processes.messages import Ready
+    from spoolsim.processes.wire import Wire
     from spoolsim.work.app import App
 
 #: how a database file of SQLite begins
@@ -98,3 +104,29 @@ def _shared(fd: int) -> str:
     if isinstance(peer, tuple):
         return f"to {peer[0]}:{peer[1]}"
     return f"to {os.fsdecode(peer)}" if peer else ""
+
+
+def load(app: App, wire: Wire) -> Ready:
+    """Import the app in the fork server; returns what the master is to know. What calls sys.exit ends this process.
+
+    Raises OptionError for a limit that is too low, MemoryError or OSError where the system refuses what we need.
+    """
+    before = list(sys.modules)
+    descriptors = open_descriptors()
+    if app.policy.runs_atexit:
+        atexits.watch()
+    bytecode.distrust()
+    try:
+        with DieWithParent(wire.fd):
+            app.prepare()
+            failures = app.loader.load_in_master()
+    except OptionError:
+        raise
+    except SpoolsimError as error:
+        failures = [str(error)]
+    except SystemExit as end:
+        wire.send("exit", forked.exit_status(end))
+        forked.leave(0)
+    warn_of_shared(app, descriptors)
+    targets = {number: target for number, (target, _) in app.signals.handlers.items()}
+    return "ready", app.signals.report(), failures, source_files(app, before), targets, functions()

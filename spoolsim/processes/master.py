@@ -233,10 +233,10 @@ class Master:
             self.died(generation, *word[1:])
         elif word[0] == "signal":
             self.signalled(word[1])
+        elif word[0] == "unable":
+            self.ending.unable(word[1])
         else:
-            self.ending.remains.stopped = "the app called sys.exit while it was imported"
-            self.ending.status = word[1]
-            self.ending.begun = True
+            self.ending.exited(word[1])
 
     def not_imported(self, generation: Generation, failures: list[str]) -> None:
         """A fork server could not import the app."""

@@ -56,4 +56,6 @@ if TYPE_CHECKING:
     SignalWord: TypeAlias = tuple[Literal["signal"], int]
     #: the app called sys.exit while it was imported: with this status
     ExitWord: TypeAlias = tuple[Literal["exit"], int]
-    Word: TypeAlias = Ready | SpawnedWord | DiedWord | SignalWord | ExitWord
+    #: it cannot load the app, whatever the app is: why, as a line for people
+    UnableWord: TypeAlias = tuple[Literal["unable"], str]
+    Word: TypeAlias = Ready | SpawnedWord | DiedWord | SignalWord | ExitWord | UnableWord

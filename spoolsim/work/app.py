@@ -9,7 +9,7 @@ from spoolsim.diagnose import Notes
 from spoolsim.errors import AppError
 from spoolsim.spool.directory import SpoolDir
 from spoolsim.spool.enqueue import Producer
-from spoolsim.work import trace
+from spoolsim.work import limits, trace
 from spoolsim.work.loading import Loader
 from spoolsim.work.said import Said
 from spoolsim.work.signals import Crew, Signals
@@ -203,13 +203,13 @@ class App:
     def prepare(self) -> None:
         """Make `uwsgi` importable, also in children, and set limits, environment, directory and path as options say.
 
-        Raises AppError.
+        Raises AppError, and OptionError for a limit that is too low.
         """
         options = self.options
         inherited = os.environ.get("PYTHONPATH", "")
         if SHIM not in inherited.split(os.pathsep):
             os.environ["PYTHONPATH"] = os.pathsep.join(part for part in (SHIM, inherited) if part)
-        self._limit()
+        limits.set_limits(options, self.log)
         set_variables(options, os.environ)
         self.loader.start = os.getcwd()
         if options.chdir:
@@ -239,26 +239,6 @@ class App:
                 self.notes.give("own-uwsgi", os.path.join(entry, "uwsgi.py"))
         sys.meta_path.insert(0, OwnDecorators(self.log))
         self.loader.map_names(options.aliases, "pymodule-alias")
-
-    def _limit(self) -> None:
-        """Set limit-as and max-fd; as in uWSGI, a limit that cannot be set is reported, and the start goes on."""
-        options = self.options
-        if not options.limit_as and not options.max_fd:
-            return
-        try:
-            import resource
-        except ImportError:
-            return  # no POSIX, and no such limits
-
-        for name, kind, limit in (
-            ("limit-as", resource.RLIMIT_AS, options.limit_as * 1024 * 1024),
-            ("max-fd", resource.RLIMIT_NOFILE, options.max_fd),
-        ):
-            if limit:
-                try:
-                    resource.setrlimit(kind, (limit, limit))
-                except (OSError, ValueError) as error:
-                    self.log.say(f"option {name}: cannot set the limit to {limit}: {error}", error=True)
 
 
 class OwnDecorators:

@@ -87,6 +87,34 @@ def test_limits_that_leave_nothing(tmp_path: Path, limit: str) -> None:
     ended_well(shell(f"ulimit {limit}; {run}", tmp_path), 0, 1)
 
 
+@pytest.mark.parametrize(
+    ("option", "inline"),
+    [
+        *((option, "") for option in ("limit-as 1", "limit-as 12", "max-fd 3", "max-fd 12", "max-fd 17")),
+        *((option, "--inline ") for option in ("limit-as 1", "max-fd 8")),
+    ],
+)
+def test_a_limit_of_ours_that_leaves_nothing(tmp_path: Path, option: str, inline: str) -> None:
+    """One line names the option and what to do, and the task stays."""
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "app.py").write_text("import uwsgi\nuwsgi.spooler = lambda env: -2\n")
+    assert shell("S enqueue --spooler spool a=b", tmp_path).returncode == 0
+    done = shell(f"S run {inline}--drain --spooler spool --import app --{option} 2>&1", tmp_path)
+    ended_well(done, 1, 2)
+    name, value = option.split()
+    said = [line for line in done.stdout.decode().splitlines() if f"{name} = {value}: " in line]
+    assert len(said) == 1, done.stdout.decode()
+    assert said[0].endswith("; raise the limit or leave the option out")
+    assert len(list((tmp_path / "spool").glob("uwsgi_*"))) == 1
+
+
+@pytest.mark.parametrize("option", ["limit-as 0", "max-fd 0"])
+def test_a_limit_of_zero_is_none(tmp_path: Path, option: str) -> None:
+    """As under uWSGI."""
+    (tmp_path / "spool").mkdir()
+    assert shell(f"S run --drain --spooler spool --{option}", tmp_path).returncode == 0
+
+
 def test_an_empty_name_of_a_program(tmp_path: Path) -> None:
     """It is not understood."""
     ended_well(shell("S exec --spooler spool -- ''", tmp_path), 2)
