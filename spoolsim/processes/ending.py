@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 from spoolsim.work.remains import Remains
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from spoolsim.diagnose import Notes
     from spoolsim.log import Log
     from spoolsim.options import Options
     from spoolsim.processes.loop import Loop
+
+    #: a process that had to be killed: its directory, its number, the path of its task below the directory ("" for a
+    #: signal's handler), and why
+    Killed: TypeAlias = tuple[str, int, str, str]
 
 #: exit statuses: stopped as asked; a task had to be killed, or the start failed; +128 for a second signal, as shells do
 OK, FAILED, BY_SIGNAL = 0, 1, 128
@@ -109,10 +116,10 @@ class Ending:
         self._log.say(f"{name} again: ending at once; running tasks stay in the spool")
         return KILL
 
-    def say_killed(self, where: str, pid: int, task: str | None, *, stays: bool) -> None:
-        """A leaving process is killed, after its time or at the second Ctrl-C: what did it do?
+    def killed(self, where: str, pid: int, task: str | None) -> Killed | None:
+        """A leaving process is to be killed, after its time or at the second Ctrl-C: what does it do?
 
-        task: as `Fleet.task` says. stays: its file is there.
+        task: as `Fleet.task` says. Returns None for one that has no task, which is reported at once.
         """
         options = self._options
         if self._at_once:
@@ -123,7 +130,17 @@ class Ending:
             why = f"reload-mercy ({options.reload_mercy:g} s) is over"
         if task is None:
             self._log.say(f"{where}: spooler {pid} has no task and does not end; it is killed, {why}")
-            return
+            return None
+        return where, pid, task, why
+
+    def say_killed(self, killed: Killed) -> None:
+        """It is dead: report what became of its task, for another process may have run that by now."""
+        where, pid, task, why = killed
         self.unfinished += 1
-        what = f"its task {task} stays" if stays else "it did not finish a signal's handler"
+        if not task:
+            what = "it did not finish a signal's handler"
+        elif os.path.lexists(os.path.join(where, task)):
+            what = f"its task {task} stays"
+        else:
+            what = f"its task {task} is no longer in the spool"
         self._log.say(f"{where}: spooler {pid} is killed, {why}; {what}", error=True)

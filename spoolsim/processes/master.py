@@ -296,7 +296,7 @@ class Master:
     def died(self, generation: Generation, number: int, pid: int, status: int, worked: bool) -> None:
         """A spooler is dead."""
         generation.died(pid, number)
-        self.orders.died_of = status
+        self.orders.died(pid, status)
         self.drain.dies(number, status)
         self.fleet.happen(number, events.Died(pid, worked))
         if self.drain.is_over(number):
@@ -389,7 +389,7 @@ class Master:
     def close(self) -> None:
         """Give everything back; the scoreboard's file goes."""
         hearing = (self.registrations, self.signal_reader, self.stats)
-        for part in (self.touch, self.clockwork, self.cheap, self.orphans, *hearing):
+        for part in (self.orders, self.touch, self.clockwork, self.cheap, self.orphans, *hearing):
             if part is not None:
                 part.close()
         self.fleet.close()

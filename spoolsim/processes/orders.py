@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import signal
 
 from spoolsim.processes import events
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from spoolsim.log import Log
     from spoolsim.options import Options
     from spoolsim.processes.cheap import Cheap
-    from spoolsim.processes.ending import Ending
+    from spoolsim.processes.ending import Ending, Killed
     from spoolsim.processes.events import Action
     from spoolsim.processes.fleet import Fleet
     from spoolsim.processes.generations import Generations
@@ -49,6 +49,9 @@ class Orders:
         self._ending = ending
         self._cheap = cheap
         self.died_of = 0
+        #: pid -> one that was told to be killed, and whose death is not known yet
+        self._doomed: dict[int, Killed] = {}
+        orphans.died = self.died
 
     def carry_out(self, number: int, action: Action) -> None:
         """One action of one slot."""
@@ -67,7 +70,7 @@ class Orders:
         if self._options.policy.finishes_tasks_on_stop:
             if self._ending.begun:
                 self._ending.failed()  # its grace is over
-            self._say_killed(number, pid)
+            self._remember(number, pid)
         self._fleet.mark_leaver(number, pid)
         self._generations.tell("kill", pid)
         self._orphans.kill(pid)
@@ -79,12 +82,27 @@ class Orders:
                 self._log.dated(f"spooler {number + 1} (pid: {pid}) is taking too much time to die...NO MERCY !!!")
                 self._generations.tell("kill", pid)
 
-    def _say_killed(self, number: int, pid: int) -> None:
+    def _remember(self, number: int, pid: int) -> None:
         seat = self._fleet.seat_of(number, pid)
-        if number < self._fleet.served and seat >= 0:
-            path, task = self._fleet.path(number), self._fleet.task(seat)
-            stays = bool(task) and os.path.lexists(os.path.join(path, task or ""))  # else it handled a signal
-            self._ending.say_killed(path, pid, task, stays=stays)
+        if number < self._fleet.served and seat >= 0 and pid not in self._doomed:
+            killed = self._ending.killed(self._fleet.path(number), pid, self._fleet.task(seat))
+            if killed is not None:
+                self._doomed[pid] = killed
+
+    def died(self, pid: int, status: int = -signal.SIGKILL) -> None:
+        """A process is dead: one that was killed is reported, unless it had ended by itself first.
+
+        status: as os.waitstatus_to_exitcode; without one it counts as killed.
+        """
+        self.died_of = status
+        killed = self._doomed.pop(pid, None)
+        if killed is not None and status == -signal.SIGKILL:
+            self._ending.say_killed(killed)
+
+    def close(self) -> None:
+        """The run is over: nobody told of these deaths, as the fork server died first."""
+        for pid in list(self._doomed):
+            self.died(pid)
 
     def _say(self, number: int, action: events.Respawning | events.Ended | events.Crowding | events.BackingOff) -> None:
         """What happens to a slot, and needs no more than a word. A drain tells of its spoolers at its end."""

@@ -60,6 +60,8 @@ class Orphans:
         #: those that nothing tells us of
         self._lost: list[Orphan] = []
         self._kill_at: float | None = None
+        #: called with the number of one whose slot waits for its death
+        self.died: Callable[[int], None] = _nobody
 
     def adopt(self, generation: Generation, board: Scoreboard, *, owed: bool = False, kill: bool = False) -> None:
         """The spoolers of a fork server that was killed.
@@ -131,13 +133,14 @@ class Orphans:
             if orphan.words[PID] == orphan.pid:  # its fork server would have said so, and is gone
                 orphan.words[PID] = orphan.words[STARTED] = 0
             if orphan.owed:
+                self.died(orphan.pid)
                 self._fleet.happen(orphan.number, Died(orphan.pid, True))
 
     def tick(self) -> None:
         """Strike where a deadline is over."""
         for orphan in self._living.values():
             if self._kill_at is not None and self._loop.now() >= self._kill_at and not orphan.owed:
-                self._outlived(self._name(orphan), "is killed; its task stays in the spool")
+                self._outlived(self._name(orphan), "is killed; a task that it has not finished stays in the spool")
                 _send(orphan, signal.SIGKILL)
             elif harakiri.is_over(orphan.words):
                 self._harakiri(orphan)
@@ -155,6 +158,10 @@ class Orphans:
             _send(orphan, signal.SIGKILL)
             orphan.words[HARAKIRI] = orphan.words[USER] = 0
         _send(orphan, signal.SIGCONT)
+
+
+def _nobody(pid: int) -> None:
+    """Whom it would interest."""
 
 
 def _send(orphan: Orphan, number: int) -> None:

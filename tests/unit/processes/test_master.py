@@ -235,8 +235,24 @@ def test_a_reload_lets_the_task_finish(begin: Callable[..., Run], capfd: pytest.
     assert run.orders(0) == []
     run.turn(seconds=1)
     assert run.orders(0) == [("kill", old)]
+    assert "is killed" not in capfd.readouterr().err
+    run.ends(old, -signal.SIGKILL, server=0)
     assert f"spooler {old} is killed, reload-mercy (60 s) is over" in capfd.readouterr().err
     assert run.master.ending.status == 0
+
+
+def test_who_ends_before_the_kill_reaches_it_is_not_called_killed(
+    begin: Callable[..., Run], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its task was done at the last moment."""
+    run = begin(stop_grace=GRACE)
+    pid = run.serves()
+    run.works(pid)
+    run.turn(signal.SIGINT)
+    run.turn(seconds=GRACE)
+    run.ends(pid, 0)
+    run.master.orders.close()
+    assert "is killed" not in capfd.readouterr().err
 
 
 def test_a_stop_amid_a_reload(begin: Callable[..., Run]) -> None:
@@ -359,11 +375,13 @@ def test_a_task_that_does_not_end_in_its_grace(begin: Callable[..., Run], capfd:
     run.orders()
     run.turn(seconds=GRACE)
     assert run.orders() == [("kill", pid)]
-    assert f"spooler {pid} is killed, stop-grace (8 s) is over" in capfd.readouterr().err
+    assert "is killed" not in capfd.readouterr().err
     run.turn(seconds=1)
     assert run.servers[0].killed
     assert "does not end: it is killed, and 1 of its spoolers" in capfd.readouterr().err
     assert run.master.over()
+    run.master.orders.close()
+    assert f"spooler {pid} is killed, stop-grace (8 s) is over" in capfd.readouterr().err
     assert run.master.ending.status == 1
 
 
