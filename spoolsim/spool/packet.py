@@ -20,8 +20,11 @@ from spoolsim.errors import PacketError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeAlias
+
+    #: where the variables end, how to read all their sizes at once, what they must be, where keys and values are then
+    _Shape: TypeAlias = tuple[int, Callable[[bytes], tuple[Any, ...]], tuple[int, ...], list[tuple[slice, slice]]]
 
 #: bytes of the header
 HEADER = 4
@@ -29,6 +32,14 @@ HEADER = 4
 MODIFIER1 = 17
 #: all variables together, encoded, in bytes
 MAX_VARIABLES = 0xFFFF
+
+#: tasks of one kind look alike: header -> what is known of the last such packet
+_shapes: dict[bytes, _Shape] = {}
+#: headers that packets of different sizes have; so many are remembered of either kind
+_various: set[bytes] = set()
+_REMEMBERED = 128
+#: variables and bytes of a packet whose shape is worth remembering
+_FEW, _SHORT = 24, 1024
 
 _header = Struct("<BHB")
 _size = Struct("<H")
@@ -68,6 +79,18 @@ def decode(data: bytes, into: dict[Any, bytes] | None = None) -> tuple[dict[Any,
     into: put the variables into this dictionary.
     A key that comes twice keeps its last value. Raises PacketError with the reason when the bytes are no packet.
     """
+    header = data[:HEADER]
+    shape = _shapes.get(header)
+    if shape is not None:
+        end, sizes_of, sizes, places = shape
+        if len(data) >= end:
+            if sizes_of(data) == sizes:
+                variables = {} if into is None else into
+                for key_at, value_at in places:
+                    variables[data[key_at]] = data[value_at]
+                return variables, data[end:]
+            _shapes.pop(header, None)  # another thread may have been here
+            _various.add(header)
     if len(data) < HEADER:
         raise PacketError(f"a header takes {HEADER} bytes, the file has {len(data)}")
     end = HEADER + (data[1] | data[2] << 8)
@@ -86,10 +109,30 @@ def decode(data: bytes, into: dict[Any, bytes] | None = None) -> tuple[dict[Any,
             variables[data[key:key_end]] = data[value:value_end]
             at = value_end
         else:
+            if header not in _various and end <= _SHORT:
+                _remember(header, data, end)
             return variables, data[end:]
     except IndexError:
         pass  # a size that is cut off, and nothing behind it
     raise PacketError(_fault(data, at, end))
+
+
+def _remember(header: bytes, data: bytes, end: int) -> None:
+    """Remember the shape of this packet, which is a sound one."""
+    if len(_shapes) >= _REMEMBERED or len(_various) >= _REMEMBERED:
+        _shapes.clear()
+        _various.clear()
+    sizes = []
+    places = []
+    at = HEADER
+    while at < end:
+        size = data[at] | data[at + 1] << 8
+        places.append(slice(at + 2, at + 2 + size))
+        sizes.append(size)
+        at += 2 + size
+    if len(sizes) <= 2 * _FEW:
+        layout = Struct(f"<{HEADER}x" + "".join(f"H{size}x" for size in sizes))
+        _shapes[header] = end, layout.unpack_from, tuple(sizes), list(zip(places[::2], places[1::2], strict=True))
 
 
 def _fault(data: bytes, at: int, end: int) -> str:

@@ -49,7 +49,8 @@ class Outcome:
         return f"Outcome({self.state!r}, {self.why!r})"
 
 
-_DONE = Outcome(DONE)
+#: what nearly all tasks come to
+FINISHED = Outcome(DONE)
 _ASKED = Outcome(RETRY)
 _IGNORE = Outcome(IGNORED, "returned SPOOL_IGNORE (0)", "return uwsgi.SPOOL_OK (-2) when the task is done")
 _MEANT = "return uwsgi.SPOOL_OK (-2) when done, SPOOL_RETRY (-1) to retry"
@@ -68,7 +69,7 @@ def returned(value: object) -> Outcome:
     """The outcome of a handler that returned `value`."""
     if type(value) is int:
         if value == SPOOL_OK:
-            return _DONE
+            return FINISHED
         if value == SPOOL_RETRY:
             return _ASKED
         if value == SPOOL_IGNORE:
@@ -80,7 +81,7 @@ def returned(value: object) -> Outcome:
         return Outcome(RETRY, f"returned {show(value)}, too big for a C long", _MEANT, overflow=True)
     code = (number + 2**31) % 2**32 - 2**31
     if code == SPOOL_OK:
-        return _DONE
+        return FINISHED
     if code == SPOOL_IGNORE:
         return Outcome(IGNORED, f"returned {show(value)}, which means SPOOL_IGNORE", _MEANT)
     if code == SPOOL_RETRY:

@@ -12,7 +12,7 @@ from spoolsim.work import diagnosis, intact
 from spoolsim.work import outcome as outcomes
 from spoolsim.work.app import OURS
 from spoolsim.work.installed import print_error
-from spoolsim.work.outcome import returned
+from spoolsim.work.outcome import FINISHED, SPOOL_OK, returned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def call(handler: Any, env: dict[str | bytes, bytes]) -> Outcome:
                     result = handler(env)
                 else:
                     result = _Called(MethodType(handler, env))[None]
-            return returned(result)
+            return FINISHED if result is SPOOL_OK else returned(result)
         except SystemExit as error:
             if result is _NOTHING:
                 raise

@@ -31,8 +31,9 @@ _SECOND = 1_000_000_000
 #: after so many nanoseconds it is checked whether the parent lives: a system call for each task would be too many
 _POLL_PARENT = 1_000_000
 _NEVER = 1 << 63
-#: a task's path that is longer than the kernel takes one is cut, bytes
-_LONGEST = TASK - 2
+#: a task's path that is longer than the kernel takes one is cut, bytes; nearly all are short
+_LONGEST, _SHORT = TASK - 2, 254
+_pack_short = Struct(f"<H{_SHORT}s").pack_into
 _pack_size = Struct("<H").pack_into
 _clock, _MONOTONIC = system.clock_gettime_ns, system.CLOCK_MONOTONIC
 
@@ -63,11 +64,12 @@ class Status:
         place = self.place
         if place is not None:
             size = len(task)
-            if size > _LONGEST:
+            if size <= _SHORT:
+                _pack_short(place, 0, size, task)
+            else:
                 task = task[:_LONGEST]
-                size = _LONGEST
-            place[2 : size + 2] = task
-            _pack_size(place, 0, size)
+                place[2 : len(task) + 2] = task
+                _pack_size(place, 0, len(task))
         words = self.words
         self._serial = serial = self._serial + 2
         words[SERIAL] = serial - 1

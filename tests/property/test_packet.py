@@ -52,6 +52,29 @@ def test_what_is_written_is_read_back(pairs: list[tuple[bytes, bytes]], body: by
     assert decode(encode(pairs) + body) == (dict(pairs), body)
 
 
+@given(PAIRS, st.lists(st.binary(min_size=0, max_size=330), min_size=1, max_size=4), st.data())
+def test_packets_of_one_length_that_are_cut_otherwise(
+    pairs: list[tuple[bytes, bytes]], others: list[bytes], data: st.DataObject
+):
+    """Whatever was decoded before, also with the same header: each packet is read as if it were the first."""
+    first = encode(pairs)
+    seen = [first, first]  # what is known of a header now
+    for other in others:
+        rest = (other + bytes(len(first)))[: len(first) - HEADER]
+        seen.append(first[:HEADER] + rest)
+    if len(pairs) > 1:
+        moved = data.draw(st.permutations(pairs))
+        seen.append(encode(moved))
+        key, value = moved[0]
+        seen.append(encode([(key + value[:1], value[1:]), *moved[1:]]))
+    for packet in data.draw(st.permutations(seen)):
+        try:
+            found: object = decode(packet + b"body")
+        except PacketError:
+            found = None
+        assert found == reference(packet + b"body")
+
+
 @given(PAIRS)
 def test_the_bytes_are_those_of_an_independent_encoder(pairs: list[tuple[bytes, bytes]]):
     """Header and variables equal those of the tests' own encoder, the order of the pairs included."""
