@@ -103,7 +103,9 @@ def test_races(start: Start, spawn: Spawn, how: str) -> None:
     it.wait_workers(WORKERS)
     spread = random.Random(20)
     for n in range(RACES):
-        it.put(RACER, n=str(n), beside=str(spread.uniform(-AROUND, AROUND)))
+        # a busy machine is late for each deadline: some have time for that
+        beside = spread.uniform(-AROUND, AROUND) - (LIMIT / 2 if n % 8 == 0 else 0)
+        it.put(RACER, n=str(n), beside=str(beside))
     it.wait_empty(90)
     assert it.stop() == 0
     judge(it)
