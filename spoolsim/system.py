@@ -11,6 +11,7 @@ import errno
 import os
 import sys
 import time
+from stat import S_ISCHR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +61,15 @@ else:
 
 #: Linux stamps files by CLOCK_REALTIME_COARSE, whose ticks are up to 10 ms long; Python has no name for it
 _FILES = 5
+
+
+def read_whole(path: str) -> bytes:
+    """The bytes of a file. Raises OSError, also for a device whose bytes have no end, such as /dev/zero."""
+    with open(path, "rb") as file:
+        endless = S_ISCHR(os.fstat(file.fileno()).st_mode) and not file.isatty()
+        if endless and not os.path.samefile(path, os.devnull):
+            raise OSError(errno.EINVAL, "a device, whose bytes have no end; name a file", path)
+        return file.read()
 
 
 def file_time() -> float:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 import click
 
+from spoolsim import system
 from spoolsim.cli.out import out
 from spoolsim.config.code import Code
 from spoolsim.diagnose import Notes
@@ -198,7 +200,6 @@ def when(text: str, now: float) -> int:
 
 def _body(path: str) -> bytes:
     try:
-        with click.open_file(path, "rb") as file:
-            return bytes(file.read())
+        return sys.stdin.buffer.read() if path == "-" else system.read_whole(path)
     except OSError as error:
         raise SpoolsimError(f"--body-file {path}: {error.strerror}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from spoolsim import system
 from spoolsim.config import logic, placeholders
 from spoolsim.config.role import setting_of
 from spoolsim.errors import ConfigError
@@ -340,5 +341,4 @@ def _text(setting: Setting) -> str:
 
 
 def _slurp(path: str) -> str:
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return file.read()
+    return system.read_whole(path).decode("utf-8", "surrogateescape")

@@ -43,8 +43,7 @@ def items(loop: str, value: str) -> list[str]:
 
         return sorted(glob(value, include_hidden=False)) or [value]
     try:
-        with open(value, encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().split("\n")
+        lines = system.read_whole(value).decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")
     except OSError:
         return []
     return lines[:-1] if lines[-1] == "" else lines

@@ -53,6 +53,17 @@ def test_a_standard_output_without_room(tmp_path: Path, command: str) -> None:
     ended_well(shell(f"S {command} > /dev/full", tmp_path), 1)
 
 
+@pytest.mark.parametrize(
+    "command", ["enqueue --spooler s --body-file /dev/zero a=b", "run --ini /dev/zero", "config --ini /dev/zero"]
+)
+def test_a_file_without_an_end(tmp_path: Path, command: str) -> None:
+    """It is not read for ever: it is said to be a device, with status 1 or 2."""
+    (tmp_path / "s").mkdir()
+    done = shell(f"ulimit -v 4000000; S {command}", tmp_path)
+    ended_well(done, 1, 2)
+    assert b"a device, whose bytes have no end; name a file" in done.stderr
+
+
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("name", ["run", "ls", "enqueue", "exec", "config"])
 def test_standard_streams_that_are_closed(tmp_path: Path, name: str, closed: str) -> None:
