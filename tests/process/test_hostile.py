@@ -190,13 +190,19 @@ def test_builtins_that_are_replaced_by_others(start: Start) -> None:
     assert i.wait_workers(1) == [before]
 
 
-def test_a_task_that_takes_every_exception_class(start: Start) -> None:
-    """With no builtins at all the task counts as one that kills its spooler, and waits; the next ones run."""
+@pytest.mark.parametrize(("result", "said"), [("-2", "trying respawn"), ("None", "(poison-task)")])
+def test_a_task_that_takes_every_exception_class(start: Start, result: str, said: str) -> None:
+    """With no builtins at all its process ends: after a task that is done; in any other one, which waits as one that
+    kills its spooler. The next ones run.
+    """
     i = start("--spooler-frequency", "600", "--spooler-quiet")
-    i.put("import builtins; builtins.__dict__.clear()")
-    i.spawned.wait_output("(poison-task)")
+    i.put(f"note('ran'); result = {result}; import builtins; builtins.__dict__.clear()")
+    i.spawned.wait_output(said)
     i.put(AFTER)
     i.wait_runs("after")
+    if result == "-2":
+        i.wait_empty()
+        assert i.runs().count("ran") == 1
     assert i.stop() == 0
 
 
