@@ -128,9 +128,7 @@ class Settler:
                 self._keep_and_leave(claim, leaving)
             self._keep(claim, outcome, took)
             return
-        leaving = None
-        if took >= settle.GLIMPSE and self.identity is not None:
-            leaving = self._changed(claim)
+        leaving = self._changed(claim) if took >= settle.GLIMPSE and self.identity is not None else None
         words = self.words
         words[DONE_WORD] += 1
         if self._loud:
@@ -146,7 +144,9 @@ class Settler:
                 ended = self._not_so(claim, found, error, fault)
         words[STARTED] = 0
         if self.journal is not None:
-            self._record_done(claim, self.journal, took)
+            self.journal.done(claim.task, took)
+            if self._recorder is not None:
+                self._record(self._recorder, claim, took, self.journal)
         words[OUTCOME] = _DONE
         if self.settled is not None:
             self.settled(claim.path, outcome)
@@ -194,12 +194,10 @@ class Settler:
         if outcome.state is outcomes.IGNORED:
             self._app.log.told(UNFOUND)
 
-    def _record_done(self, claim: Claim, journal: Journal, took: int) -> None:
-        journal.done(claim.task, took)
-        if self._recorder is not None:
-            self._recorder.done(claim, took, journal.at)
-            if not journal.gathered:
-                self._recorder.flush()  # as the journal was: both tell of the same tasks
+    def _record(self, recorder: Recorder, claim: Claim, took: int, journal: Journal) -> None:
+        recorder.done(claim, took, journal.at)
+        if not journal.gathered:
+            recorder.flush()  # as the journal was: both tell of the same tasks
 
     def _changed(self, claim: Claim) -> Ended | None:
         """Why this process must end, where the task has changed whose it is, or its root directory."""

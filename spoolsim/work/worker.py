@@ -248,14 +248,19 @@ class Worker:
         fault = run.read(claim, env)
         if (fault or self._picky) and not self._admits(claim, fault):
             return False
-        if self.chdir and not self._enters(claim):
-            return False
+        level = claim.level
+        if self.chdir:
+            try:
+                _enter(level.fd)
+            except OSError as error:
+                self.settler.end(claim, KEEP)
+                self.notices.not_entered(claim, error)
+                return False
         if self._loud:
             self._announce(claim)
-        if self.before <= claim.mtime < self.until:
-            self.fresh = True
+        self.fresh = self.fresh or self.before <= claim.mtime < self.until
         status = self.status
-        below = claim.level.below
+        below = level.below
         name = env["spooler_task_name"]
         handler = self._names.get("spooler", NO_HANDLER)
         status.begin(below.encode() + name if below else name)
@@ -279,16 +284,6 @@ class Worker:
             if run.is_end(error):
                 raise
             self._struck(claim, outcome, fault, error)
-        return True
-
-    def _enters(self, claim: Claim) -> bool:
-        """Go into the task's own directory; where that cannot be, the task is kept."""
-        try:
-            _enter(claim.level.fd)
-        except OSError as error:
-            self.settler.end(claim, KEEP)
-            self.notices.not_entered(claim, error)
-            return False
         return True
 
     def _run_unusual(self, claim: Claim, handler: object, env: dict[str | bytes, bytes], fault: str) -> Outcome:
