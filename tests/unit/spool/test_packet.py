@@ -120,3 +120,17 @@ def test_uwsgis_cut_is_made_only_when_it_is_asked_for(size: int, left: int):
     assert encode([(b"k", b"v" * size)], truncate=True) == encode([(b"k", b"v" * left)])
     with pytest.raises(PacketError, match=f"has {size} bytes"):
         encode([(b"k", b"v" * size)])
+
+
+def test_packets_of_more_shapes_than_are_remembered():
+    """Of each shape two packets in a row, then all again: each is read as it is."""
+    for size in [*range(1, 200), *range(1, 200)]:
+        for value in (b"a" * size, b"b" * size):
+            assert decode(encode([(b"k", value)]) + b"body") == ({b"k": value}, b"body")
+
+
+def test_a_packet_of_many_variables_twice():
+    """More than are taken apart at once."""
+    pairs = [(b"k%d" % number, b"%d" % number) for number in range(100)]
+    for _ in range(2):
+        assert decode(encode(pairs)) == (dict(pairs), b"")
