@@ -124,7 +124,7 @@ def test_uwsgis_cut_is_made_only_when_it_is_asked_for(size: int, left: int):
 
 def test_packets_of_more_shapes_than_are_remembered():
     """Of each shape two packets in a row, then all again: each is read as it is."""
-    for size in [*range(1, 200), *range(1, 200)]:
+    for size in [*range(400, 600), *range(400, 600)]:
         for value in (b"a" * size, b"b" * size):
             assert decode(encode([(b"k", value)]) + b"body") == ({b"k": value}, b"body")
 
