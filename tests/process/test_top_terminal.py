@@ -88,6 +88,8 @@ def test_the_screen(start: Start, terminal: Terminal, size: tuple[int, int]) -> 
     child = terminal(i.spool, size=size)
     child.expect("1 queued, 1 running, 1 delayed")
     text = child.before + child.after
+    child.expect("idle")  # the other one has seen that the first task is locked
+    text += child.before + child.after
     for keys, pattern in (("j", "> [0-9a-f]{6}"), ("p", "PAUSED"), ("q", pexpect.EOF)):
         child.send(keys)
         child.expect(pattern)
